@@ -1,0 +1,23 @@
+package spool
+
+import "errors"
+
+// Errors a caller branches on. Each but ErrLeaseLost and ErrNotFound means, to
+// a sender, that it should try again later: 503.
+var (
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store is closed")
+	// ErrUnavailable: the last commit failed, so nothing is believed until the
+	// store has been reopened. The outcome of the call is unknown.
+	ErrUnavailable = errors.New("store is unavailable")
+	// ErrFull: free disk is below the floor, or undelivered data and
+	// remembered ids fill MaxSize.
+	ErrFull = errors.New("store is full")
+	// ErrQuarantineFull: quarantine has used up its share; good events go on.
+	ErrQuarantineFull = errors.New("quarantine is full")
+	// ErrLeaseLost: the lease ran out and the delivery was taken over, or was
+	// settled before.
+	ErrLeaseLost = errors.New("lease is lost")
+	// ErrNotFound: no event, delivery or entry of that number.
+	ErrNotFound = errors.New("not found")
+)

@@ -1,0 +1,67 @@
+package spool
+
+import "time"
+
+// Query selects records. Zero fields select everything.
+type Query struct {
+	// Kind is which log to read. Default Events.
+	Kind   Kind
+	Source string
+	// ID is the platform's event id, Type its type.
+	ID, Type string
+	Route    string
+	// State selects events that have a delivery in that state.
+	State State
+	// Unrouted selects events that no route wanted.
+	Unrouted bool
+	// Since and Until bound the time of receipt: Since <= t < Until.
+	Since, Until time.Time
+	// Cursor is a Page.Next, 0 for the first page.
+	Cursor int64
+	// Limit is the page's length at most. Default and maximum 1000.
+	Limit int
+}
+
+// Kind is a log.
+type Kind uint8
+
+const (
+	// Events that were accepted, with their deliveries and attempts.
+	Events Kind = iota
+	// Quarantined entries.
+	Quarantined
+)
+
+// Page is one page of records.
+type Page struct {
+	Records []Record
+	// Next is the cursor of the next page, 0 after the last.
+	Next int64
+}
+
+// Record is one event, or one quarantine entry (without Deliveries).
+type Record struct {
+	// Event's Seq is the number of the event, or of the quarantine entry.
+	Event      *Event
+	Deliveries []DeliveryRecord
+	// Reason says why an entry is in quarantine.
+	Reason string
+	// Copies counts how often the same odd body came.
+	Copies int
+}
+
+// DeliveryRecord is one delivery and its log.
+type DeliveryRecord struct {
+	Number   int64
+	Route    string
+	State    State
+	Attempts int
+	Replay   int
+	// Due is when it is tried next, for Available and Retrying.
+	Due time.Time
+	// Ended is when it was delivered or died.
+	Ended time.Time
+	// Reason says why it is dead.
+	Reason string
+	Log    []Attempt
+}

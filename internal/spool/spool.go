@@ -1,0 +1,395 @@
+// Package spool is the durable contract between the accept path, which must
+// not answer before an event is safe, and the dispatcher, which brings it to
+// its routes.
+//
+// It speaks of duties, not of storage. An engine that passes spooltest.Run may
+// stand behind inboxgate; nothing above this package may know which one does.
+//
+// Guarantee: when Accept returns nil, the event, its id and one delivery a
+// route are on stable storage, written by one atomic commit. Within the window
+// an id is accepted once a source, across crashes, restarts and concurrent
+// callers. A delivery ends in exactly one state, and only the holder of its
+// current lease can say in which.
+//
+// Limits: a delivery whose process died in the middle of an attempt is tried
+// again, so delivery is at least once. Settles may be lost by a power cut of
+// the last second (never by a process crash), which repeats those attempts.
+package spool
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// DigestSize is the length in bytes of an event's digest, SHA-256 over the body.
+const DigestSize = 32
+
+// Limits of what is kept of one delivery's attempts.
+const (
+	// MaxAttempts is how many attempts are kept a delivery; the newest win.
+	MaxAttempts = 20
+	// MaxResponse is how many bytes of an attempt's response are kept.
+	MaxResponse = 1 << 10
+	// MaxConflicts is how many other bodies are kept for one known id.
+	MaxConflicts = 8
+	// MaxAhead is how far a created_at may lie in the future before the event
+	// is quarantined.
+	MaxAhead = 7 * 24 * time.Hour
+)
+
+// Digest identifies the bytes of a body.
+type Digest [DigestSize]byte
+
+// Event is one verified request of the platform. Its fields never change once
+// accepted; Body and Header are shared and must not be written to.
+type Event struct {
+	// Seq is given by the store, rising in the order of commits. 0 before.
+	Seq int64
+	// Source is the configured name of the endpoint that took the event.
+	Source string
+	// ID and Type are the platform's. Both are empty for an odd body.
+	ID, Type string
+	// CreatedAt is the signed created_at, zero where the body has none.
+	CreatedAt time.Time
+	// Received is when the request came. The zero value means now.
+	Received time.Time
+	Digest   Digest
+	Request  Request
+}
+
+// Request is what an upstream needs to see the platform's request as it came.
+type Request struct {
+	Method, URI, Host, RemoteAddr, Scheme string
+	// Header holds an allow-list of the request's headers, by canonical name.
+	Header http.Header
+	Body   []byte
+}
+
+// RouteKey names a route: route names are unique in a source.
+type RouteKey struct {
+	Source, Route string
+}
+
+// Verdict is what Accept found.
+type Verdict uint8
+
+const (
+	// Accepted: the event is new and now stored. With no routes it is
+	// stored as unrouted.
+	Accepted Verdict = iota + 1
+	// Duplicate: the id is known with the same digest. Nothing was written.
+	Duplicate
+	// Conflict: the id is known with another digest. The body is in quarantine
+	// (at most MaxConflicts an id; further ones are counted, not kept).
+	Conflict
+	// Stale: the id is unknown, but created_at is older than the window or not
+	// above the source's watermark, or more than MaxAhead in the future. The
+	// body is in quarantine and the id stays unclaimed.
+	Stale
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Accepted:
+		return "accepted"
+	case Duplicate:
+		return "duplicate"
+	case Conflict:
+		return "conflict"
+	case Stale:
+		return "stale"
+	}
+	return "unknown"
+}
+
+// Intake is one event to accept.
+type Intake struct {
+	Event *Event
+	// Routes are the names of the source's routes that get a copy. None means
+	// the event is stored as unrouted.
+	Routes []RouteWish
+	// Owner is the dispatcher under whose leases deliveries may be born
+	// running, for LeaseFor. The empty Owner starts none.
+	Owner    Owner
+	LeaseFor time.Duration
+	// DeliverStale accepts an event that is not fresh as if it were. An id
+	// that is known stays a duplicate or a conflict.
+	DeliverStale bool
+	// Release is the quarantine entry that this intake lets go, 0 for none:
+	// the entry leaves quarantine in the commit that accepts its event.
+	Release int64
+}
+
+// RouteWish is one delivery to make.
+type RouteWish struct {
+	Route string
+	// Start says that the owner has room to run the delivery at once. It is
+	// born running only if its route is also not held and has nothing due in
+	// the store; else it queues behind, oldest first.
+	Start bool
+}
+
+// Receipt is the answer to an Intake.
+type Receipt struct {
+	Verdict Verdict
+	// Reason says in a few public words why the verdict is Stale or Conflict.
+	Reason string
+	Seq    int64
+	// Running holds those deliveries that were born running, in the order of
+	// Intake.Routes. Their Event is Intake.Event.
+	Running []Delivery
+}
+
+// Odd is a signed body that is no usable event: it claims no id.
+type Odd struct {
+	// Event may lack ID, Type and CreatedAt. Source, Digest and Request count.
+	Event *Event
+	// Reason is a short constant in public words, such as "duplicate key".
+	Reason string
+}
+
+// Owner is one dispatcher's name, unique in the life of a store.
+type Owner string
+
+// Lease is the right to run one delivery until Until. Fence rises with every
+// lease of the store, so that the settle of a lost lease is refused.
+type Lease struct {
+	Delivery int64
+	Fence    int64
+	Until    time.Time
+}
+
+// Delivery is one event on its way to one route, leased.
+type Delivery struct {
+	Lease
+	Route RouteKey
+	Event *Event
+	// Attempts is how many counted attempts lie behind it: 0 before the first.
+	Attempts int
+	// Replay is 0 for the first life of a delivery and n for its nth replay.
+	Replay int
+}
+
+// Pick asks for deliveries to run.
+type Pick struct {
+	Owner    Owner
+	Route    RouteKey
+	N        int
+	LeaseFor time.Duration
+	// IgnoreDue takes waiting deliveries oldest event first, due or not: for
+	// a route that is being probed or has just resumed. Without it, what is
+	// due is taken, oldest due time first.
+	IgnoreDue bool
+	// After, with IgnoreDue, begins behind the delivery of that number and wraps
+	// round to the oldest when none follows, so that probes take turns.
+	After int64
+}
+
+// Batch is what a Pick found.
+type Batch struct {
+	Deliveries []Delivery
+	// Next is when the route's next waiting delivery becomes due (or a running
+	// one's lease runs out), zero when nothing waits. It may be in the past if
+	// more is due than was asked for.
+	Next time.Time
+}
+
+// State is where a delivery stands. held and parked are no states of a
+// delivery: a held or unconfigured route keeps its deliveries waiting.
+type State uint8
+
+const (
+	// Available waits for its first attempt, or was given back.
+	Available State = iota + 1
+	// Running is leased to a dispatcher.
+	Running
+	// Retrying waits for its next attempt.
+	Retrying
+	// Delivered ended well.
+	Delivered
+	// Dead is a dead letter.
+	Dead
+)
+
+func (s State) String() string {
+	switch s {
+	case Available:
+		return "available"
+	case Running:
+		return "running"
+	case Retrying:
+		return "retrying"
+	case Delivered:
+		return "delivered"
+	case Dead:
+		return "dead"
+	}
+	return "unknown"
+}
+
+// Attempt is one try to hand a delivery to an upstream.
+type Attempt struct {
+	// N counts from 1 over the counted attempts of a delivery's present life.
+	// A free attempt has the number of the counted one it stood in for.
+	N     int           `json:"n"`
+	Start time.Time     `json:"start"`
+	Took  time.Duration `json:"took"`
+	// Status is the upstream's answer, 0 where there was none.
+	Status int `json:"status,omitempty"`
+	// Error says what went wrong in words, empty after success.
+	Error string `json:"error,omitempty"`
+	// Response is the start of the answer's body, at most MaxResponse bytes.
+	Response []byte `json:"response,omitempty"`
+	// Free: the attempt used none of the schedule.
+	Free bool `json:"free,omitempty"`
+}
+
+// Settlement ends a lease.
+type Settlement struct {
+	Lease Lease
+	// State is Delivered, Retrying or Dead.
+	State State
+	// Due is when to try again, for Retrying.
+	Due time.Time
+	// Reason says why the delivery is dead.
+	Reason string
+	// Attempt is added to the delivery's log; it counts unless it is Free.
+	Attempt Attempt
+}
+
+// Hold is the state of a route whose upstream cannot be reached, or that an
+// operator holds. A held route's deliveries wait; none is born running.
+type Hold struct {
+	Since  time.Time
+	Reason string
+	// Probes is how many probes have failed since.
+	Probes int
+	// NextProbe is when the next is due.
+	NextProbe time.Time
+	// ByHand: an operator holds it, and only an operator resumes it.
+	ByHand bool
+}
+
+// RouteState is one route as the store knows it, configured or not.
+type RouteState struct {
+	Key RouteKey
+	// Waiting counts Available and Retrying, Dead its dead letters.
+	Waiting, Running, Dead int64
+	// Oldest is when the oldest waiting event was received, zero for none.
+	Oldest time.Time
+	// Hold is nil unless the route is held.
+	Hold *Hold
+}
+
+// RouteName is one configured route's name.
+type RouteName struct {
+	Name string
+	// Was is the name whose deliveries this route takes over, empty for none.
+	Was string
+}
+
+// Store keeps events until every delivery has ended, and the log after that.
+//
+// All methods may be called concurrently. None holds a lock across I/O that
+// another needs. A context that ends only stops the waiting: a write that was
+// handed over may still land. Returned errors wrap the Err values of this
+// package where a caller could branch on them.
+type Store interface {
+	// Accept decides about an event and stores it, as Receipt tells. It is
+	// durable when it returns. Two concurrent calls with one id never both
+	// answer Accepted. After an error the event may or may not be stored; the
+	// next Accept of it, once the store works again, tells.
+	Accept(ctx context.Context, in Intake) (Receipt, error)
+	// Quarantine keeps a signed body that is no usable event, durably, once a
+	// source and digest. Known ones are only counted.
+	Quarantine(ctx context.Context, o Odd) error
+
+	// Lease hands out waiting deliveries, durably marked as running.
+	Lease(ctx context.Context, p Pick) (Batch, error)
+	// Extend moves the ends of leases to d from now and returns those that
+	// were lost. The returned leases' Until is zero.
+	Extend(ctx context.Context, leases []Lease, d time.Duration) (lost []Lease, err error)
+	// Settle ends a lease with an outcome, or fails with ErrLeaseLost. A
+	// process crash after it returned does not undo it; a power cut within a
+	// second may.
+	Settle(ctx context.Context, s Settlement) error
+	// Release gives leases back without an attempt counted: the deliveries are
+	// waiting again, due at once, in their old order. Lost leases are ignored.
+	Release(ctx context.Context, leases []Lease) error
+
+	// Configure says which routes a source has. Each name then has a queue of
+	// its own. Where Was names a queue, the new name takes it over, and Was
+	// leads to the same queue (for the handlers of a configuration that is being
+	// replaced, or returns) until a Configure lists Was as a name again.
+	// Configure removes nothing: queues of absent names keep their deliveries.
+	Configure(ctx context.Context, source string, routes []RouteName) error
+	// Routes lists every route that the store knows, by source and name.
+	Routes(ctx context.Context) ([]RouteState, error)
+	// Hold marks a route as held, or replaces its Hold; durable when it returns.
+	Hold(ctx context.Context, k RouteKey, h Hold) error
+	// Resume ends a hold; durable when it returns. Not held is no error.
+	Resume(ctx context.Context, k RouteKey) error
+
+	// Redeliver makes finished deliveries (Delivered or Dead) of an event wait
+	// again as their next replay, with a fresh budget; durable when it returns.
+	// An empty route means every route that the event has a delivery for; a
+	// route the event had none for gets one. It returns how many now wait.
+	// Deliveries that are not finished are left alone and not counted.
+	Redeliver(ctx context.Context, seq int64, route string) (int, error)
+	// Records reads the log, newest first, one page a call.
+	Records(ctx context.Context, q Query) (Page, error)
+	// Close ends the store: it waits for running calls; later ones get
+	// ErrClosed. Leases that are still out count as attempts at the next open,
+	// as after a crash: a clean stop releases first. Closing twice is no error.
+	Close() error
+}
+
+// Watcher is implemented by engines that can tell at once when a route has
+// something to lease. Others are polled once a second.
+type Watcher interface {
+	// Watch calls f, which must not block, after each commit that makes
+	// deliveries of a route due, and after Resume and Hold. stop ends that.
+	Watch(f func(RouteKey)) (stop func())
+}
+
+// Settings are what an operator may change while a store is open. Zero values
+// mean the defaults.
+type Settings struct {
+	// Window is how long an id is remembered at least. Default 24 h.
+	Window time.Duration
+	// Retention is how long delivered events are kept, and undelivered ones
+	// wait before they become dead letters. Default 72 h.
+	Retention time.Duration
+	// MaxSize bounds the store in bytes. Default 10 GiB.
+	MaxSize int64
+}
+
+// Default settings.
+const (
+	DefaultWindow    = 24 * time.Hour
+	DefaultRetention = 72 * time.Hour
+	DefaultMaxSize   = 10 << 30
+	// MinWindow is the shortest window allowed: the platform's own retries
+	// span 2 h 42 m 30 s.
+	MinWindow = 4 * time.Hour
+)
+
+// WithDefaults fills zero values.
+func (s Settings) WithDefaults() Settings {
+	if s.Window == 0 {
+		s.Window = DefaultWindow
+	}
+	if s.Retention == 0 {
+		s.Retention = DefaultRetention
+	}
+	if s.MaxSize == 0 {
+		s.MaxSize = DefaultMaxSize
+	}
+	return s
+}
+
+// Tuner is implemented by engines whose settings may change while open.
+type Tuner interface {
+	Tune(s Settings)
+}
