@@ -1,0 +1,148 @@
+package event
+
+import "strings"
+
+const minimal = `{"id":"e","type":"t"}`
+
+// deep is an event whose objects and arrays nest n levels.
+func deep(n int) string {
+	return `{"id":"e","type":"t","data":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + `}`
+}
+
+// corpus holds odd bodies and what Parse must say of them.
+var corpus = []struct {
+	name, body string
+	want       error
+}{
+	{"minimal", minimal, nil},
+	{"blanks around", " \t\r\n" + minimal + "\n\t ", nil},
+	{"unknown members", `{"id":"e","type":"t","api_version":2,"x":{"y":[null]}}`, nil},
+	{"other order", `{"data":{},"created_at":"2025-01-15T10:30:00Z","type":"t","id":"e"}`, nil},
+	{"escaped name", `{"\u0069d":"e","t\u0079pe":"t"}`, nil},
+	{"escaped values", `{"id":"\u0065vt_\u0031","type":"message\u002eread","created_at":"2025\u002d01-15T10:30:00Z"}`, nil},
+	{"escaped slash in id", `{"id":"a\/b","type":"t"}`, nil},
+	{"id of quotes and backslashes", `{"id":"\"\\","type":"t"}`, nil},
+	{"other case beside", `{"ID":"X","Id":"Y","id":"e","TYPE":"U","type":"t"}`, nil},
+	{"kelvin and long s beside", "{\"id\":\"e\",\"type\":\"t\",\"i\u0131d\":1,\"\u017f\":2}", nil},
+	{"__proto__", `{"__proto__":{"id":"evil","type":"evil"},"id":"e","type":"t"}`, nil},
+	{"constructor", `{"constructor":{"prototype":{"id":"evil"}},"id":"e","type":"t","toString":1}`, nil},
+	{"big numbers", `{"id":"e","type":"t","data":[1e400,-0,123456789012345678901234567890,0.1e-999]}`, nil},
+	{"data null", `{"id":"e","type":"t","data":null}`, nil},
+	{"data scalar", `{"id":"e","type":"t","data":"x"}`, nil},
+	{"same name at other levels", `{"id":"e","type":"t","data":{"id":"x","type":"y","a":{"id":1}}}`, nil},
+	{"name that differs by normal form", "{\"id\":\"e\",\"type\":\"t\",\"\u00e9\":1,\"e\u0301\":2}", nil},
+	{"surrogate pair", `{"id":"e","type":"t","data":"\ud83d\ude00"}`, nil},
+	{"line separators raw", "{\"id\":\"e\",\"type\":\"t\",\"data\":\"\u2028\u2029\ufeff\"}", nil},
+	{"escaped NUL in data", `{"id":"e","type":"t","data":"\u0000"}`, nil},
+	{"longest id and type", `{"id":"` + strings.Repeat("~", 256) + `","type":"` + strings.Repeat("Z", 128) + `"}`, nil},
+	{"fraction and offset", `{"id":"e","type":"t","created_at":"2025-01-15T23:30:00.123456789-05:30"}`, nil},
+	{"first second", `{"id":"e","type":"t","created_at":"1970-01-01T00:00:00Z"}`, nil},
+	{"deepest", deep(10000), nil},
+	{"many names", `{"id":"e","type":"t"` + manyNames(5000) + `}`, nil},
+
+	{"no bytes", "", ErrEmpty},
+	{"blanks only", " \n", ErrNotJSON},
+	{"BOM", "\ufeff" + minimal, ErrBOM},
+	{"BOM inside", " \ufeff" + minimal, ErrNotJSON},
+	{"UTF-16", "\xff\xfe{\x00}\x00", ErrUTF8},
+	{"bad UTF-8 in data", "{\"id\":\"e\",\"type\":\"t\",\"data\":\"\xff\"}", ErrUTF8},
+	{"bad UTF-8 behind", minimal + "\x80", ErrUTF8},
+	{"UTF-8 of a surrogate", "{\"id\":\"e\",\"type\":\"t\",\"data\":\"\xed\xa0\x80\"}", ErrUTF8},
+	{"overlong", "{\"id\":\"e\",\"type\":\"t\",\"data\":\"\xc0\x80\"}", ErrUTF8},
+	{"cut off", `{"id":"e","type":"t"`, ErrNotJSON},
+	{"cut off in a string", `{"id":"e","type":"t`, ErrNotJSON},
+	{"comma at the end", `{"id":"e","type":"t",}`, ErrNotJSON},
+	{"comma at the start", `{,"id":"e","type":"t"}`, ErrNotJSON},
+	{"no comma", `{"id":"e" "type":"t"}`, ErrNotJSON},
+	{"single quotes", `{'id':'e','type':'t'}`, ErrNotJSON},
+	{"bare names", `{id:"e",type:"t"}`, ErrNotJSON},
+	{"number as name", `{1:"x","id":"e","type":"t"}`, ErrNotJSON},
+	{"comment", `{"id":"e",/* c */"type":"t"}`, ErrNotJSON},
+	{"NaN", `{"id":"e","type":"t","data":NaN}`, ErrNotJSON},
+	{"leading zero", `{"id":"e","type":"t","data":01}`, ErrNotJSON},
+	{"plus sign", `{"id":"e","type":"t","data":+1}`, ErrNotJSON},
+	{"raw newline in string", "{\"id\":\"e\",\"type\":\"t\",\"data\":\"a\nb\"}", ErrNotJSON},
+	{"raw NUL", "{\"id\":\"e\",\"type\":\"t\"\x00}", ErrNotJSON},
+	{"bad escape", `{"id":"e","type":"t","data":"\x41"}`, ErrNotJSON},
+	{"form feed as blank", "\f" + minimal, ErrNotJSON},
+	{"no-break space as blank", "\u00a0" + minimal, ErrNotJSON},
+	{"mismatched brackets", `{"id":"e","type":"t","data":[}]}`, ErrNotJSON},
+	{"array", `[` + minimal + `]`, ErrNotObject},
+	{"string", `"{}"`, ErrNotObject},
+	{"null", `null`, ErrNotObject},
+	{"number", `7`, ErrNotObject},
+	{"second object", minimal + minimal, ErrTrailingData},
+	{"second object after newline", minimal + "\n" + minimal, ErrTrailingData},
+	{"bracket behind", minimal + "}", ErrTrailingData},
+	{"NUL behind", minimal + "\x00", ErrTrailingData},
+	{"duplicate id", `{"id":"e","id":"e","type":"t"}`, ErrDuplicateKey},
+	{"duplicate id by escape", `{"id":"e","type":"t","\u0069d":"f"}`, ErrDuplicateKey},
+	{"duplicate type", `{"type":"a","id":"e","type":"b"}`, ErrDuplicateKey},
+	{"duplicate unknown", `{"id":"e","type":"t","x":1,"x":1}`, ErrDuplicateKey},
+	{"duplicate in data", `{"id":"e","type":"t","data":{"to":1,"to":2}}`, ErrDuplicateKey},
+	{"duplicate deep down", `{"id":"e","type":"t","data":[{"a":[{"b":1,"\u0062":2}]}]}`, ErrDuplicateKey},
+	{"duplicate empty name", `{"id":"e","type":"t","":1,"":2}`, ErrDuplicateKey},
+	{"duplicate __proto__", `{"id":"e","type":"t","__proto__":{},"__proto__":{}}`, ErrDuplicateKey},
+	{"lone high surrogate", `{"id":"e","type":"t","data":"\ud800"}`, ErrLoneSurrogate},
+	{"lone low surrogate", `{"id":"e","type":"t","data":{"a":["\udc00x"]}}`, ErrLoneSurrogate},
+	{"lone surrogate in a name", `{"id":"e","type":"t","\ud800":1}`, ErrLoneSurrogate},
+	{"lone surrogate in the id", `{"id":"\udead","type":"t"}`, ErrLoneSurrogate},
+	{"fault before a lone surrogate", `{"id":"e",,"type":"\ud800"}`, ErrNotJSON},
+	{"one too deep", deep(10001), ErrTooDeep},
+	{"far too deep", deep(400000), ErrTooDeep},
+	{"far too deep, objects", strings.Repeat(`{"a":`, 200000), ErrTooDeep},
+
+	{"empty object", `{}`, ErrIDMissing},
+	{"ID", `{"ID":"e","type":"t"}`, ErrIDMissing},
+	{"id only in __proto__", `{"__proto__":{"id":"e"},"type":"t"}`, ErrIDMissing},
+	{"id in data", `{"type":"t","data":{"id":"e"}}`, ErrIDMissing},
+	{"id null", `{"id":null,"type":"t"}`, ErrIDNotString},
+	{"id number", `{"id":1,"type":"t"}`, ErrIDNotString},
+	{"id array", `{"id":["e"],"type":"t"}`, ErrIDNotString},
+	{"id object", `{"id":{"toString":"e"},"type":"t"}`, ErrIDNotString},
+	{"id empty", `{"id":"","type":"t"}`, ErrIDLength},
+	{"id of 257", `{"id":"` + strings.Repeat("e", 257) + `","type":"t"}`, ErrIDLength},
+	{"id with blank", `{"id":"a b","type":"t"}`, ErrIDBytes},
+	{"id with newline", `{"id":"a\r\nX: y","type":"t"}`, ErrIDBytes},
+	{"id with ANSI", `{"id":"\u001b[31m","type":"t"}`, ErrIDBytes},
+	{"id with NUL", `{"id":"e\u0000","type":"t"}`, ErrIDBytes},
+	{"id with DEL", "{\"id\":\"e\x7f\",\"type\":\"t\"}", ErrIDBytes},
+	{"id not ASCII", `{"id":"é","type":"t"}`, ErrIDBytes},
+	{"no type", `{"id":"e"}`, ErrTypeMissing},
+	{"Type", `{"id":"e","Type":"t"}`, ErrTypeMissing},
+	{"type null", `{"id":"e","type":null}`, ErrTypeNotString},
+	{"type array", `{"id":"e","type":["message.read"]}`, ErrTypeNotString},
+	{"type empty", `{"id":"e","type":""}`, ErrTypeLength},
+	{"type of 129", `{"id":"e","type":"` + strings.Repeat("t", 129) + `"}`, ErrTypeLength},
+	{"type with star", `{"id":"e","type":"message.*"}`, ErrTypeBytes},
+	{"type with slash", `{"id":"e","type":"a/b"}`, ErrTypeBytes},
+	{"type not ASCII", "{\"id\":\"e\",\"type\":\"message.re\u0430d\"}", ErrTypeBytes},
+	{"created_at null", `{"id":"e","type":"t","created_at":null}`, ErrCreatedAt},
+	{"created_at number", `{"id":"e","type":"t","created_at":1736937003}`, ErrCreatedAt},
+	{"created_at empty", `{"id":"e","type":"t","created_at":""}`, ErrCreatedAt},
+	{"created_at date", `{"id":"e","type":"t","created_at":"2025-01-15"}`, ErrCreatedAt},
+	{"created_at without zone", `{"id":"e","type":"t","created_at":"2025-01-15T10:30:00"}`, ErrCreatedAt},
+	{"created_at one-digit hour", `{"id":"e","type":"t","created_at":"2025-01-15T1:30:00Z"}`, ErrCreatedAt},
+	{"created_at comma", `{"id":"e","type":"t","created_at":"2025-01-15T10:30:00,5Z"}`, ErrCreatedAt},
+	{"created_at bare point", `{"id":"e","type":"t","created_at":"2025-01-15T10:30:00.Z"}`, ErrCreatedAt},
+	{"created_at hour 24", `{"id":"e","type":"t","created_at":"2025-01-15T24:00:00Z"}`, ErrCreatedAt},
+	{"created_at lower case", `{"id":"e","type":"t","created_at":"2025-01-15t10:30:00z"}`, ErrCreatedAt},
+	{"created_at year of five digits", `{"id":"e","type":"t","created_at":"+02025-01-15T10:30:00Z"}`, ErrCreatedAt},
+	{"created_at 30 February", `{"id":"e","type":"t","created_at":"2025-02-30T10:30:00Z"}`, ErrCreatedAt},
+	{"created_at offset", `{"id":"e","type":"t","created_at":"2025-01-15T10:30:00+24:00"}`, ErrCreatedAt},
+	{"created_at blanks", `{"id":"e","type":"t","created_at":" 2025-01-15T10:30:00Z"}`, ErrCreatedAt},
+	{"created_at zero time", `{"id":"e","type":"t","created_at":"0001-01-01T00:00:00Z"}`, ErrCreatedAtRange},
+	{"created_at just before 1970", `{"id":"e","type":"t","created_at":"1970-01-01T00:59:59+01:00"}`, ErrCreatedAtRange},
+	{"created_at 2262", `{"id":"e","type":"t","created_at":"2262-01-01T00:00:00Z"}`, ErrCreatedAtRange},
+
+	{"broken JSON before a bad id", `{"id":1,"type":"t"`, ErrNotJSON},
+	{"bad id before bad type", `{"created_at":1,"type":1,"id":1}`, ErrIDNotString},
+}
+
+func manyNames(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(`,"k` + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + strings.Repeat("y", i/26) + `":0`)
+	}
+	return b.String()
+}

@@ -1,0 +1,64 @@
+// Package event reads the events of the Inbox platform: a strict envelope
+// around data that is kept as it came, and the four payloads the platform
+// documents.
+//
+// Guarantee: a body that Parse accepts means the same to every reasonable JSON
+// parser. Names are case-sensitive, a duplicate name anywhere in the document,
+// trailing data, invalid UTF-8, a byte order mark, a lone surrogate and nesting
+// deeper than 10,000 levels are refused. So the id, type and created_at that we
+// route and remember by are those that the app behind us sees. No error text
+// holds any part of a body.
+//
+// Limits: Parse judges the envelope only. The data of an event may be of any
+// shape, or missing; Payload says whether it fits its type. Payloads hold phone
+// numbers: log an Event, whose LogValue leaves its data out, never a payload.
+package event
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Limits of the envelope's members, in bytes.
+const (
+	MaxID   = 256
+	MaxType = 128
+)
+
+// The types of event that the platform documents.
+const (
+	TypeMessageDelivered = "message.delivered"
+	TypeMessageRead      = "message.read"
+	TypeMessageFailed    = "message.failed"
+	TypeMessageAction    = "message.action"
+)
+
+// Types lists the documented types, in the order of the documentation. The
+// platform may send others; they are events like any other.
+func Types() []string {
+	return []string{TypeMessageDelivered, TypeMessageRead, TypeMessageFailed, TypeMessageAction}
+}
+
+// Event is the envelope of one event.
+type Event struct {
+	// ID is 1 to MaxID bytes of '!' to '~'.
+	ID string
+	// Type is 1 to MaxType bytes of letters, digits, '.', '_' and '-'.
+	Type string
+	// CreatedAt is in UTC, zero where the body has none.
+	CreatedAt time.Time
+	// Data is the JSON value of the member data, nil where there is none. It
+	// shares its bytes with the body that was parsed.
+	Data jsontext.Value
+}
+
+// LogValue shows an event without its data.
+func (e Event) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("id", e.ID),
+		slog.String("type", e.Type),
+		slog.Time("created_at", e.CreatedAt),
+	)
+}
