@@ -1,0 +1,72 @@
+# `make help` lists what there is. Tools are pinned here and built into .build.
+
+GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
+GOLANGCI      := v2.15.0
+GOLANGCI_LINT := .build/golangci-lint@$(GOLANGCI)/golangci-lint
+
+# How long each fuzz target runs, which benchmarks run and how often.
+FUZZTIME ?= 30s
+BENCH    ?= .
+COUNT    ?= 1
+# The packages a target is about.
+PKG      ?= ./...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+.PHONY: run
+run: ## run the sidecar with a demonstration of the whole way
+	go run ./sidecar demo
+
+.PHONY: test
+test: ## run all tests
+	go test $(PKG)
+
+.PHONY: race
+race: ## run all tests with the race detector
+	go test -race $(PKG)
+
+.PHONY: lint
+lint: lint-go lint-mod lint-caddyfiles ## check form: vet, gofumpt, golangci-lint, go.mod, Caddyfiles
+
+.PHONY: lint-go
+lint-go: $(GOLANGCI_LINT) ## check the form of Go code only
+	go vet $(PKG)
+	@badly="$$(git ls-files -z -co --exclude-standard '*.go' | xargs -0 go run $(GOFUMPT) -l)"; \
+		if [ -n "$$badly" ]; then echo "not in gofumpt's form:"; echo "$$badly"; exit 1; fi
+	$(GOLANGCI_LINT) run $(PKG)
+
+.PHONY: lint-mod
+lint-mod: ## check that go.mod and go.sum are tidy
+	go mod tidy -diff
+
+.PHONY: lint-caddyfiles
+lint-caddyfiles: ## check the form of every Caddyfile, and that it is valid
+	scripts/caddyfiles.sh
+
+$(GOLANGCI_LINT):
+	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@set -e; for pkg in $$(go list $(PKG)); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks of the packages (BENCH, COUNT)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
+
+.PHONY: e2e
+e2e: ## run the tests that start the whole program
+	go test -count=1 -run E2E $(PKG)
+
+.PHONY: proof
+proof: ## run the long forms of the crash tests
+	INBOXGATE_LONG=1 go test -count=1 -timeout 2h ./internal/... ./caddymodule/... ./sidecar/...
