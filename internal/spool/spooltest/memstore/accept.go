@@ -1,0 +1,234 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// claim is an accept in flight: copies of its event wait for its outcome.
+type claim struct {
+	done chan struct{}
+	err  error // of the accept, for the faults that use it
+}
+
+func (s *store) claim(k idKey) (*claim, error) {
+	mine := &claim{done: make(chan struct{})}
+	for {
+		s.claiming.Lock()
+		other := s.claims[k]
+		if other == nil {
+			s.claims[k] = mine
+			s.claiming.Unlock()
+			return mine, nil
+		}
+		s.claiming.Unlock()
+		<-other.done
+		if other.err != nil && (s.faults[KeepsFailedClaims] || s.faults[GuessesForCopies]) {
+			return nil, other.err
+		}
+	}
+}
+
+func (s *store) unclaim(k idKey, c *claim, err error) {
+	s.claiming.Lock()
+	defer s.claiming.Unlock()
+	c.err = err
+	if err == nil || !s.faults[KeepsFailedClaims] {
+		delete(s.claims, k)
+	}
+	close(c.done)
+}
+
+func (s *store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, error) {
+	return do(ctx, s, func() (r spool.Receipt, err error) {
+		if in.Event.ID == "" {
+			return r, errors.New("event has no id")
+		}
+		k := idKey{in.Event.Source, in.Event.ID}
+		if !s.faults[ClaimsNothing] {
+			c, lost := s.claim(k)
+			if lost != nil && s.faults[GuessesForCopies] {
+				return spool.Receipt{Verdict: spool.Duplicate}, nil
+			}
+			if lost != nil {
+				return r, lost
+			}
+			defer func() { s.unclaim(k, c, err) }()
+		}
+		if s.faults[MarksBeforeCommit] {
+			if r, err := s.markFirst(in); r.Verdict != 0 || err != nil {
+				return r, err
+			}
+		}
+		err = s.update(true, func(tx *tx) error {
+			r, err = tx.accept(in)
+			return err
+		})
+		if err != nil {
+			r = spool.Receipt{}
+			return r, err
+		}
+		if s.faults[SplitsCommit] && r.Verdict == spool.Accepted {
+			err = s.update(true, func(tx *tx) error {
+				r.Running = tx.deliver(in, r.Seq)
+				return nil
+			})
+		}
+		return r, err
+	})
+}
+
+func (tx *tx) accept(in spool.Intake) (spool.Receipt, error) {
+	ev := *in.Event
+	if ev.Received.IsZero() {
+		ev.Received = tx.now
+	}
+	k := idKey{ev.Source, ev.ID}
+	if row, known := tx.im.ids[k]; known && !(tx.faults[MarksBeforeCommit] && row.digest == ev.Digest) {
+		if row.digest == ev.Digest {
+			return spool.Receipt{Verdict: spool.Duplicate}, nil
+		}
+		const reason = "known id with another body"
+		return spool.Receipt{Verdict: spool.Conflict, Reason: reason}, tx.conflict(k, row, &ev, reason)
+	}
+	if reason := tx.stale(&ev); reason != "" && !in.DeliverStale {
+		return spool.Receipt{Verdict: spool.Stale, Reason: reason}, tx.quarantine(&ev, reason)
+	}
+	if !tx.makeRoom(eventSize(&ev)) {
+		return spool.Receipt{}, spool.ErrFull
+	}
+	ev.Seq = tx.im.seq + 1
+	tx.put(func(im *image) { im.seq, im.events[ev.Seq] = ev.Seq, &ev })
+	tx.remember(&ev)
+	if in.Release != 0 {
+		tx.put(func(im *image) { delete(im.odd, in.Release) })
+	}
+	r := spool.Receipt{Verdict: spool.Accepted, Seq: ev.Seq}
+	if !tx.faults[SplitsCommit] {
+		r.Running = tx.deliver(in, ev.Seq)
+	}
+	return r, nil
+}
+
+func (tx *tx) remember(ev *spool.Event) {
+	from := ev.CreatedAt
+	if from.Before(ev.Received) {
+		from = ev.Received
+	}
+	row := idRow{digest: ev.Digest, created: ev.CreatedAt, forget: from.Add(tx.settings.Window)}
+	tx.put(func(im *image) { im.ids[idKey{ev.Source, ev.ID}] = row })
+}
+
+// deliver makes the deliveries of an event, and starts those that may start.
+func (tx *tx) deliver(in spool.Intake, seq int64) (running []spool.Delivery) {
+	for _, w := range in.Routes {
+		q := tx.queueOf(spool.RouteKey{Source: in.Event.Source, Route: w.Route})
+		start := w.Start && in.Owner != "" && tx.im.queues[q].hold == nil &&
+			(tx.faults[StartsOutOfTurn] || !tx.hasDue(q))
+		d := delivery{number: tx.im.number + 1, seq: seq, queue: q, state: spool.Available, due: tx.now}
+		tx.put(func(im *image) { im.number = d.number })
+		if start {
+			running = append(running, tx.start(d, in.LeaseFor))
+			running[len(running)-1].Event = in.Event
+		} else {
+			tx.setDelivery(d)
+		}
+	}
+	return running
+}
+
+func (tx *tx) hasDue(queue int64) bool {
+	for _, d := range tx.im.deliveries {
+		if d.queue == queue && d.waiting(tx.now) && !d.dueAt().After(tx.now) {
+			return true
+		}
+	}
+	return false
+}
+
+// stale says why an event of an unknown id is not fresh, or nothing.
+func (tx *tx) stale(ev *spool.Event) string {
+	created := ev.CreatedAt
+	switch mark, marked := tx.im.marks[ev.Source]; {
+	case created.IsZero():
+		return ""
+	case created.After(tx.now.Add(spool.MaxAhead)):
+		return "created too far in the future"
+	case tx.now.Sub(created) > tx.settings.Window:
+		return "created before the window"
+	case marked && !created.After(mark) && !tx.faults[KeepsNoWatermark]:
+		return "created before ids that were forgotten"
+	}
+	return ""
+}
+
+func (tx *tx) conflict(k idKey, row idRow, ev *spool.Event, reason string) error {
+	if tx.oddEntry(ev) == 0 {
+		row.conflicts++
+		tx.put(func(im *image) { im.ids[k] = row })
+		if row.conflicts > spool.MaxConflicts {
+			return nil
+		}
+	}
+	return tx.quarantine(ev, reason)
+}
+
+func (s *store) Quarantine(ctx context.Context, o spool.Odd) error {
+	_, err := do(ctx, s, func() (struct{}, error) {
+		return struct{}{}, s.update(true, func(tx *tx) error {
+			ev := *o.Event
+			if ev.Received.IsZero() {
+				ev.Received = tx.now
+			}
+			if tx.faults[QuarantineClaims] && ev.ID != "" {
+				tx.remember(&ev)
+			}
+			return tx.quarantine(&ev, o.Reason)
+		})
+	})
+	return err
+}
+
+// oddEntry is the entry of the same source and body, or 0.
+func (tx *tx) oddEntry(ev *spool.Event) int64 {
+	for n, o := range tx.im.odd {
+		if o.event.Source == ev.Source && o.event.Digest == ev.Digest {
+			return n
+		}
+	}
+	return 0
+}
+
+func (tx *tx) quarantine(ev *spool.Event, reason string) error {
+	if n := tx.oddEntry(ev); n != 0 && !tx.faults[CopiesOdd] {
+		o := tx.im.odd[n]
+		o.copies++
+		tx.put(func(im *image) { im.odd[n] = o })
+		return nil
+	}
+	if size := eventSize(ev); tx.im.oddSize()+size > tx.settings.MaxSize/10 || !tx.makeRoom(size) {
+		return spool.ErrQuarantineFull
+	}
+	kept := *ev
+	kept.Seq = tx.im.entry + 1
+	tx.put(func(im *image) {
+		im.entry = kept.Seq
+		im.odd[kept.Seq] = oddRow{event: &kept, reason: reason, copies: 1}
+	})
+	return nil
+}
+
+// start leases a delivery.
+func (tx *tx) start(d delivery, leaseFor time.Duration) spool.Delivery {
+	d.state, d.fence, d.until = spool.Running, tx.im.fence+1, tx.now.Add(leaseFor)
+	tx.put(func(im *image) { im.fence = d.fence })
+	tx.setDelivery(d)
+	return spool.Delivery{
+		Lease: spool.Lease{Delivery: d.number, Fence: d.fence, Until: d.until},
+		Route: tx.im.queues[d.queue].key, Event: tx.im.events[d.seq],
+		Attempts: d.attempts, Replay: d.replay,
+	}
+}

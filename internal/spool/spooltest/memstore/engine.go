@@ -1,0 +1,43 @@
+package memstore
+
+import (
+	"testing"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
+)
+
+// Make gives engines for spooltest.Run, with the faults named.
+func Make(fs ...Fault) spooltest.Make {
+	return func(t testing.TB) spooltest.Engine {
+		e := &engine{disk: newDisk(), faults: faults{}}
+		for _, f := range fs {
+			e.faults[f] = true
+		}
+		t.Cleanup(func() { e.Kill(t) })
+		return e
+	}
+}
+
+type engine struct {
+	disk   *disk
+	faults faults
+}
+
+func (e *engine) Open(_ testing.TB, o spooltest.Options) (spool.Store, error) {
+	return open(e.disk, o, e.faults)
+}
+
+func (e *engine) Kill(testing.TB)     { e.disk.end(false) }
+func (e *engine) PowerCut(testing.TB) { e.disk.end(true) }
+
+func (e *engine) FailSyncs(after, n int) { e.disk.fail(after, n) }
+
+func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.disk.hold(after) }
+
+var (
+	_ spool.Store   = (*store)(nil)
+	_ spool.Watcher = (*store)(nil)
+	_ spool.Sweeper = (*store)(nil)
+	_ spool.Tuner   = (*store)(nil)
+)

@@ -1,0 +1,91 @@
+package memstore
+
+import "github.com/inboxgate/inboxgate/internal/spool"
+
+// Fault is a mistake that the store can be told to make. Each was, or could
+// well be, made by a real one.
+type Fault int
+
+const (
+	// AnswersBeforeSync returns as soon as the change is written.
+	AnswersBeforeSync Fault = iota + 1
+	// MarksBeforeCommit makes the id known in a commit before the event's.
+	MarksBeforeCommit
+	// KeepsFailedClaims never ends the claim of an accept that failed.
+	KeepsFailedClaims
+	// ClaimsNothing lets a copy be judged while the first is being stored.
+	ClaimsNothing
+	// SettlesUnfenced takes the settle of any lease.
+	SettlesUnfenced
+	// ReopensUnchecked believes what it reads at the start.
+	ReopensUnchecked
+	// TrustsLaterSyncs goes on after a failed sync as if the next one, if it
+	// succeeds, had made up for it.
+	TrustsLaterSyncs
+	// SplitsCommit writes deliveries in a commit of their own.
+	SplitsCommit
+	// KeepsNoWatermark judges freshness by age alone.
+	KeepsNoWatermark
+	// TrustsNoClock begins at the machine's time, whatever was persisted.
+	TrustsNoClock
+	// ForgetsWithEvent removes an id together with its event.
+	ForgetsWithEvent
+	// QuarantineClaims makes the id of an odd body known.
+	QuarantineClaims
+	// StartsOutOfTurn starts a new delivery though older ones are due.
+	StartsOutOfTurn
+	// ForgetsCrash leaves deliveries running that a crash cut short.
+	ForgetsCrash
+	// CountsReleased counts an attempt for a lease that was given back.
+	CountsReleased
+	// CountsFree counts free attempts.
+	CountsFree
+	// HoldsLazily answers Hold and Resume before they are durable.
+	HoldsLazily
+	// IgnoresWas gives a renamed route a queue of its own.
+	IgnoresWas
+	// ReplaysRunning replays what has not ended.
+	ReplaysRunning
+	// DropsWaiting removes events by age though they are undelivered.
+	DropsWaiting
+	// DropsForRoom removes undelivered events to make room.
+	DropsForRoom
+	// GuessesForCopies tells the copies of an event whose accept failed that
+	// it is known.
+	GuessesForCopies
+	// LeasesNewest hands out the newest delivery first.
+	LeasesNewest
+	// ProbesTheOldest begins every probe at the oldest delivery.
+	ProbesTheOldest
+	// KeepsOldAttempts keeps the first attempts of a long log.
+	KeepsOldAttempts
+	// ForgetsMarks keeps watermarks in memory only.
+	ForgetsMarks
+	// CopiesOdd keeps every copy of an odd body.
+	CopiesOdd
+
+	// SettlesLazily is no fault: settles become durable with a later commit,
+	// as the contract allows (here without its limit of a second).
+	SettlesLazily
+)
+
+type faults map[Fault]bool
+
+// markFirst is MarksBeforeCommit.
+func (s *store) markFirst(in spool.Intake) (r spool.Receipt, err error) {
+	err = s.update(true, func(tx *tx) error {
+		ev := *in.Event
+		if ev.Received.IsZero() {
+			ev.Received = tx.now
+		}
+		row, known := tx.im.ids[idKey{ev.Source, ev.ID}]
+		switch {
+		case known && row.digest == ev.Digest:
+			r.Verdict = spool.Duplicate
+		case !known && (in.DeliverStale || tx.stale(&ev) == ""):
+			tx.remember(&ev)
+		}
+		return nil
+	})
+	return r, err
+}

@@ -1,0 +1,88 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+const maxPage = 1000
+
+func (s *store) Records(ctx context.Context, q spool.Query) (spool.Page, error) {
+	return do(ctx, s, func() (p spool.Page, err error) {
+		err = s.update(true, func(tx *tx) error {
+			p = tx.records(q)
+			return nil
+		})
+		return p, err
+	})
+}
+
+func (tx *tx) records(q spool.Query) (p spool.Page) {
+	var found []spool.Record
+	if q.Kind == spool.Quarantined {
+		for _, o := range tx.im.odd {
+			if asked(q, o.event) {
+				found = append(found, spool.Record{Event: o.event, Reason: o.reason, Copies: o.copies})
+			}
+		}
+	} else {
+		for seq, ev := range tx.im.events {
+			if asked(q, ev) {
+				if r := (spool.Record{Event: ev, Deliveries: tx.deliveries(seq)}); askedDeliveries(q, r) {
+					found = append(found, r)
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b spool.Record) int { return cmp.Compare(b.Event.Seq, a.Event.Seq) })
+	limit := q.Limit
+	if limit <= 0 || limit > maxPage {
+		limit = maxPage
+	}
+	if len(found) > limit {
+		found = found[:limit]
+		p.Next = found[limit-1].Event.Seq
+	}
+	p.Records = found
+	return p
+}
+
+// asked tells whether a query selects an event, as far as the event tells.
+func asked(q spool.Query, ev *spool.Event) bool {
+	return (q.Source == "" || q.Source == ev.Source) &&
+		(q.ID == "" || q.ID == ev.ID) &&
+		(q.Type == "" || q.Type == ev.Type) &&
+		(q.Since.IsZero() || !ev.Received.Before(q.Since)) &&
+		(q.Until.IsZero() || ev.Received.Before(q.Until)) &&
+		(q.Cursor == 0 || ev.Seq < q.Cursor)
+}
+
+func askedDeliveries(q spool.Query, r spool.Record) bool {
+	if q.Unrouted && len(r.Deliveries) > 0 {
+		return false
+	}
+	return q.Route == "" && q.State == 0 || slices.ContainsFunc(r.Deliveries, func(d spool.DeliveryRecord) bool {
+		return (q.Route == "" || q.Route == d.Route) && (q.State == 0 || q.State == d.State)
+	})
+}
+
+func (tx *tx) deliveries(seq int64) (found []spool.DeliveryRecord) {
+	for _, d := range tx.im.deliveries {
+		if d.seq != seq {
+			continue
+		}
+		r := spool.DeliveryRecord{
+			Number: d.number, Route: tx.im.queues[d.queue].key.Route, State: d.state,
+			Attempts: d.attempts, Replay: d.replay, Ended: d.ended, Reason: d.reason, Log: d.log,
+		}
+		if d.state == spool.Available || d.state == spool.Retrying {
+			r.Due = d.due
+		}
+		found = append(found, r)
+	}
+	slices.SortFunc(found, func(a, b spool.DeliveryRecord) int { return cmp.Compare(a.Number, b.Number) })
+	return found
+}

@@ -1,0 +1,148 @@
+package memstore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// How long dead letters and quarantine stay.
+const oddFor = 30 * 24 * time.Hour
+
+// Sweep implements spool.Sweeper.
+func (s *store) Sweep(ctx context.Context) error {
+	_, err := do(ctx, s, func() (struct{}, error) {
+		return struct{}{}, s.update(true, func(tx *tx) error {
+			tx.forgetIDs()
+			tx.buryOld()
+			tx.dropEnded()
+			tx.dropOdd()
+			tx.makeRoom(0)
+			return nil
+		})
+	})
+	return err
+}
+
+// forgetIDs removes ids by age only, and raises the watermarks in the same
+// transaction.
+func (tx *tx) forgetIDs() {
+	for k, row := range tx.im.ids {
+		if !tx.now.After(row.forget) {
+			continue
+		}
+		mark := tx.im.marks[k.source]
+		if row.created.After(mark) {
+			mark = row.created
+		}
+		tx.put(func(im *image) { delete(im.ids, k) })
+		if tx.faults[ForgetsMarks] {
+			tx.im.marks[k.source] = mark
+			continue
+		}
+		tx.put(func(im *image) { im.marks[k.source] = mark })
+	}
+}
+
+// buryOld turns what has waited too long into dead letters.
+func (tx *tx) buryOld() {
+	for _, d := range tx.im.deliveries {
+		old := tx.now.Sub(tx.im.events[d.seq].Received) > tx.settings.Retention
+		if !old || !d.waiting(tx.now) {
+			continue
+		}
+		if d.state == spool.Running {
+			d = d.cutShort(tx.now, "lease ran out")
+		}
+		d.state, d.ended, d.reason = spool.Dead, tx.now, "waited longer than retention"
+		tx.setDelivery(d)
+	}
+}
+
+// dropEnded removes events whose deliveries have ended and whose time is over.
+func (tx *tx) dropEnded() {
+	for seq, ev := range tx.im.events {
+		undelivered, until := tx.ends(seq, ev)
+		if tx.now.After(until) && (!undelivered || tx.faults[DropsWaiting]) {
+			tx.drop(seq)
+		}
+	}
+}
+
+// ends says until when an event is kept, once nothing of it is undelivered.
+func (tx *tx) ends(seq int64, ev *spool.Event) (undelivered bool, until time.Time) {
+	until = ev.Received.Add(tx.settings.Retention)
+	for _, d := range tx.im.deliveries {
+		switch {
+		case d.seq != seq:
+		case !d.finished():
+			undelivered = true
+		case d.state == spool.Dead && d.ended.Add(oddFor).After(until):
+			until = d.ended.Add(oddFor)
+		}
+	}
+	return undelivered, until
+}
+
+func (tx *tx) drop(seq int64) {
+	var numbers []int64
+	for n, d := range tx.im.deliveries {
+		if d.seq == seq {
+			numbers = append(numbers, n)
+		}
+	}
+	ev := tx.im.events[seq]
+	tx.put(func(im *image) {
+		delete(im.events, seq)
+		for _, n := range numbers {
+			delete(im.deliveries, n)
+		}
+		if tx.faults[ForgetsWithEvent] {
+			delete(im.ids, idKey{ev.Source, ev.ID})
+		}
+	})
+}
+
+func (tx *tx) dropOdd() {
+	for n, o := range tx.im.odd {
+		if tx.now.Sub(o.event.Received) > oddFor {
+			tx.put(func(im *image) { delete(im.odd, n) })
+		}
+	}
+}
+
+// makeRoom removes delivered events, the oldest first, until need fits into
+// MaxSize. It says whether it does.
+func (tx *tx) makeRoom(need int64) bool {
+	size := tx.im.size() + need
+	if size <= tx.settings.MaxSize {
+		return true
+	}
+	var seqs []int64
+	for seq := range tx.im.events {
+		seqs = append(seqs, seq)
+	}
+	slices.Sort(seqs)
+	for _, seq := range seqs {
+		if size <= tx.settings.MaxSize {
+			break
+		}
+		if tx.delivered(seq) || tx.faults[DropsForRoom] {
+			size -= eventSize(tx.im.events[seq])
+			tx.drop(seq)
+		}
+	}
+	return size <= tx.settings.MaxSize
+}
+
+// delivered: nothing of the event waits, runs or is a dead letter.
+func (tx *tx) delivered(seq int64) bool {
+	for _, d := range tx.im.deliveries {
+		if d.seq == seq && d.state != spool.Delivered {
+			return false
+		}
+	}
+	return true
+}

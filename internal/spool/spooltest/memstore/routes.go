@@ -1,0 +1,188 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// queueOf is the queue that a name leads to, a new one for a new name.
+func (tx *tx) queueOf(k spool.RouteKey) int64 {
+	if q, ok := tx.im.names[k]; ok {
+		return q
+	}
+	return tx.newQueue(k)
+}
+
+func (tx *tx) newQueue(k spool.RouteKey) int64 {
+	q := int64(len(tx.im.queues)) + 1
+	tx.put(func(im *image) { im.queues[q], im.names[k] = queue{key: k}, q })
+	return q
+}
+
+func (s *store) Configure(ctx context.Context, source string, routes []spool.RouteName) error {
+	_, err := do(ctx, s, func() (struct{}, error) {
+		return struct{}{}, s.update(true, func(tx *tx) error {
+			for _, r := range routes {
+				tx.configure(spool.RouteKey{Source: source, Route: r.Name}, spool.RouteKey{Source: source, Route: r.Was})
+			}
+			return nil
+		})
+	})
+	return err
+}
+
+func (tx *tx) configure(k, was spool.RouteKey) {
+	old, found := tx.im.names[was]
+	mine, own := tx.im.names[k]
+	// A former name that is listed again has a queue of its own again.
+	own = own && tx.im.queues[mine].key == k
+	switch {
+	case was.Route == "" || was == k || !found || tx.faults[IgnoresWas]:
+		if !own {
+			tx.newQueue(k)
+		}
+	case !own:
+		row := tx.im.queues[old]
+		row.key = k
+		tx.put(func(im *image) { im.queues[old], im.names[k] = row, old })
+	case old != mine:
+		for _, d := range tx.im.deliveries {
+			if d.queue == old {
+				d.queue = mine
+				tx.setDelivery(d)
+			}
+		}
+		tx.put(func(im *image) { im.queues[old] = queue{}; im.names[was] = mine })
+	}
+}
+
+func (s *store) Routes(ctx context.Context) ([]spool.RouteState, error) {
+	return do(ctx, s, func() (states []spool.RouteState, err error) {
+		err = s.update(true, func(tx *tx) error {
+			for n, q := range tx.im.queues {
+				if q.key.Route != "" {
+					states = append(states, tx.routeState(n, q))
+				}
+			}
+			return nil
+		})
+		slices.SortFunc(states, func(a, b spool.RouteState) int {
+			return cmp.Or(cmp.Compare(a.Key.Source, b.Key.Source), cmp.Compare(a.Key.Route, b.Key.Route))
+		})
+		return states, err
+	})
+}
+
+func (tx *tx) routeState(n int64, q queue) spool.RouteState {
+	st := spool.RouteState{Key: q.key}
+	if q.hold != nil {
+		h := *q.hold
+		st.Hold = &h
+	}
+	for _, d := range tx.im.deliveries {
+		if d.queue != n {
+			continue
+		}
+		switch d.state {
+		case spool.Available, spool.Retrying:
+			st.Waiting++
+			if at := tx.im.events[d.seq].Received; st.Oldest.IsZero() || at.Before(st.Oldest) {
+				st.Oldest = at
+			}
+		case spool.Running:
+			st.Running++
+		case spool.Dead:
+			st.Dead++
+		}
+	}
+	return st
+}
+
+func (s *store) Hold(ctx context.Context, k spool.RouteKey, h spool.Hold) error {
+	return s.setHold(ctx, k, &h)
+}
+
+func (s *store) Resume(ctx context.Context, k spool.RouteKey) error { return s.setHold(ctx, k, nil) }
+
+func (s *store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) error {
+	_, err := do(ctx, s, func() (struct{}, error) {
+		return struct{}{}, s.update(!s.faults[HoldsLazily], func(tx *tx) error {
+			n := tx.queueOf(k)
+			row := tx.im.queues[n]
+			row.hold = h
+			tx.put(func(im *image) { im.queues[n] = row })
+			tx.due = append(tx.due, row.key)
+			return nil
+		})
+	})
+	return err
+}
+
+func (s *store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+	return do(ctx, s, func() (n int, err error) {
+		err = s.update(true, func(tx *tx) error {
+			ev := tx.im.events[seq]
+			if ev == nil {
+				return spool.ErrNotFound
+			}
+			q := int64(0)
+			if route != "" {
+				q = tx.queueOf(spool.RouteKey{Source: ev.Source, Route: route})
+			}
+			n = tx.redeliver(seq, q)
+			return nil
+		})
+		return n, err
+	})
+}
+
+func (tx *tx) redeliver(seq, queue int64) (n int) {
+	found := false
+	for _, d := range tx.im.deliveries {
+		if d.seq != seq || queue != 0 && d.queue != queue {
+			continue
+		}
+		found = true
+		if d.finished() || tx.faults[ReplaysRunning] {
+			tx.setDelivery(delivery{
+				number: d.number, seq: seq, queue: d.queue, state: spool.Available, due: tx.now,
+				fence: d.fence, replay: d.replay + 1, log: d.log,
+			})
+			n++
+		}
+	}
+	if queue != 0 && !found {
+		d := delivery{number: tx.im.number + 1, seq: seq, queue: queue, state: spool.Available, due: tx.now}
+		tx.put(func(im *image) { im.number = d.number })
+		tx.setDelivery(d)
+		n++
+	}
+	return n
+}
+
+// Watch implements spool.Watcher.
+func (s *store) Watch(f func(spool.RouteKey)) (stop func()) {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	s.watchNo++
+	n := s.watchNo
+	s.watchers[n] = f
+	return func() {
+		s.watching.Lock()
+		defer s.watching.Unlock()
+		delete(s.watchers, n)
+	}
+}
+
+func (s *store) tell(due []spool.RouteKey) {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	for _, k := range due {
+		for _, f := range s.watchers {
+			f(k)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package spooltest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// The model is played a few times by default, and at length where asked. The
+// flags of rapid, which are parsed later, have the last word.
+func init() {
+	set := map[string]string{"rapid.checks": "25", "rapid.steps": "40", "rapid.shrinktime": "1s", "rapid.nofailfile": "true"}
+	if os.Getenv("INBOXGATE_LONG") != "" {
+		set["rapid.checks"], set["rapid.steps"], set["rapid.shrinktime"] = "1000", "150", "30s"
+	}
+	for name, value := range set {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// life is a delivery as the model has it.
+type life struct {
+	id, route string
+	seq       int64
+	state     spool.State
+	attempts  int
+	replay    int
+	due       time.Time
+	fuzzy     bool // due since some time up to now: was given back or cut short
+	loose     bool // settled since the last commit that a power cut must keep
+	lease     spool.Lease
+}
+
+// model plays random calls on a store, and knows what must come of them.
+type model struct {
+	*rig
+	rt    *rapid.T
+	ids   []string
+	lives []*life
+	old   []spool.Lease // leases that have ended
+	held  map[string]bool
+}
+
+func playModel(t testing.TB, mk Make) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &model{rig: newRig(player{t, rt}, mk, spool.Settings{}), rt: rt, held: map[string]bool{}}
+		defer m.Kill(t)
+		rt.Repeat(map[string]func(*rapid.T){
+			"accept":    func(*rapid.T) { m.acceptNew() },
+			"again":     func(*rapid.T) { m.acceptKnown() },
+			"fail":      func(*rapid.T) { m.acceptFailing() },
+			"lease":     func(*rapid.T) { m.leaseSome() },
+			"settle":    func(*rapid.T) { m.settleOne() },
+			"late":      func(*rapid.T) { m.settleLate() },
+			"release":   func(*rapid.T) { m.releaseOne() },
+			"extend":    func(*rapid.T) { m.extendOne() },
+			"hold":      func(*rapid.T) { m.holdOrResume() },
+			"redeliver": func(*rapid.T) { m.replay() },
+			"wait":      func(*rapid.T) { m.wait() },
+			"end":       func(*rapid.T) { m.restart() },
+			"":          func(*rapid.T) { m.compare() },
+		})
+	})
+}
+
+func (m *model) draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(m.rt, what) }
+
+// one draws a delivery of a kind, and skips the step if there is none.
+func (m *model) one(of func(*life) bool) *life {
+	var found []*life
+	for _, l := range m.lives {
+		if of(l) {
+			found = append(found, l)
+		}
+	}
+	if len(found) == 0 {
+		m.rt.Skip("no such delivery")
+	}
+	return found[m.draw(len(found), "delivery")]
+}
+
+func (m *model) runs(l *life) bool { return l.state == spool.Running && l.lease.Until.After(m.now()) }
+func (l *life) ended() bool        { return l.state == spool.Delivered || l.state == spool.Dead }
+
+// dueAt is when a delivery that is not running is or was due.
+func (l *life) dueAt() time.Time {
+	if l.state == spool.Running {
+		return l.lease.Until
+	}
+	return l.due
+}
+
+func (m *model) isDue(l *life) bool {
+	return !l.ended() && !m.runs(l) && !l.dueAt().After(m.now())
+}
+
+func (m *model) hasDue(route string) bool {
+	for _, l := range m.lives {
+		if l.route == route && m.isDue(l) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) acceptNew() {
+	id := fmt.Sprint(len(m.ids) + 1)
+	in := starting(intake(m.event(id), [][]string{{"a"}, {"a", "b"}, {}}[m.draw(3, "routes")]...), "two")
+	start := m.draw(2, "start") == 1
+	want := map[string]bool{}
+	for i, w := range in.Routes {
+		in.Routes[i].Start = start
+		want[w.Route] = start && !m.held[w.Route] && !m.hasDue(w.Route)
+	}
+	got := m.want(in, spool.Accepted)
+	m.born(in, got.Seq)
+	for _, d := range got.Running {
+		l := m.find(d.Event.ID, d.Route.Route)
+		if !want[l.route] {
+			m.Fatalf("event %s was born running for route %s out of turn", id, l.route)
+		}
+		delete(want, l.route)
+		m.took(l, d)
+	}
+	for route, missing := range want {
+		if missing {
+			m.Fatalf("event %s was not born running for route %s", id, route)
+		}
+	}
+}
+
+func (m *model) born(in spool.Intake, seq int64) {
+	m.ids = append(m.ids, in.Event.ID)
+	for _, w := range in.Routes {
+		m.lives = append(m.lives, &life{id: in.Event.ID, route: w.Route, seq: seq, state: spool.Available, due: m.now()})
+	}
+}
+
+func (m *model) find(id, route string) *life {
+	for _, l := range m.lives {
+		if l.id == id && l.route == route {
+			return l
+		}
+	}
+	m.Fatalf("no delivery of event %s to route %s was made", id, route)
+	return nil
+}
+
+func (m *model) acceptKnown() {
+	if len(m.ids) == 0 {
+		m.rt.Skip("no events")
+	}
+	id := m.ids[m.draw(len(m.ids), "event")]
+	if m.draw(2, "body") == 0 {
+		m.want(intake(m.event(id), "a"), spool.Duplicate)
+	} else {
+		m.want(intake(m.eventOf(source, id, "other"), "a"), spool.Conflict)
+	}
+}
+
+// acceptFailing fails a sync of an accept. Whether leases outlive the repair
+// is the engine's own affair, so none is out.
+func (m *model) acceptFailing() {
+	for _, l := range m.lives {
+		if l.state == spool.Running {
+			m.rt.Skip("a lease is out")
+		}
+	}
+	in := intake(m.event(fmt.Sprint(len(m.ids)+1)), "a", "b")
+	m.FailSyncs(m.draw(2, "after"), 1)
+	if _, err := m.st.Accept(bg, in); err == nil {
+		// The fault was not met, and must not be met later.
+		m.FailSyncs(0, 0)
+	}
+	m.acceptAgain(in)
+	m.FailSyncs(0, 0)
+	m.born(in, m.record(in.Event.ID).Event.Seq)
+}
+
+// took notes a lease, and that everything before it is now durable.
+func (m *model) took(l *life, d spool.Delivery) {
+	if l.ended() || m.runs(l) {
+		m.Fatalf("event %s was leased for route %s while it is %v", l.id, l.route, l.state)
+	}
+	if l.state == spool.Running {
+		m.old = append(m.old, l.lease)
+		l.attempts++
+	}
+	if d.Attempts != l.attempts || d.Replay != l.replay {
+		m.Fatalf("event %s for route %s: %d attempts, replay %d, want %d, %d", l.id, l.route, d.Attempts, d.Replay, l.attempts, l.replay)
+	}
+	l.state, l.lease, l.fuzzy, l.loose = spool.Running, d.Lease, false, false
+}
+
+func (m *model) wait() {
+	m.add([]time.Duration{time.Second, leaseFor / 2, 2 * leaseFor}[m.draw(3, "wait")])
+}
+
+// compare reads the whole log after each step.
+func (m *model) compare() {
+	seen := 0
+	for _, rec := range m.records(spool.Query{}) {
+		for _, d := range rec.Deliveries {
+			l := m.find(rec.Event.ID, d.Route)
+			seen++
+			// When a lease that ran out is counted is the engine's own affair.
+			over := l.state == spool.Running && !m.runs(l)
+			counted := over && d.State != spool.Running && d.Attempts == l.attempts+1
+			if !counted && (d.State != l.state || d.Attempts != l.attempts) || d.Replay != l.replay {
+				m.Fatalf("event %s for route %s is %v with %d attempts, replay %d, want %v, %d, %d",
+					l.id, l.route, d.State, d.Attempts, d.Replay, l.state, l.attempts, l.replay)
+			}
+		}
+	}
+	if seen != len(m.lives) {
+		m.Fatalf("%d deliveries, want %d", seen, len(m.lives))
+	}
+	for _, route := range []string{"a", "b"} {
+		if held := m.route(route).Hold != nil; held != m.held[route] {
+			m.Fatalf("route %s is held: %v, want %v", route, held, m.held[route])
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package spooltest
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// player lets the rig of a model fail the one play that it is in.
+type player struct {
+	testing.TB
+	rt *rapid.T
+}
+
+func (p player) Helper()                   {}
+func (p player) Cleanup(f func())          { p.rt.Cleanup(f) }
+func (p player) Fail()                     { p.rt.Fail() }
+func (p player) FailNow()                  { p.rt.FailNow() }
+func (p player) Failed() bool              { return p.rt.Failed() }
+func (p player) Log(a ...any)              { p.rt.Log(a...) }
+func (p player) Logf(f string, a ...any)   { p.rt.Logf(f, a...) }
+func (p player) Error(a ...any)            { p.rt.Error(a...) }
+func (p player) Errorf(f string, a ...any) { p.rt.Errorf(f, a...) }
+func (p player) Fatal(a ...any)            { p.rt.Fatal(a...) }
+func (p player) Fatalf(f string, a ...any) { p.rt.Fatalf(f, a...) }
+func (p player) Skip(a ...any)             { p.rt.Skip(a...) }
+func (p player) Skipf(f string, a ...any)  { p.rt.Skipf(f, a...) }
+func (p player) SkipNow()                  { p.rt.SkipNow() }
+
+// leaseSome checks that as many are leased as may be, in their order.
+func (m *model) leaseSome() {
+	p := pickOf([]string{"a", "b"}[m.draw(2, "route")], 1+m.draw(3, "n"))
+	p.IgnoreDue = m.draw(4, "ignore due") == 0
+	var may []*life
+	for _, l := range m.lives {
+		if l.route == p.Route.Route && (m.isDue(l) || p.IgnoreDue && !l.ended() && !m.runs(l)) {
+			may = append(may, l)
+		}
+	}
+	got := m.batch(p).Deliveries
+	if len(got) != min(p.N, len(may)) {
+		m.Fatalf("leased %d of %d deliveries, want %d", len(got), len(may), min(p.N, len(may)))
+	}
+	var taken []*life
+	for _, d := range got {
+		l := m.find(d.Event.ID, d.Route.Route)
+		if !slices.Contains(may, l) {
+			m.Fatalf("leased event %s, which is %v until %v, due %v", l.id, l.state, l.lease.Until, l.due)
+		}
+		taken = append(taken, l)
+	}
+	m.inOrder(may, taken, p.IgnoreDue)
+	for i, d := range got {
+		m.took(taken[i], d)
+	}
+}
+
+// inOrder checks that nothing was passed over for what comes behind it.
+func (m *model) inOrder(may, taken []*life, ignoreDue bool) {
+	left := slices.DeleteFunc(slices.Clone(may), func(l *life) bool { return slices.Contains(taken, l) })
+	for i, l := range taken {
+		for _, behind := range slices.Concat(taken[i+1:], left) {
+			by := cmp.Compare(behind.seq, l.seq)
+			if !ignoreDue {
+				by = behind.dueAt().Compare(l.dueAt())
+				if l.fuzzy || behind.fuzzy {
+					continue
+				}
+			}
+			if by < 0 {
+				m.Fatalf("event %s was leased before event %s", l.id, behind.id)
+			}
+		}
+	}
+}
+
+func (m *model) settleOne() {
+	l := m.one(m.runs)
+	s := m.ended(spool.Delivery{Lease: l.lease, Attempts: l.attempts})
+	switch m.draw(3, "outcome") {
+	case 1:
+		s = m.failed(spool.Delivery{Lease: l.lease, Attempts: l.attempts}, time.Duration(m.draw(3, "wait"))*leaseFor/2)
+		s.Attempt.Free = m.draw(2, "free") == 1
+	case 2:
+		s = m.buried(spool.Delivery{Lease: l.lease, Attempts: l.attempts}, "refused")
+	}
+	m.settle(s)
+	m.old = append(m.old, l.lease)
+	l.state, l.due, l.loose = s.State, s.Due, true
+	if !s.Attempt.Free {
+		l.attempts++
+	}
+}
+
+func (m *model) settleLate() {
+	if len(m.old) == 0 {
+		m.rt.Skip("no lease has ended")
+	}
+	lease := m.old[m.draw(len(m.old), "lease")]
+	err := m.st.Settle(bg, m.buried(spool.Delivery{Lease: lease}, "late"))
+	if !errors.Is(err, spool.ErrLeaseLost) {
+		m.Fatalf("Settle of a lease that has ended: %v, want ErrLeaseLost", err)
+	}
+	lost, err := m.st.Extend(bg, []spool.Lease{lease}, leaseFor)
+	m.ok(err, "Extend")
+	m.wantLost(lost, lease)
+	m.ok(m.st.Release(bg, []spool.Lease{lease}), "Release")
+}
+
+func (m *model) releaseOne() {
+	l := m.one(m.runs)
+	m.ok(m.st.Release(bg, []spool.Lease{l.lease}), "Release")
+	m.old = append(m.old, l.lease)
+	l.state, l.fuzzy, l.due, l.loose = spool.Available, true, m.now(), true
+}
+
+func (m *model) extendOne() {
+	l := m.one(m.runs)
+	lost, err := m.st.Extend(bg, []spool.Lease{l.lease}, leaseFor)
+	m.ok(err, "Extend")
+	m.wantLost(lost)
+	l.lease.Until = m.now().Add(leaseFor)
+}
+
+func (m *model) holdOrResume() {
+	route := []string{"a", "b"}[m.draw(2, "route")]
+	if m.held[route] = !m.held[route]; m.held[route] {
+		m.hold(route)
+	} else {
+		m.ok(m.st.Resume(bg, key(route)), "Resume")
+	}
+}
+
+func (m *model) replay() {
+	l := m.one((*life).ended)
+	n, err := m.st.Redeliver(bg, l.seq, l.route)
+	if err != nil || n != 1 {
+		m.Fatalf("Redeliver: %d, %v, want 1", n, err)
+	}
+	*l = life{id: l.id, route: l.route, seq: l.seq, state: spool.Available, due: m.now(), replay: l.replay + 1}
+}
+
+// restart ends the store in some way and opens it again.
+func (m *model) restart() {
+	e := endings[m.draw(len(endings), "ending")]
+	e.end(m.rig)
+	m.open()
+	for _, l := range m.lives {
+		if l.state == spool.Running {
+			m.old = append(m.old, l.lease)
+			l.state, l.due, l.fuzzy = spool.Retrying, m.now(), true
+			l.attempts++
+		}
+		d := m.delivery(l.id, l.route)
+		if e.name == "PowerCut" && l.loose {
+			m.undone(l, d)
+		}
+		waiting := l.state == spool.Available || l.state == spool.Retrying
+		if waiting && (d.State == spool.Available || d.State == spool.Retrying) {
+			l.state = d.State
+		}
+		l.loose = false
+	}
+}
+
+// undone takes over what a power cut made of a settle, if it may be: either
+// the settle stands, or the attempt was cut short.
+func (m *model) undone(l *life, d spool.DeliveryRecord) {
+	if d.State == l.state && d.Attempts == l.attempts && (l.ended() || l.fuzzy || d.Due.Equal(l.due)) {
+		return
+	}
+	if d.State != spool.Available && d.State != spool.Retrying || d.Attempts > l.attempts+1 {
+		m.Fatalf("event %s for route %s is %v with %d attempts after a power cut, was %v with %d",
+			l.id, l.route, d.State, d.Attempts, l.state, l.attempts)
+	}
+	l.state, l.attempts, l.due, l.fuzzy = d.State, d.Attempts, m.now(), true
+}

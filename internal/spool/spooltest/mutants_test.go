@@ -1,0 +1,71 @@
+package spooltest_test
+
+import (
+	"testing"
+
+	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
+	"github.com/inboxgate/inboxgate/internal/spool/spooltest/memstore"
+)
+
+// TestMutants shows for each duty's case that it can see a store which fails
+// that duty.
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]struct {
+		fault memstore.Fault
+		cases []string
+	}{
+		"answers before the sync": {memstore.AnswersBeforeSync, []string{
+			"an accept survives every end", "an accept is answered after its sync",
+			"a failed sync is shared", "quarantine keeps a body once", "Close waits", "what has ended is redelivered",
+		}},
+		"marks the id before the commit": {memstore.MarksBeforeCommit, []string{
+			"an accept is whole wherever it is stopped", "a full store loses nothing undelivered",
+			"random calls agree with the model",
+		}},
+		"keeps the claims of failed accepts": {memstore.KeepsFailedClaims, []string{
+			"an accept is told the truth after a failed sync",
+		}},
+		"claims nothing":                  {memstore.ClaimsNothing, []string{"an accept is answered after its sync"}},
+		"guesses for copies":              {memstore.GuessesForCopies, []string{"a failed sync is shared"}},
+		"takes the settle of any lease":   {memstore.SettlesUnfenced, []string{"leases are fenced", "leases are fenced over restarts"}},
+		"reopens without a checkpoint":    {memstore.ReopensUnchecked, []string{"a failed sync is not believed after a restart", "an opening whose sync fails is not believed"}},
+		"trusts the sync after a failed":  {memstore.TrustsLaterSyncs, []string{"an accept is told the truth after a failed sync"}},
+		"splits the commit":               {memstore.SplitsCommit, []string{"an accept is whole wherever it is stopped", "an entry is released in the commit of its event"}},
+		"keeps no watermark":              {memstore.KeepsNoWatermark, []string{"a raised window makes nothing fresh"}},
+		"forgets the watermark":           {memstore.ForgetsMarks, []string{"a raised window makes nothing fresh"}},
+		"trusts no persisted time":        {memstore.TrustsNoClock, []string{"a clock of 1970 is not believed"}},
+		"forgets the id with its event":   {memstore.ForgetsWithEvent, []string{"ids outlive events"}},
+		"lets quarantine claim ids":       {memstore.QuarantineClaims, []string{"quarantine claims no id"}},
+		"keeps every copy of an odd body": {memstore.CopiesOdd, []string{"quarantine keeps a body once", "what is not fresh is stale"}},
+		"starts deliveries out of turn":   {memstore.StartsOutOfTurn, []string{"deliveries are born running in turn", "random calls agree with the model"}},
+		"leases the newest first":         {memstore.LeasesNewest, []string{"the oldest is leased first", "what fell due first is leased first", "random calls agree with the model"}},
+		"always probes with the oldest":   {memstore.ProbesTheOldest, []string{"probes take turns"}},
+		"keeps the first attempts":        {memstore.KeepsOldAttempts, []string{"the log of a delivery is bounded"}},
+		"forgets what a crash cut short":  {memstore.ForgetsCrash, []string{"attempts cut short are counted", "two owners in turn", "random calls agree with the model"}},
+		"counts what was given back":      {memstore.CountsReleased, []string{"a clean stop counts no attempt", "what is given back keeps its place", "two owners at once"}},
+		"counts free attempts":            {memstore.CountsFree, []string{"free attempts are not counted"}},
+		"holds before the sync":           {memstore.HoldsLazily, []string{"holds last"}},
+		"ignores former names":            {memstore.IgnoresWas, []string{"a renamed route takes its queue along"}},
+		"replays what has not ended":      {memstore.ReplaysRunning, []string{"what has ended is redelivered"}},
+		"drops what waited for too long":  {memstore.DropsWaiting, []string{"retention goes by age"}},
+		"drops what waits to make room":   {memstore.DropsForRoom, []string{"a full store loses nothing undelivered"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spooltest.MustFail(t, memstore.Make(m.fault), m.cases...)
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	const name = "ids outlive events"
+	if got := spooltest.Check(t, memstore.Make(), name); len(got) != 0 {
+		t.Errorf("a store without fault fails %v", got)
+	}
+	got := spooltest.Check(t, memstore.Make(memstore.ForgetsWithEvent), "Close waits", name)
+	if len(got) != 1 || got[0].Case != name || got[0].Log == "" {
+		t.Errorf("a store that forgets ids fails %+v, want only %q", got, name)
+	}
+}
