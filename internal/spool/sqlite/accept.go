@@ -1,0 +1,268 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Reasons a verdict gives, in public words.
+const (
+	reasonConflict = "known id with another body"
+	reasonFuture   = "created too far in the future"
+	reasonOld      = "created before the window"
+	reasonBelow    = "created before ids that were forgotten"
+)
+
+// Numbers of deliveries hold their event's: seq<<ordinalBits | ordinal.
+const (
+	ordinalBits = 12
+	maxOrdinal  = 1<<ordinalBits - 1
+)
+
+// Accept implements spool.Store.
+func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, error) {
+	if in.Event == nil || in.Event.ID == "" {
+		return spool.Receipt{}, errors.New("accepting event: it has no id")
+	}
+	if len(in.Routes) > maxOrdinal {
+		return spool.Receipt{}, errors.New("accepting event: too many routes")
+	}
+	received := in.Event.Received
+	if received.IsZero() {
+		received = s.clock.Now()
+	}
+	a := &intake{Intake: in, received: received, head: encodeHead(in.Event, received)}
+	if err := s.enter(); err != nil {
+		return spool.Receipt{}, err
+	}
+	defer s.leave()
+	err := s.submit(ctx, true, len(a.head)+len(in.Event.Request.Body), a.run)
+	if s.o.fault.markFirst && err == nil && a.receipt.Verdict == 0 {
+		err = s.submit(ctx, true, 0, a.store)
+	}
+	if err != nil {
+		if in.Owner != "" {
+			s.giveBack(ctx, &a.receipt.Running)
+		}
+		return spool.Receipt{}, err
+	}
+	if a.receipt.Verdict == spool.Duplicate {
+		s.count.duplicates.Add(1)
+	}
+	return a.receipt, nil
+}
+
+type intake struct {
+	spool.Intake
+	received time.Time
+	head     []byte
+	receipt  spool.Receipt
+}
+
+func (a *intake) run(w *writer) error {
+	src, err := w.source(a.Event.Source)
+	if err != nil {
+		return err
+	}
+	reason := ""
+	if !a.DeliverStale {
+		reason = w.stale(src, a.Event.CreatedAt)
+	}
+	noRoom := w.s.space.refuses()
+	if reason != "" || noRoom || a.Release != 0 {
+		known, err := w.known(src, a)
+		if known || err != nil {
+			return err
+		}
+	}
+	switch {
+	case reason != "":
+		a.receipt = spool.Receipt{Verdict: spool.Stale, Reason: reason}
+		return w.quarantine(src, a.Event, a.head, reason)
+	case noRoom:
+		return refuse(spool.ErrFull)
+	}
+	if a.Release != 0 {
+		if err := w.letGo(src, a.Release); err != nil {
+			return err
+		}
+	}
+	seq := w.seq + 1
+	e := a.Event
+	if err := w.q.claim.int(src.id).text(e.ID).blob(e.Digest[:]).int(seq).exec(); err != nil {
+		return err
+	}
+	if w.c.Changes() == 0 {
+		_, err := w.known(src, a)
+		return err
+	}
+	w.seq = seq
+	if w.s.o.fault.markFirst {
+		return nil
+	}
+	return a.store(w)
+}
+
+// store writes the event whose id was claimed just now.
+func (a *intake) store(w *writer) error {
+	src, err := w.source(a.Event.Source)
+	if err != nil {
+		return err
+	}
+	e, seq := a.Event, w.seq
+	if err := w.q.event.int(seq).int(w.now).int(src.id).text(e.ID).text(e.Type).
+		blob(a.head).blob(e.Request.Body).exec(); err != nil {
+		return err
+	}
+	w.remember(src, a)
+	a.receipt = spool.Receipt{Verdict: spool.Accepted, Seq: seq}
+	return a.deliver(w, src)
+}
+
+// known answers for an id that is remembered.
+func (w *writer) known(src *source, a *intake) (bool, error) {
+	q := w.q.knownID.int(src.id).text(a.Event.ID)
+	if !q.next() {
+		return false, q.end()
+	}
+	same := string(q.ColumnRawBlob(0)) == string(a.Event.Digest[:])
+	seq, conflicts := q.ColumnInt64(1), q.ColumnInt64(2)
+	if err := q.end(); err != nil {
+		return true, err
+	}
+	if same {
+		a.receipt = spool.Receipt{Verdict: spool.Duplicate, Seq: seq}
+		return true, nil
+	}
+	a.receipt = spool.Receipt{Verdict: spool.Conflict, Reason: reasonConflict}
+	odd, err := w.oddEntry(src, a.Event.Digest)
+	if err != nil {
+		return true, err
+	}
+	if odd == 0 {
+		if conflicts >= spool.MaxConflicts {
+			w.s.count.conflicts.Add(1)
+			return true, nil
+		}
+		if err := w.quarantine(src, a.Event, a.head, reasonConflict); err != nil {
+			return true, err
+		}
+		return true, w.q.conflict.int(src.id).text(a.Event.ID).exec()
+	}
+	return true, w.quarantine(src, a.Event, a.head, reasonConflict)
+}
+
+// stale says why an event of an unknown id is not fresh, or nothing.
+func (w *writer) stale(src *source, created time.Time) string {
+	c := nanos(created)
+	switch {
+	case created.IsZero():
+		return ""
+	case c > w.now+dur(spool.MaxAhead):
+		return reasonFuture
+	case c < w.now-dur(w.s.settings.Load().Window):
+		return reasonOld
+	case c <= src.watermark:
+		return reasonBelow
+	}
+	return ""
+}
+
+// deliver makes the deliveries of an accepted event.
+func (a *intake) deliver(w *writer, src *source) error {
+	for i, wish := range a.Routes {
+		rt, err := w.route(src, wish.Route)
+		if err != nil {
+			return err
+		}
+		start := wish.Start && a.Owner != "" && rt.hold == nil
+		if start {
+			due, err := w.hasDue(rt)
+			if err != nil {
+				return err
+			}
+			start = !due
+		}
+		number := w.seq<<ordinalBits | int64(i)
+		q := w.q.delivery.int(number).int(rt.id)
+		if !start {
+			if err := q.int(fresh).int(w.now).int(0).int(0).exec(); err != nil {
+				return err
+			}
+			w.queue(rt, fresh, w.now)
+			continue
+		}
+		l := &lease{
+			number: number, fence: w.fence(), until: w.now + dur(a.LeaseFor),
+			route: rt, due: w.now, fresh: true,
+		}
+		if err := q.int(running).int(w.now).int(l.until).int(l.fence).exec(); err != nil {
+			return err
+		}
+		w.grant(l)
+		d := l.delivery(spool.RouteKey{Source: src.name, Route: wish.Route})
+		d.Event = a.Event
+		a.receipt.Running = append(a.receipt.Running, d)
+	}
+	return nil
+}
+
+// fence gives the next one. The epoch makes it larger than any of an earlier
+// process without a write for each.
+func (w *writer) fence() int64 {
+	w.fences++
+	f := w.epoch<<32 | w.fences
+	w.issued = append(w.issued, f)
+	return f
+}
+
+func (l *lease) delivery(k spool.RouteKey) spool.Delivery {
+	return spool.Delivery{
+		Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: timeOf(l.until)},
+		Route: k, Attempts: int(l.attempts), Replay: int(l.replay),
+	}
+}
+
+// Ids are forgotten by age, so what is to be forgotten when is kept beside
+// them: one row for those of a batch that share a second, appended and read
+// in order of time. An index on the ids would double the random writes.
+type bucketKey struct {
+	source int64
+	second int64
+}
+
+const bucketBits = 30
+
+// remember notes when the id of an accepted event may go.
+func (w *writer) remember(src *source, a *intake) {
+	base := max(w.now, nanos(a.received))
+	created := int64(0)
+	if !a.Event.CreatedAt.IsZero() {
+		// Beyond MaxAhead only by the operator's word; bounded all the same.
+		created = min(nanos(a.Event.CreatedAt), w.now+dur(spool.MaxAhead))
+		base = max(base, created)
+	}
+	k := bucketKey{src.id, base/1e9 + 1}
+	b := w.buckets[k]
+	b = binary.AppendVarint(b, created)
+	w.buckets[k] = putString(b, a.Event.ID)
+}
+
+func (w *writer) flushBuckets() error {
+	// Each bucket has an accepted event of this batch, so these are numbers that
+	// no other batch has used.
+	n := w.seq
+	for k, b := range w.buckets {
+		key := k.second<<bucketBits | n&(1<<bucketBits-1)
+		n--
+		if err := w.q.bucket.int(key).int(k.source).blob(b).exec(); err != nil {
+			return err
+		}
+	}
+	clear(w.buckets)
+	return nil
+}

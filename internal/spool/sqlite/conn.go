@@ -1,0 +1,156 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// conn is a connection with the few calls we make. It is used by one goroutine
+// at a time.
+type conn struct {
+	*sqlite3.Conn
+	err error // of preparing
+}
+
+func (s *Store) connect(create bool, cacheKiB int) (*conn, error) {
+	q := url.Values{}
+	q.Set("modeof", s.path)
+	if s.o.vfs != "" {
+		q.Set("vfs", s.o.vfs)
+		q.Del("modeof")
+	}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: q.Encode()}
+	flags := sqlite3.OPEN_READWRITE | sqlite3.OPEN_URI
+	if create {
+		flags |= sqlite3.OPEN_CREATE
+	}
+	c, err := sqlite3.OpenFlags(u.String(), flags)
+	if err != nil {
+		return nil, err
+	}
+	// A shell or a backup tool may hold a lock for a moment.
+	err = c.Exec(fmt.Sprintf(`PRAGMA busy_timeout=5000; PRAGMA temp_store=MEMORY;
+		PRAGMA foreign_keys=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-%d`, cacheKiB))
+	if err == nil {
+		_, err = c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &conn{Conn: c}, nil
+}
+
+// shut closes c whatever state it is in.
+func (c *conn) shut() error {
+	if c == nil || c.Conn == nil {
+		return nil
+	}
+	var open []*sqlite3.Stmt
+	for st := range c.Stmts() {
+		open = append(open, st)
+	}
+	for _, st := range open {
+		st.Close()
+	}
+	if !c.GetAutocommit() {
+		_ = c.Exec("ROLLBACK")
+	}
+	err := c.Conn.Close()
+	c.Conn = nil
+	return err
+}
+
+// one returns the integer in the first row of a query, 0 for none or NULL.
+func (c *conn) one(sql string) (int64, error) {
+	st := c.prepare(sql)
+	if c.err != nil {
+		return 0, c.err
+	}
+	defer st.Close()
+	var v int64
+	if st.next() {
+		v = st.ColumnInt64(0)
+	}
+	return v, st.end()
+}
+
+// stmt is a prepared statement whose parameters are bound in order. Errors are
+// kept until exec or end.
+type stmt struct {
+	*sqlite3.Stmt
+	n   int
+	err error
+}
+
+// prepare keeps the first error in c.err, so that many can be prepared at once.
+func (c *conn) prepare(sql string) *stmt {
+	st, _, err := c.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("preparing %q: %w", sql, err)
+	}
+	return &stmt{Stmt: st}
+}
+
+func (s *stmt) keep(err error) *stmt {
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return s
+}
+
+func (s *stmt) int(v int64) *stmt {
+	s.n++
+	return s.keep(s.BindInt64(s.n, v))
+}
+
+func (s *stmt) text(v string) *stmt {
+	s.n++
+	return s.keep(s.BindText(s.n, v))
+}
+
+func (s *stmt) blob(v []byte) *stmt {
+	s.n++
+	if v == nil {
+		v = []byte{} // nil may mean NULL
+	}
+	return s.keep(s.BindBlob(s.n, v))
+}
+
+// next steps to a row. After false, and after the last row wanted, call end.
+func (s *stmt) next() bool {
+	return s.err == nil && s.Step()
+}
+
+func (s *stmt) end() error {
+	err := s.err
+	if r := s.Reset(); err == nil {
+		err = r
+	}
+	s.n, s.err = 0, nil
+	return err
+}
+
+func (s *stmt) exec() error {
+	if s.err != nil {
+		return s.end()
+	}
+	err := s.Exec()
+	s.n = 0
+	return err
+}
+
+// each runs f on every row.
+func (s *stmt) each(f func() error) error {
+	for s.next() {
+		if err := f(); err != nil {
+			_ = s.end()
+			return err
+		}
+	}
+	return s.end()
+}
+
+func (s *stmt) bytes(col int) []byte { return s.ColumnBlob(col, nil) }

@@ -1,0 +1,285 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+const reasonLeaseOut = "lease ran out"
+
+// Lease implements spool.Store. When nothing is due it costs no query.
+func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
+	if err := s.enter(); err != nil {
+		return spool.Batch{}, err
+	}
+	defer s.leave()
+	if b, ok := s.idle(p); ok {
+		return b, ctx.Err()
+	}
+	var b spool.Batch
+	err := s.submit(ctx, true, 0, func(w *writer) error {
+		b = spool.Batch{}
+		rt := w.names[w.nameOf(p.Route)]
+		if rt == nil {
+			return nil
+		}
+		picked, err := w.pick(rt, p)
+		if err != nil {
+			return err
+		}
+		for _, c := range picked {
+			d, err := w.start(rt, c, p)
+			if err != nil {
+				return err
+			}
+			b.Deliveries = append(b.Deliveries, d)
+		}
+		n, err := w.next(rt)
+		if n != never {
+			b.Next = timeOf(n)
+		}
+		w.touch(rt, false)
+		return err
+	})
+	if err != nil {
+		s.giveBack(ctx, &b.Deliveries)
+		return spool.Batch{}, err
+	}
+	if err := s.loadEvents(ctx, b.Deliveries); err != nil {
+		s.giveBack(ctx, &b.Deliveries)
+		return spool.Batch{}, fmt.Errorf("loading leased events: %w", err)
+	}
+	return b, nil
+}
+
+// giveBack releases what a call has leased whose caller will not learn of it.
+// The writer, which serves in order, has filled ds by then or never will.
+func (s *Store) giveBack(ctx context.Context, ds *[]spool.Delivery) {
+	s.calls.Add(1) // the caller has entered, so this does not race with Close
+	go func() {
+		defer s.leave()
+		_ = s.submit(context.WithoutCancel(ctx), true, 0, func(w *writer) error {
+			leases := make([]spool.Lease, len(*ds))
+			for i, d := range *ds {
+				leases[i] = d.Lease
+			}
+			return w.release(leases)
+		})
+	}()
+}
+
+// idle answers from the view of the last commit when there is nothing to take.
+func (s *Store) idle(p spool.Pick) (spool.Batch, bool) {
+	s.mu.Lock()
+	down := s.down != nil
+	s.mu.Unlock()
+	if down {
+		return spool.Batch{}, false
+	}
+	now := s.clock.Now().UnixNano()
+	s.view.mu.Lock()
+	defer s.view.mu.Unlock()
+	rv := s.view.names[p.Route]
+	if rv == nil {
+		return spool.Batch{}, true
+	}
+	if !rv.known || rv.next <= now || p.IgnoreDue && rv.queue > 0 {
+		return spool.Batch{}, false
+	}
+	if rv.next == never {
+		return spool.Batch{}, true
+	}
+	return spool.Batch{Next: timeOf(rv.next)}, true
+}
+
+func (w *writer) nameOf(k spool.RouteKey) routeName {
+	if src := w.sources[k.Source]; src != nil {
+		return routeName{src.id, k.Route}
+	}
+	return routeName{}
+}
+
+// candidate is a delivery that a pick may take.
+type candidate struct {
+	number, due, attempts, replay, state int64
+	logged                               bool
+	expired                              *lease
+}
+
+// pick chooses what a Pick asks for, in order.
+func (w *writer) pick(rt *route, p spool.Pick) ([]candidate, error) {
+	n := min(p.N, 4096)
+	if n <= 0 {
+		return nil, nil
+	}
+	if !p.IgnoreDue {
+		return w.pickDue(rt, n)
+	}
+	found, err := w.pickAfter(rt, p.After, never, n)
+	if err == nil && len(found) < n && p.After > 0 {
+		var wrapped []candidate
+		wrapped, err = w.pickAfter(rt, 0, p.After, n-len(found))
+		found = append(found, wrapped...)
+	}
+	return found, err
+}
+
+func (w *writer) pickDue(rt *route, n int) ([]candidate, error) {
+	found, err := collect(nil, w.q.pickFresh.int(rt.id).int(int64(n)))
+	if err == nil && rt.due <= w.now {
+		found, err = collect(found, w.q.pickLater.int(rt.id).int(w.now).int(int64(n)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	found = w.expired(rt, found, 0, never)
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.number, b.number))
+	})
+	return found[:min(n, len(found))], nil
+}
+
+// pickAfter takes the oldest numbers in (after, last].
+func (w *writer) pickAfter(rt *route, after, last int64, n int) ([]candidate, error) {
+	found, err := collect(nil, w.q.afterFresh.int(rt.id).int(after).int(int64(n)))
+	if err == nil {
+		found, err = collect(found, w.q.afterLater.int(rt.id).int(after).int(int64(n)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	found = w.expired(rt, found, after, last)
+	found = slices.DeleteFunc(found, func(c candidate) bool { return c.number > last })
+	slices.SortFunc(found, func(a, b candidate) int { return cmp.Compare(a.number, b.number) })
+	return found[:min(n, len(found))], nil
+}
+
+func collect(found []candidate, q *stmt) ([]candidate, error) {
+	err := q.each(func() error {
+		found = append(found, candidate{
+			number: q.ColumnInt64(0), due: q.ColumnInt64(1), attempts: q.ColumnInt64(2),
+			replay: q.ColumnInt64(3), logged: q.ColumnInt64(4) > 0, state: q.ColumnInt64(5),
+		})
+		return nil
+	})
+	return found, err
+}
+
+// expired adds those whose lease has run out, due since then.
+func (w *writer) expired(rt *route, found []candidate, after, last int64) []candidate {
+	if rt.leaseEnd() > w.now {
+		return found
+	}
+	for _, l := range rt.leases {
+		if l.until <= w.now && l.number > after && l.number <= last {
+			found = append(found, candidate{
+				number: l.number, due: l.until, attempts: l.attempts, replay: l.replay,
+				state: running, logged: l.logged, expired: l,
+			})
+		}
+	}
+	return found
+}
+
+// start leases a delivery. Taking over one whose lease ran out counts the
+// attempt that was not heard of again.
+func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, error) {
+	l := &lease{
+		number: c.number, fence: w.fence(), until: w.now + dur(p.LeaseFor), route: rt,
+		due: c.due, attempts: c.attempts, replay: c.replay, logged: c.logged, fresh: c.state == fresh,
+	}
+	if old := c.expired; old != nil {
+		w.end(old)
+		l.due = min(old.due, w.now)
+		l.attempts, l.logged = old.attempts+1, true
+		if err := w.interrupt(c.number, retrying, old.attempts, l.due, reasonLeaseOut); err != nil {
+			return spool.Delivery{}, err
+		}
+	} else {
+		w.unqueue(rt, c.state, c.due)
+	}
+	w.grant(l)
+	return l.delivery(p.Route), w.q.start.int(l.number).int(l.fence).int(l.until).exec()
+}
+
+// interrupt counts an attempt whose end nobody told.
+func (w *writer) interrupt(number, state, attempts, due int64, why string) error {
+	log, err := w.logOf(number)
+	if err != nil {
+		return err
+	}
+	log = appendAttempt(log, spool.Attempt{N: int(attempts) + 1, Start: timeOf(w.now), Error: why})
+	return w.q.cutShort.int(number).int(state).int(due).int(attempts + 1).blob(log).exec()
+}
+
+func (w *writer) logOf(number int64) (log []byte, err error) {
+	if w.q.log.int(number).next() {
+		log = w.q.log.bytes(0)
+	}
+	return log, w.q.log.end()
+}
+
+// held finds a lease that is still good. One that ran out is, until its
+// delivery was taken over.
+func (w *writer) held(l spool.Lease) *lease {
+	mine := w.leases[l.Delivery]
+	if mine == nil || mine.fence != l.Fence && !w.s.o.fault.unfenced {
+		return nil
+	}
+	return mine
+}
+
+// Extend implements spool.Store.
+func (s *Store) Extend(ctx context.Context, leases []spool.Lease, d time.Duration) ([]spool.Lease, error) {
+	var lost []spool.Lease
+	err := s.do(ctx, false, 0, func(w *writer) error {
+		lost = nil
+		for _, l := range leases {
+			mine := w.held(l)
+			if mine == nil {
+				lost = append(lost, spool.Lease{Delivery: l.Delivery, Fence: l.Fence})
+				continue
+			}
+			w.end(mine)
+			mine.until = w.now + dur(d)
+			w.grant(mine)
+			if err := w.q.extend.int(mine.number).int(mine.until).exec(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return lost, nil
+}
+
+// Release implements spool.Store.
+func (s *Store) Release(ctx context.Context, leases []spool.Lease) error {
+	return s.do(ctx, true, 0, func(w *writer) error { return w.release(leases) })
+}
+
+func (w *writer) release(leases []spool.Lease) error {
+	for _, l := range leases {
+		mine := w.held(l)
+		if mine == nil {
+			continue
+		}
+		state, due := again, min(mine.due, w.now)
+		if mine.fresh {
+			state = fresh
+		}
+		w.end(mine)
+		w.queue(mine.route, state, due)
+		if err := w.q.give.int(mine.number).int(state).int(due).exec(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

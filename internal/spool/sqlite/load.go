@@ -1,0 +1,213 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+)
+
+const reasonProcessEnded = "the process ended during the attempt"
+
+// readMeta reads the counters, and returns the last time persisted.
+func (w *writer) readMeta(first bool) (last int64, err error) {
+	var epoch int64
+	q := w.c.prepare(`SELECT name, value FROM meta`)
+	if w.c.err != nil {
+		return 0, w.damaged(w.c.err)
+	}
+	err = q.each(func() error {
+		switch v := q.ColumnInt64(1); q.ColumnText(0) {
+		case "epoch":
+			epoch = v
+		case "now":
+			last = v
+		case "floor":
+			w.floor = v
+		}
+		return nil
+	})
+	if err := errors.Join(err, q.Close()); err != nil {
+		return 0, w.damaged(err)
+	}
+	if first {
+		w.epoch, w.fences = epoch+1, 0
+	}
+	events, err1 := w.c.one(`SELECT max(seq) FROM events`)
+	odd, err2 := w.c.one(`SELECT max(number) FROM quarantine`)
+	bytes, err3 := w.c.one(`SELECT sum(size) FROM quarantine INDEXED BY bodies`)
+	w.seq, w.oddBytes = max(w.floor, events, odd), bytes
+	return last, w.damaged(errors.Join(err1, err2, err3))
+}
+
+// readRoutes reads sources, routes and names, and counts what waits.
+func (w *writer) readRoutes() error {
+	byID := map[int64]*source{}
+	err := w.rows(`SELECT source, name, watermark FROM sources`, func(q *stmt) error {
+		src := &source{id: q.ColumnInt64(0), name: q.ColumnText(1), watermark: q.ColumnInt64(2)}
+		byID[src.id], w.sources[src.name] = src, src
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	heirs := map[int64]int64{}
+	err = w.rows(`SELECT route, source, name, merged, hold FROM routes`, func(q *stmt) error {
+		src := byID[q.ColumnInt64(1)]
+		if src == nil {
+			return fmt.Errorf("route %d has no source", q.ColumnInt64(0))
+		}
+		rt := newRoute(q.ColumnInt64(0), src, q.ColumnText(2))
+		if heirs[rt.id] = q.ColumnInt64(3); heirs[rt.id] == 0 {
+			delete(heirs, rt.id)
+		}
+		h, err := decodeHold(q.ColumnText(4))
+		rt.hold = h
+		w.routes[rt.id] = rt
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = w.rows(`SELECT source, name, route FROM names`, func(q *stmt) error {
+		rt := w.routes[q.ColumnInt64(2)]
+		if rt == nil {
+			return fmt.Errorf("name %q leads nowhere", q.ColumnText(1))
+		}
+		w.names[routeName{q.ColumnInt64(0), q.ColumnText(1)}] = rt
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := w.countQueues(); err != nil {
+		return err
+	}
+	return w.bequeath(heirs)
+}
+
+func (w *writer) rows(sql string, f func(*stmt) error) error {
+	q := w.c.prepare(sql)
+	if w.c.err != nil {
+		return w.c.err
+	}
+	err := q.each(func() error { return f(q) })
+	return w.damaged(errors.Join(err, q.Close()))
+}
+
+// countQueues reads only indexes that hold nothing else.
+func (w *writer) countQueues() error {
+	for _, set := range []struct {
+		sql string
+		add func(rt *route, n int64)
+	}{
+		{
+			`SELECT route, count(*) FROM deliveries INDEXED BY fresh WHERE state=1 GROUP BY route`,
+			func(rt *route, n int64) { rt.fresh = n },
+		},
+		{
+			`SELECT route, count(*) FROM deliveries INDEXED BY inorder WHERE state IN (3, 6) GROUP BY route`,
+			func(rt *route, n int64) { rt.later, rt.dueExact, rt.due = n, false, 0 },
+		},
+		{
+			`SELECT route, count(*) FROM deliveries INDEXED BY dead WHERE state=5 GROUP BY route`,
+			func(rt *route, n int64) { rt.dead = n },
+		},
+	} {
+		err := w.rows(set.sql, func(q *stmt) error {
+			rt := w.routes[q.ColumnInt64(0)]
+			if rt == nil {
+				return fmt.Errorf("route %d is missing", q.ColumnInt64(0))
+			}
+			set.add(rt, q.ColumnInt64(1))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, rt := range w.routes {
+		if _, err := w.laterDue(rt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bequeath ends moves between queues that a stop has cut short.
+func (w *writer) bequeath(heirs map[int64]int64) error {
+	for id := range heirs {
+		old, to := w.routes[id], id
+		for n := 0; heirs[to] != 0 && n < len(heirs); n++ {
+			to = heirs[to]
+		}
+		heir := w.routes[to]
+		if heir == nil || heirs[to] != 0 {
+			return fmt.Errorf("route %d has no heir", id)
+		}
+		w.moving = append(w.moving, move{from: old, to: heir})
+	}
+	for _, m := range w.moving {
+		w.routes[m.from.id] = m.to
+	}
+	for more := len(w.moving) > 0; more; {
+		var err error
+		if more, err = w.moveSome(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recoverRunning settles what was running. At the start of a process nobody holds a
+// lease any more: the attempts count and are due at once. Where only the file
+// was reopened, leases live on, but for those that a failed commit had begun.
+func (w *writer) recoverRunning(first bool) error {
+	var found []*lease
+	err := w.rows(`SELECT number, route, fence, until, due, attempts, replay, length(log)
+		FROM deliveries INDEXED BY running WHERE state=2`, func(q *stmt) error {
+		rt := w.routes[q.ColumnInt64(1)]
+		if rt == nil {
+			return fmt.Errorf("route %d is missing", q.ColumnInt64(1))
+		}
+		l := &lease{
+			number: q.ColumnInt64(0), route: rt, fence: q.ColumnInt64(2), until: q.ColumnInt64(3),
+			due: q.ColumnInt64(4), attempts: q.ColumnInt64(5), replay: q.ColumnInt64(6), logged: q.ColumnInt64(7) > 0,
+		}
+		l.fresh = l.attempts == 0 && l.replay == 0 && !l.logged
+		found = append(found, l)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	unsure := map[int64]bool{}
+	for _, f := range w.issued {
+		unsure[f] = true
+	}
+	w.issued = nil
+	for _, l := range found {
+		if err := w.recoverOne(l, first, unsure[l.fence]); err != nil {
+			return err
+		}
+	}
+	if first && len(found) > 0 {
+		w.s.log.Warn("attempts were running when the process ended; they are made again", "attempts", len(found))
+	}
+	return nil
+}
+
+func (w *writer) recoverOne(l *lease, first, unsure bool) error {
+	due := min(l.due, w.now)
+	switch {
+	case first:
+		w.queue(l.route, retrying, due)
+		return w.interrupt(l.number, retrying, l.attempts, due, reasonProcessEnded)
+	case unsure && l.fresh:
+		w.queue(l.route, fresh, due)
+		return w.q.give.int(l.number).int(fresh).int(due).exec()
+	case unsure:
+		w.queue(l.route, again, due)
+		return w.q.give.int(l.number).int(again).int(due).exec()
+	}
+	w.grant(l)
+	return nil
+}

@@ -1,0 +1,33 @@
+package sqlite
+
+import (
+	"testing"
+
+	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
+)
+
+// TestMutants: the suite sees the faults that this engine could have.
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct {
+		name  string
+		fault faults
+		cases []string
+	}{
+		{"200 before the fsync", faults{noSync: true}, []string{
+			"an accept survives every end", "an accept is answered after its sync",
+		}},
+		{"settles are not fenced", faults{unfenced: true}, []string{"leases are fenced"}},
+		{"the log is believed as found", faults{noTruncate: true}, []string{
+			"a failed sync is not believed after a restart",
+		}},
+		{"the id is marked before the commit", faults{markFirst: true}, []string{
+			"an accept is whole wherever it is stopped",
+		}},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			spooltest.MustFail(t, makeEngine(m.fault), m.cases...)
+		})
+	}
+}

@@ -1,0 +1,237 @@
+package sqlite
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+const (
+	applicationID = 0x69626778 // "ibgx"
+	schemaVersion = 1
+	pageSize      = 4096
+	// The writer's cache holds the inner pages of the id table and the hot
+	// ends of the others.
+	writerCacheKiB = 32 << 10
+	readerCacheKiB = 2 << 10
+)
+
+//go:embed schema.sql
+var schema string
+
+var errNotOurs = errors.New("the file is a database of another program; choose another directory")
+
+// open opens all connections and reads the state. first is the start of the
+// process, else the file must still be there and leases of this process live on.
+func (w *writer) open(first bool) error {
+	w.s.view.mu.Lock()
+	w.s.view.names, w.s.view.routes = nil, nil
+	w.s.view.mu.Unlock()
+	if !first && w.s.lock.moved() {
+		return errors.New("the data directory was removed or replaced")
+	}
+	if first && w.s.o.vfs == "" {
+		if err := makePrivate(w.s.path); err != nil {
+			return err
+		}
+	}
+	if !w.s.o.fault.noTruncate {
+		if err := w.s.rewriteLog(); err != nil {
+			return err
+		}
+	}
+	c, err := w.s.connect(first, writerCacheKiB)
+	if err != nil {
+		return err
+	}
+	w.c, w.q, w.full, w.wal = c, statements{}, true, 0
+	c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
+		w.wal = pages
+		return nil
+	})
+	if err := w.identify(first); err != nil {
+		return err
+	}
+	// The database, too, may hold pages whose fsync failed: copied again from
+	// the log they are written afresh.
+	if !w.s.o.fault.noTruncate {
+		if err := w.checkpoint(sqlite3.CHECKPOINT_TRUNCATE); err != nil {
+			return fmt.Errorf("copying log: %w", err)
+		}
+	}
+	if err := w.measureFile(); err != nil {
+		return err
+	}
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	if err := w.load(first); err != nil {
+		return err
+	}
+	if err := w.openOthers(); err != nil {
+		return err
+	}
+	w.s.makeFilesPrivate()
+	return syncDir(w.s.dir)
+}
+
+// load reads the state, and makes durable that this process has begun.
+func (w *writer) load(first bool) error {
+	w.forget()
+	last, err := w.readMeta(first)
+	if err != nil {
+		return err
+	}
+	if first {
+		w.s.clock = spool.NewClock(w.s.o.Now, timeOf(last))
+	}
+	w.now = w.s.clock.Now().UnixNano()
+	if err := w.q.begin.exec(); err != nil {
+		return err
+	}
+	if err := w.readRoutes(); err != nil {
+		return err
+	}
+	if err := w.recoverRunning(first); err != nil {
+		return err
+	}
+	w.persist = w.now
+	if err := errors.Join(w.setMeta("epoch", w.epoch), w.setMeta("now", w.now)); err != nil {
+		return err
+	}
+	if err := w.q.commit.exec(); err != nil {
+		return fmt.Errorf("committing recovery: %w", err)
+	}
+	w.dirty = time.Time{}
+	w.publishAll()
+	w.renamed = false
+	for _, rt := range w.routes {
+		w.touch(rt, true)
+	}
+	return nil
+}
+
+// identify checks that the file is ours, and makes it so if it is empty.
+func (w *writer) identify(first bool) error {
+	app, err := w.c.one("PRAGMA application_id")
+	if err != nil {
+		return w.damaged(err)
+	}
+	version, err := w.c.one("PRAGMA user_version")
+	if err != nil {
+		return w.damaged(err)
+	}
+	tables, err := w.c.one("SELECT count(*) FROM sqlite_schema")
+	if err != nil {
+		return w.damaged(err)
+	}
+	switch {
+	case app == 0 && version == 0 && tables == 0 && first:
+		return w.create()
+	case app != applicationID:
+		return errNotOurs
+	case version > schemaVersion:
+		return fmt.Errorf("the store has version %d, this program knows up to %d: use the newer program", version, schemaVersion)
+	case version < schemaVersion:
+		return fmt.Errorf("the store has the unknown version %d", version)
+	}
+	if err := w.c.Exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"); err != nil {
+		return w.damaged(err)
+	}
+	w.pages, err = w.c.one("PRAGMA page_size")
+	return err
+}
+
+func (w *writer) create() error {
+	sql := fmt.Sprintf(`PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;
+		PRAGMA synchronous=FULL; BEGIN IMMEDIATE; %s
+		PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT`, pageSize, schema, applicationID, schemaVersion)
+	if err := w.c.Exec(sql); err != nil {
+		return fmt.Errorf("creating store: %w", err)
+	}
+	w.pages = pageSize
+	if v, err := w.c.one("PRAGMA auto_vacuum"); err != nil || v != 2 {
+		return fmt.Errorf("creating store: auto_vacuum is %d: %w", v, err)
+	}
+	return nil
+}
+
+// damaged says what to do about a file that cannot be read. It is never
+// shortened or replaced silently.
+func (w *writer) damaged(err error) error {
+	if errors.Is(err, sqlite3.CORRUPT) || errors.Is(err, sqlite3.NOTADB) {
+		return fmt.Errorf("%s is damaged: restore it from a backup, or rescue what can be read with "+
+			"`sqlite3 spool.db .recover`, or move the directory away to begin anew: %w", w.s.path, err)
+	}
+	return err
+}
+
+// measureFile finds a file that was cut short, which SQLite would only notice
+// when it reads there. The log is empty now, so the header tells the truth.
+func (w *writer) measureFile() error {
+	if w.s.o.vfs != "" || w.s.o.fault.noTruncate {
+		return nil
+	}
+	f, err := os.Open(w.s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var head [32]byte
+	if _, err := f.ReadAt(head[:], 0); err != nil {
+		return err
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	want := int64(binary.BigEndian.Uint32(head[28:])) * w.pages
+	if fi.Size() < want {
+		return w.damaged(fmt.Errorf("it has %d of %d bytes: %w", fi.Size(), want, sqlite3.CORRUPT))
+	}
+	return nil
+}
+
+func (w *writer) openOthers() error {
+	for _, r := range []*reader{&w.s.loads, &w.s.logs} {
+		c, err := w.s.connect(false, readerCacheKiB)
+		if err != nil {
+			return err
+		}
+		if err := r.open(c); err != nil {
+			return err
+		}
+	}
+	c, err := w.s.connect(false, readerCacheKiB)
+	if err != nil {
+		return err
+	}
+	return w.s.ckpt.open(c)
+}
+
+// makePrivate makes the file before SQLite would, whose mode is wider.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Chmod(0o600), f.Close())
+}
+
+// makeFilesPrivate covers files of which SQLite gives the mode: the directory
+// is private already.
+func (s *Store) makeFilesPrivate() {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Chmod(s.path+suffix, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.log.Warn("making file private failed", "path", s.path+suffix, "error", err)
+		}
+	}
+}

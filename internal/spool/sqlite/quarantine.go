@@ -1,0 +1,91 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// entryOverhead is what an entry takes beside its body and head.
+const entryOverhead = 256
+
+// Quarantine implements spool.Store.
+func (s *Store) Quarantine(ctx context.Context, o spool.Odd) error {
+	if o.Event == nil {
+		return errors.New("quarantining: no event")
+	}
+	received := o.Event.Received
+	if received.IsZero() {
+		received = s.clock.Now()
+	}
+	head := encodeHead(o.Event, received)
+	return s.do(ctx, true, len(head)+len(o.Event.Request.Body), func(w *writer) error {
+		src, err := w.source(o.Event.Source)
+		if err != nil {
+			return err
+		}
+		return w.quarantine(src, o.Event, head, o.Reason)
+	})
+}
+
+// quarantine keeps a body once, and counts it after that.
+func (w *writer) quarantine(src *source, e *spool.Event, head []byte, reason string) error {
+	n, err := w.oddEntry(src, e.Digest)
+	if err != nil {
+		return err
+	}
+	if n != 0 {
+		return w.q.copyOdd.int(n).exec()
+	}
+	size := int64(len(head) + len(e.Request.Body) + entryOverhead)
+	if w.oddBytes+size > w.s.settings.Load().MaxSize/10 || w.s.space.refuses() {
+		return refuse(spool.ErrQuarantineFull)
+	}
+	w.seq++
+	w.oddBytes += size
+	return w.q.odd.int(w.seq).int(w.now).int(src.id).text(reason).int(size).blob(e.Digest[:]).
+		text(e.ID).text(e.Type).blob(head).blob(e.Request.Body).exec()
+}
+
+// oddEntry is the entry of the same source and body, or 0.
+func (w *writer) oddEntry(src *source, d spool.Digest) (int64, error) {
+	n := int64(0)
+	if w.q.findOdd.int(src.id).blob(d[:]).next() {
+		n = w.q.findOdd.ColumnInt64(0)
+	}
+	return n, w.q.findOdd.end()
+}
+
+// letGo removes the entry that an accept releases.
+func (w *writer) letGo(src *source, number int64) error {
+	size := int64(-1)
+	if w.q.oddSize.int(number).int(src.id).next() {
+		size = w.q.oddSize.ColumnInt64(0)
+	}
+	if err := w.q.oddSize.end(); err != nil {
+		return err
+	}
+	if size < 0 {
+		return refuse(spool.ErrNotFound)
+	}
+	return w.dropOdd(number, size)
+}
+
+func (w *writer) dropOdd(number, size int64) error {
+	w.oddBytes -= size
+	if err := w.saveFloor(); err != nil {
+		return err
+	}
+	return w.q.dropOdd.int(number).exec()
+}
+
+// saveFloor keeps numbers from being given again once the rows that hold the
+// largest are gone.
+func (w *writer) saveFloor() error {
+	if w.floor == w.seq {
+		return nil
+	}
+	w.floor = w.seq
+	return w.setMeta("floor", w.floor)
+}

@@ -1,0 +1,277 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+const maxPage = 1000
+
+// Records implements spool.Store. A page may be shorter than its limit, and
+// even empty, and still have a Next: no read looks at more than a few
+// thousand rows.
+func (s *Store) Records(ctx context.Context, q spool.Query) (spool.Page, error) {
+	if q.Limit <= 0 || q.Limit > maxPage {
+		q.Limit = maxPage
+	}
+	if q.Cursor <= 0 {
+		q.Cursor = never
+	}
+	if err := s.enter(); err != nil {
+		return spool.Page{}, err
+	}
+	defer s.leave()
+	var page spool.Page
+	err := s.logs.read(ctx, func(c *conn) (err error) {
+		l := &listing{s: s, c: c, q: q}
+		defer l.shut()
+		page, err = l.page(ctx)
+		return err
+	})
+	if err != nil {
+		return spool.Page{}, fmt.Errorf("reading records: %w", err)
+	}
+	return page, nil
+}
+
+// listing reads one page.
+type listing struct {
+	s *Store
+	c *conn
+	q spool.Query
+
+	event, of *stmt
+	open      []*stmt
+}
+
+func (l *listing) prepare(sql string) *stmt {
+	st := l.c.prepare(sql)
+	if l.c.err == nil {
+		l.open = append(l.open, st)
+	}
+	return st
+}
+
+func (l *listing) shut() {
+	for _, st := range l.open {
+		st.Close()
+	}
+	l.c.err = nil
+}
+
+const (
+	maxScan      = 5000     // rows looked at for a page
+	maxPageBytes = 16 << 20 // bodies held for a page
+)
+
+func (l *listing) page(ctx context.Context) (spool.Page, error) {
+	if l.q.Kind == spool.Quarantined {
+		return l.quarantined(ctx)
+	}
+	l.event = l.prepare(`SELECT source, id, type, head, body FROM events WHERE seq=?`)
+	l.of = l.prepare(`SELECT number, route, state, due, attempts, replay, ended, reason, log
+		FROM deliveries WHERE number BETWEEN ? AND ? ORDER BY number`)
+	heads := l.prepare(`SELECT seq, source, id, type, head FROM events WHERE seq<? ORDER BY seq DESC LIMIT ?`)
+	if l.c.err != nil {
+		return spool.Page{}, l.c.err
+	}
+	var page spool.Page
+	size, before := 0, l.q.Cursor
+	for scanned := 0; scanned < maxScan; {
+		found, n, err := l.candidates(heads, &before)
+		if err != nil || n == 0 {
+			return page, err
+		}
+		scanned += n
+		for _, seq := range found {
+			rec, ok, err := l.record(seq)
+			if err != nil {
+				return page, err
+			}
+			if !ok {
+				continue
+			}
+			page.Records = append(page.Records, rec)
+			size += len(rec.Event.Request.Body)
+			if len(page.Records) == l.q.Limit || size > maxPageBytes {
+				page.Next = seq
+				return page, nil
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return page, err
+		}
+	}
+	page.Next = before
+	return page, nil
+}
+
+// candidates are the next events that may match, newest first, by what stands
+// in an index or beside the body.
+func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
+	if l.q.State != 0 && l.q.State != spool.Delivered {
+		return l.byState(before)
+	}
+	var found []int64
+	n := 0
+	h := heads.int(*before).int(500)
+	err := h.each(func() error {
+		n++
+		*before = h.ColumnInt64(0)
+		var e spool.Event
+		if err := decodeHead(h.ColumnRawBlob(4), &e); err != nil {
+			return fmt.Errorf("event %d: %w", *before, err)
+		}
+		e.Source, e.ID, e.Type = l.s.view.sourceName(h.ColumnInt64(1)), h.ColumnText(2), h.ColumnText(3)
+		if l.matches(&e) {
+			found = append(found, *before)
+		}
+		return nil
+	})
+	return found, n, err
+}
+
+func (l *listing) matches(e *spool.Event) bool {
+	q := &l.q
+	return (q.Source == "" || q.Source == e.Source) && (q.ID == "" || q.ID == e.ID) &&
+		(q.Type == "" || q.Type == e.Type) && (q.Since.IsZero() || !e.Received.Before(q.Since)) &&
+		(q.Until.IsZero() || e.Received.Before(q.Until))
+}
+
+// stateIndexes say where deliveries of a state are found, newest last.
+var stateIndexes = map[spool.State][]string{
+	spool.Available: {
+		`INDEXED BY fresh WHERE route=?1 AND state=1`,
+		`INDEXED BY inorder WHERE route=?1 AND state IN (3, 6)`,
+	},
+	spool.Running:  {`INDEXED BY running WHERE state=2 AND ?1`},
+	spool.Retrying: {`INDEXED BY inorder WHERE route=?1 AND state IN (3, 6)`},
+	spool.Dead:     {`INDEXED BY dead WHERE route=?1 AND state=5`},
+}
+
+// byState merges the newest of every route's index: only as far down as all
+// of them have been read.
+func (l *listing) byState(before *int64) ([]int64, int, error) {
+	const step = 500
+	l.s.view.mu.Lock()
+	var ids []int64
+	for id, rv := range l.s.view.routes {
+		if id == rv.id && (l.q.Source == "" || rv.state.Key.Source == l.q.Source) {
+			ids = append(ids, id)
+		}
+	}
+	l.s.view.mu.Unlock()
+	if l.q.State == spool.Running {
+		ids = []int64{1}
+	}
+	below := int64(never)
+	if *before < never>>ordinalBits {
+		below = *before << ordinalBits
+	}
+	seqs := map[int64]bool{}
+	floor := int64(0)
+	for _, where := range stateIndexes[l.q.State] {
+		st := l.c.prepare(`SELECT number FROM deliveries ` + where + ` AND number<?2 ORDER BY number DESC LIMIT ?3`)
+		if l.c.err != nil {
+			return nil, 0, l.c.err
+		}
+		for _, id := range ids {
+			n, last := 0, int64(0)
+			err := st.int(id).int(below).int(step).each(func() error {
+				n++
+				last = st.ColumnInt64(0) >> ordinalBits
+				seqs[last] = true
+				return nil
+			})
+			if err != nil {
+				st.Close()
+				return nil, 0, err
+			}
+			if n == step {
+				floor = max(floor, last)
+			}
+		}
+		st.Close()
+	}
+	return l.cut(seqs, floor, before)
+}
+
+// record reads an event with its deliveries, if it matches.
+func (l *listing) record(seq int64) (spool.Record, bool, error) {
+	var rec spool.Record
+	match := l.q.Route == "" && l.q.State == 0
+	o := l.of.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
+	err := o.each(func() error {
+		d := spool.DeliveryRecord{
+			Number: o.ColumnInt64(0), Route: l.s.view.routeName(o.ColumnInt64(1)), State: public(o.ColumnInt64(2)),
+			Attempts: o.ColumnInt(4), Replay: o.ColumnInt(5), Ended: timeOf(o.ColumnInt64(6)), Reason: o.ColumnText(7),
+		}
+		if d.State == spool.Available || d.State == spool.Retrying {
+			d.Due = timeOf(o.ColumnInt64(3))
+		}
+		var err error
+		if d.Log, err = decodeLog(o.ColumnRawBlob(8)); err != nil {
+			return fmt.Errorf("delivery %d: %w", d.Number, err)
+		}
+		match = match || (l.q.Route == "" || l.q.Route == d.Route) && (l.q.State == 0 || l.q.State == d.State)
+		rec.Deliveries = append(rec.Deliveries, d)
+		return nil
+	})
+	if err != nil || l.q.Unrouted && len(rec.Deliveries) > 0 || !match {
+		return rec, false, err
+	}
+	e, err := l.s.event(l.event, seq)
+	if err != nil {
+		return rec, false, err
+	}
+	rec.Event = e
+	return rec, l.matches(e), nil
+}
+
+func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
+	st := l.prepare(`SELECT number, source, reason, copies, id, type, head, body
+		FROM quarantine WHERE number<? ORDER BY number DESC`)
+	if l.c.err != nil {
+		return spool.Page{}, l.c.err
+	}
+	var page spool.Page
+	size, scanned := 0, 0
+	st.int(l.q.Cursor)
+	for st.next() {
+		e := &spool.Event{Seq: st.ColumnInt64(0), Source: l.s.view.sourceName(st.ColumnInt64(1)), ID: st.ColumnText(4), Type: st.ColumnText(5)}
+		if err := decodeHead(st.ColumnRawBlob(6), e); err != nil {
+			_ = st.end()
+			return page, fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		scanned++
+		if l.matches(e) {
+			e.Request.Body = st.bytes(7)
+			size += len(e.Request.Body)
+			page.Records = append(page.Records, spool.Record{Event: e, Reason: st.ColumnText(2), Copies: st.ColumnInt(3)})
+		}
+		if len(page.Records) == l.q.Limit || size > maxPageBytes || scanned == maxScan {
+			page.Next = e.Seq
+			break
+		}
+	}
+	return page, st.end()
+}
+
+// cut sorts what was found down to the lowest number that all indexes cover.
+func (l *listing) cut(seqs map[int64]bool, floor int64, before *int64) ([]int64, int, error) {
+	found := make([]int64, 0, len(seqs))
+	for seq := range seqs {
+		if seq >= floor {
+			found = append(found, seq)
+		}
+	}
+	slices.SortFunc(found, func(a, b int64) int { return cmp.Compare(b, a) })
+	if len(found) > 0 {
+		*before = found[len(found)-1]
+	}
+	return found, len(found), nil
+}

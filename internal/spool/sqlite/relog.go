@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/vfs"
+)
+
+// logFile is what rewriting needs of the log.
+type logFile interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+}
+
+// rewriteLog writes the log over itself and syncs it, while no connection is
+// open. After a failed fsync the page cache holds frames that the disk does
+// not, and no later fsync says so: the kernel counts them as clean. Recovery
+// would read them, and the checkpoint after it would copy their pages into the
+// database before the log below them is durable. A power cut at that moment
+// leaves new pages under an older log, which is a damaged file.
+func (s *Store) rewriteLog() error {
+	f, sync, err := s.openLog()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening log: %w", err)
+	}
+	buf := make([]byte, 1<<20)
+	for off := int64(0); ; {
+		n, err := f.ReadAt(buf, off)
+		if n > 0 {
+			if _, err := f.WriteAt(buf[:n], off); err != nil {
+				return errors.Join(fmt.Errorf("rewriting log: %w", err), f.Close())
+			}
+			off += int64(n)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("reading log: %w", err), f.Close())
+		}
+	}
+	if err := sync(); err != nil {
+		return errors.Join(fmt.Errorf("syncing log: %w", err), f.Close())
+	}
+	return f.Close()
+}
+
+func (s *Store) openLog() (logFile, func() error, error) {
+	path := s.path + "-wal"
+	if s.o.vfs == "" {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		return f, f.Sync, nil
+	}
+	f, _, err := vfs.Find(s.o.vfs).Open(path, vfs.OPEN_WAL|vfs.OPEN_READWRITE)
+	if errors.Is(err, sqlite3.CANTOPEN) {
+		return nil, nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func() error { return f.Sync(vfs.SYNC_FULL) }, nil
+}

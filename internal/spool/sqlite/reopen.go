@@ -1,0 +1,108 @@
+package sqlite
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// fail marks the store as not available and answers what waits.
+func (s *Store) fail(batch []*request, cause error) {
+	s.mu.Lock()
+	s.down = cause
+	batch = append(batch[:len(batch):len(batch)], s.pending...)
+	s.pending = nil
+	s.mu.Unlock()
+	err := fmt.Errorf("%w: %w", spool.ErrUnavailable, cause)
+	for _, r := range batch {
+		r.err = err
+		r.done <- struct{}{}
+	}
+}
+
+// reopen tries until the store is open again or closed for good.
+func (w *writer) reopen(cause error) {
+	w.s.count.poisoned.Add(1)
+	w.s.log.Error("store failed; reopening it", "path", w.s.path, "error", cause)
+	unsure := make(map[int64]bool, len(w.issued))
+	for _, f := range w.issued {
+		unsure[f] = true
+	}
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		w.shut(false)
+		err := w.again(unsure)
+		if err == nil {
+			w.s.log.Info("store is open again", "path", w.s.path)
+			return
+		}
+		w.s.log.Warn("reopening store failed", "path", w.s.path, "error", err, "again_in", pause)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-w.s.closing:
+			timer.Stop()
+			w.shut(false)
+			return
+		}
+	}
+}
+
+func (w *writer) again(unsure map[int64]bool) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while reopening: %v", p)
+		}
+	}()
+	w.issued = w.issued[:0]
+	for f := range unsure {
+		w.issued = append(w.issued, f)
+	}
+	if err := w.open(false); err != nil {
+		return err
+	}
+	w.s.mu.Lock()
+	w.s.down = nil
+	w.s.mu.Unlock()
+	w.tell()
+	return nil
+}
+
+// finish syncs and closes.
+func (w *writer) finish() {
+	if w.c == nil {
+		return
+	}
+	clean := true
+	if !w.dirty.IsZero() {
+		clean = w.commit(nil) == nil
+	}
+	w.shut(clean)
+}
+
+// shut closes all connections. clean leaves an empty log behind.
+func (w *writer) shut(clean bool) {
+	w.s.loads.shut()
+	w.s.logs.shut()
+	w.s.ckpt.shut()
+	if w.c == nil {
+		return
+	}
+	defer func() {
+		// A connection that cannot even be closed is left to the collector.
+		if p := recover(); p != nil {
+			w.s.log.Error("closing connection failed", "error", p)
+		}
+		w.c = nil
+	}()
+	if clean {
+		if err := w.checkpoint(sqlite3.CHECKPOINT_TRUNCATE); err != nil {
+			w.s.log.Warn("emptying log at close failed", "error", err)
+		}
+	}
+	if err := w.c.shut(); err != nil {
+		w.s.log.Warn("closing connection failed", "error", err)
+	}
+}

@@ -1,0 +1,72 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Routes implements spool.Store, from the view of the last commit but for the
+// age of what waits.
+func (s *Store) Routes(ctx context.Context) ([]spool.RouteState, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	var states []spool.RouteState
+	var ids []int64
+	return states, s.logs.read(ctx, func(c *conn) error {
+		s.view.mu.Lock()
+		for id, rv := range s.view.routes {
+			if id == rv.id {
+				st := rv.state
+				if st.Hold != nil {
+					h := *st.Hold
+					st.Hold = &h
+				}
+				states, ids = append(states, st), append(ids, id)
+			}
+		}
+		s.view.mu.Unlock()
+		if err := s.oldest(c, states, ids); err != nil {
+			return err
+		}
+		sortStates(states)
+		return nil
+	})
+}
+
+func (s *Store) oldest(c *conn, states []spool.RouteState, ids []int64) error {
+	first := c.prepare(`SELECT min(
+		coalesce((SELECT number FROM deliveries INDEXED BY fresh WHERE route=?1 AND state=1 ORDER BY number LIMIT 1), ?2),
+		coalesce((SELECT number FROM deliveries INDEXED BY inorder WHERE route=?1 AND state IN (3, 6) ORDER BY number LIMIT 1), ?2))`)
+	head := c.prepare(`SELECT head FROM events WHERE seq=?`)
+	if c.err != nil {
+		return c.err
+	}
+	defer first.Close()
+	defer head.Close()
+	for i := range states {
+		if states[i].Waiting == 0 {
+			continue
+		}
+		number := int64(never)
+		if first.int(ids[i]).int(never).next() {
+			number = first.ColumnInt64(0)
+		}
+		if err := first.end(); err != nil {
+			return err
+		}
+		var e spool.Event
+		if head.int(number >> ordinalBits).next() {
+			if err := decodeHead(head.ColumnRawBlob(0), &e); err != nil {
+				return err
+			}
+			states[i].Oldest = e.Received
+		}
+		if err := head.end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

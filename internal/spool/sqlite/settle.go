@@ -1,0 +1,150 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Settle implements spool.Store.
+func (s *Store) Settle(ctx context.Context, st spool.Settlement) error {
+	switch st.State {
+	case spool.Delivered, spool.Retrying, spool.Dead:
+	default:
+		return fmt.Errorf("settling delivery: state %v ends no lease", st.State)
+	}
+	return s.do(ctx, false, 0, func(w *writer) error {
+		mine := w.held(st.Lease)
+		if mine == nil {
+			return refuse(spool.ErrLeaseLost)
+		}
+		return w.settle(mine, st)
+	})
+}
+
+func (w *writer) settle(l *lease, st spool.Settlement) error {
+	var log []byte
+	if l.logged {
+		var err error
+		if log, err = w.logOf(l.number); err != nil {
+			return err
+		}
+	}
+	attempts := l.attempts
+	if !st.Attempt.Free {
+		attempts++
+	}
+	due, ended, reason := l.due, w.now, ""
+	w.end(l)
+	switch st.State {
+	case spool.Retrying:
+		due, ended = nanos(st.Due), 0
+		w.queue(l.route, retrying, due)
+	case spool.Dead:
+		reason = st.Reason
+		l.route.dead++
+	}
+	return w.q.settle.int(l.number).int(int64(st.State)).int(due).int(attempts).
+		int(ended).text(reason).blob(appendAttempt(log, st.Attempt)).exec()
+}
+
+// Redeliver implements spool.Store.
+func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+	n := 0
+	err := s.do(ctx, true, 0, func(w *writer) error {
+		var err error
+		n, err = w.redeliver(seq, route)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// owned is a delivery as its event's owner sees it.
+type owned struct {
+	number, state, replay, ended, due int64
+	route                             *route
+}
+
+// deliveries lists those of an event.
+func (w *writer) deliveries(seq int64) ([]owned, error) {
+	var all []owned
+	q := w.q.ofEvent.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
+	err := q.each(func() error {
+		rt := w.routes[q.ColumnInt64(1)]
+		if rt == nil {
+			return fmt.Errorf("delivery %d: its route is missing", q.ColumnInt64(0))
+		}
+		all = append(all, owned{
+			number: q.ColumnInt64(0), route: rt, state: q.ColumnInt64(2),
+			replay: q.ColumnInt64(3), ended: q.ColumnInt64(4), due: q.ColumnInt64(5),
+		})
+		return nil
+	})
+	return all, err
+}
+
+func (w *writer) redeliver(seq int64, name string) (int, error) {
+	src, err := w.sourceOf(seq)
+	if err != nil {
+		return 0, err
+	}
+	if src == nil {
+		return 0, refuse(spool.ErrNotFound)
+	}
+	var only *route
+	if name != "" {
+		if only, err = w.route(src, name); err != nil {
+			return 0, err
+		}
+	}
+	all, err := w.deliveries(seq)
+	if err != nil {
+		return 0, err
+	}
+	n, found, last := 0, false, int64(-1)
+	for _, d := range all {
+		last = d.number & maxOrdinal
+		if only != nil && d.route != only {
+			continue
+		}
+		found = true
+		if d.state != delivered && d.state != dead {
+			continue
+		}
+		if d.state == dead {
+			d.route.dead--
+		}
+		w.queue(d.route, again, w.now)
+		if err := w.q.replay.int(d.number).int(w.now).exec(); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	if only == nil || found {
+		return n, nil
+	}
+	if last == maxOrdinal {
+		return 0, refuse(fmt.Errorf("redelivering event: it has %d deliveries already", last+1))
+	}
+	number := seq<<ordinalBits | (last + 1)
+	w.queue(only, again, w.now)
+	return 1, w.q.delivery.int(number).int(only.id).int(again).int(w.now).int(0).int(0).exec()
+}
+
+func (w *writer) sourceOf(seq int64) (*source, error) {
+	id := int64(0)
+	if w.q.eventSource.int(seq).next() {
+		id = w.q.eventSource.ColumnInt64(0)
+	}
+	err := w.q.eventSource.end()
+	for _, src := range w.sources {
+		if src.id == id {
+			return src, err
+		}
+	}
+	return nil, err
+}

@@ -1,0 +1,131 @@
+package sqlite
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// DiskFloor is the free space below which new events are refused, so that
+// what is stored can still be delivered and settled.
+const DiskFloor = 2*WALCap + 64<<20
+
+// lookEvery paces looks at the disk and the directory.
+const lookEvery = time.Second
+
+// countEvery paces counts of pages while little is written.
+const countEvery = 50 * time.Millisecond
+
+// space knows how full the store and its disk are. The writer fills it.
+type space struct {
+	looked   time.Time
+	counted  time.Time
+	unseen   int64 // bytes of requests since then
+	lowDisk  bool
+	used     int64 // bytes in used pages, at the last batch
+	full     bool
+	free     atomic.Uint64
+	usedNow  atomic.Int64
+	freeDisk func(dir string) (uint64, error) // replaced by tests
+	floor    uint64
+}
+
+// look measures in a batch: the pages when some have been written or a moment
+// has passed, the disk each second.
+func (p *space) look(w *writer, size int) error {
+	if p.unseen += int64(size); p.unseen < w.s.settings.Load().MaxSize/256 && time.Since(p.counted) < countEvery {
+		return nil
+	}
+	p.unseen, p.counted = 0, time.Now()
+	all, err := w.pragma(w.q.allPages)
+	if err != nil {
+		return err
+	}
+	free, err := w.pragma(w.q.freePages)
+	if err != nil {
+		return err
+	}
+	p.used = (all - free) * w.pages
+	p.usedNow.Store(p.used)
+	p.full = p.used >= w.s.settings.Load().MaxSize
+	w.s.count.refusing.Store(p.refuses())
+	w.s.count.odd.Store(w.oddBytes)
+	if time.Since(p.looked) < lookEvery {
+		return nil
+	}
+	p.looked = time.Now()
+	if w.s.lock.moved() {
+		return errors.New("the data directory was removed or replaced")
+	}
+	if p.freeDisk == nil {
+		p.freeDisk, p.floor = freeDisk, DiskFloor
+		if w.s.o.fault.freeDisk != nil {
+			p.freeDisk = w.s.o.fault.freeDisk
+		}
+	}
+	n, err := p.freeDisk(w.s.dir)
+	if err != nil {
+		return err
+	}
+	if low := n < p.floor; low != p.lowDisk {
+		p.lowDisk = low
+		w.s.log.Warn("free disk crossed the floor", "refusing", low, "free", n, "floor", p.floor)
+	}
+	p.free.Store(n)
+	return nil
+}
+
+// refuses says whether nothing new may be stored.
+func (p *space) refuses() bool { return p.lowDisk || p.full }
+
+func (w *writer) pragma(q *stmt) (int64, error) {
+	v := int64(0)
+	if q.next() {
+		v = q.ColumnInt64(0)
+	}
+	return v, q.end()
+}
+
+// Stats are what a store knows of itself.
+type Stats struct {
+	// Used is the bytes in used pages, of at most Settings.MaxSize; Log the
+	// bytes in the write-ahead log; Quarantine those of odd bodies; Free what
+	// the file system has left, 0 before it was asked.
+	Used, Log, Quarantine int64
+	Free                  uint64
+	// Refusing: new events get spool.ErrFull.
+	Refusing bool
+	// Duplicates and Conflicts (those beyond what is kept) since the start.
+	Duplicates, Conflicts int64
+	// Failures counts how often the store had to be reopened since the start.
+	Failures int64
+	// Unavailable is why the store does not work at present, nil if it does.
+	Unavailable error
+}
+
+type counters struct {
+	duplicates, conflicts, poisoned, wal, odd, commits atomic.Int64
+	refusing                                           atomic.Bool
+}
+
+// Stats tells how full the store is and what has happened since it was opened.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
+	c := &s.count
+	return Stats{
+		Used: s.space.usedNow.Load(), Log: c.wal.Load(), Quarantine: c.odd.Load(), Free: s.space.free.Load(),
+		Refusing: c.refusing.Load(), Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(),
+		Failures: c.poisoned.Load(), Unavailable: down,
+	}
+}
+
+// faults are ways to break the store for tests. The zero value breaks nothing.
+type faults struct {
+	noSync     bool // answer before the fsync
+	unfenced   bool // settle by number alone
+	noTruncate bool // trust the log as it was found
+	markFirst  bool // commit the id before the event
+	freeDisk   func(dir string) (uint64, error)
+}

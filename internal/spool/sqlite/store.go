@@ -1,0 +1,224 @@
+// Package sqlite is the embedded engine of spool.Store: one SQLite file in WAL
+// mode, read and written through the pure Go driver github.com/ncruces/go-sqlite3.
+//
+// Guarantee: an Accept, Quarantine, Hold, Resume, Configure or Redeliver that
+// returned nil is fsynced. Settles, leases and releases survive the death of
+// the process when they return, and a power cut within a second. After any
+// error of a commit nothing is believed until the file was reopened and its
+// whole log was copied into the database and fsynced anew.
+//
+// Limits: one process opens a store, guarded by a lock file, on a local file
+// system. SQLite checks the frames of its log, but not the pages of the
+// database: rot of the medium below them goes unseen unless it breaks a page's
+// structure. A disk or hypervisor that lies about fsync is not survived.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Options are how a store is opened. The zero value is usable.
+type Options struct {
+	// Now is the machine's clock. Default time.Now.
+	Now func() time.Time
+	// Log receives what an operator should know. Default: nothing is logged.
+	Log *slog.Logger
+	// Settings are the operator's; Tune changes them later.
+	Settings spool.Settings
+
+	vfs   string // a registered VFS, for tests
+	fault faults // for tests
+}
+
+// Store is a spool.Store, spool.Watcher, spool.Tuner and spool.Sweeper.
+type Store struct {
+	o        Options
+	log      *slog.Logger
+	dir      string
+	path     string
+	lock     *dirLock
+	clock    *spool.Clock
+	settings atomic.Pointer[spool.Settings]
+
+	mu      sync.Mutex
+	pending []*request
+	down    error // why the store is not available, nil when it is
+	closed  bool
+	wake    chan struct{}
+	closing chan struct{} // closed when no call is running any more
+	calls   sync.WaitGroup
+	ended   sync.WaitGroup
+
+	view   view
+	space  space
+	ckpt   checkpointer
+	loads  reader // events of leased deliveries
+	logs   reader // records and routes
+	w      *writer
+	watch  watchers
+	count  counters
+	closer sync.Once
+}
+
+var (
+	_ spool.Store   = (*Store)(nil)
+	_ spool.Watcher = (*Store)(nil)
+	_ spool.Tuner   = (*Store)(nil)
+	_ spool.Sweeper = (*Store)(nil)
+)
+
+// Open opens the store in dir, which is created if it does not exist. It fails
+// when another process holds it (within 5 s, naming the holder), when the file
+// is damaged or of a newer version, and on network file systems. Attempts that
+// were running when the last process ended are counted and due at once.
+func Open(dir string, o Options) (*Store, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
+	s := &Store{
+		o: o, dir: dir, path: filepath.Join(dir, "spool.db"),
+		log:  o.Log,
+		wake: make(chan struct{}, 1), closing: make(chan struct{}),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	set := o.Settings.WithDefaults()
+	s.settings.Store(&set)
+	if err := makeDir(dir); err != nil {
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
+	if s.lock, err = lockDir(dir); err != nil {
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
+	s.loads.init()
+	s.logs.init()
+	s.ckpt.init()
+	s.w = newWriter(s)
+	if err := s.w.open(true); err != nil {
+		s.w.shut(false)
+		s.lock.release()
+		return nil, fmt.Errorf("opening store %s: %w", s.path, err)
+	}
+	s.ended.Add(3)
+	go s.w.loop()
+	go s.ckpt.loop(s)
+	go s.keep()
+	return s, nil
+}
+
+// makeDir makes dir for our eyes only, and refuses what cannot hold a store.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making directory: %w", err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return fmt.Errorf("making directory private: %w", err)
+	}
+	return checkFileSystem(dir)
+}
+
+// Close implements spool.Store.
+func (s *Store) Close() error {
+	s.closer.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		s.calls.Wait()
+		close(s.closing)
+		s.ended.Wait()
+		s.lock.release()
+	})
+	return nil
+}
+
+// enter counts a call, which leave must end.
+func (s *Store) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return spool.ErrClosed
+	}
+	s.calls.Add(1)
+	return nil
+}
+
+func (s *Store) leave() { s.calls.Done() }
+
+// request is one piece of work for the writer.
+type request struct {
+	do      func(*writer) error
+	durable bool
+	size    int
+	err     error
+	done    chan struct{}
+}
+
+var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
+
+// do has the writer run f in a transaction, and returns when that is committed:
+// fsynced if durable. f may still run when ctx has ended the waiting.
+func (s *Store) do(ctx context.Context, durable bool, size int, f func(*writer) error) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.submit(ctx, durable, size, f)
+}
+
+// submit is do for a caller that has entered.
+func (s *Store) submit(ctx context.Context, durable bool, size int, f func(*writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r := requests.Get().(*request)
+	r.do, r.durable, r.size, r.err = f, durable, size, nil
+	s.mu.Lock()
+	if down := s.down; down != nil {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %w", spool.ErrUnavailable, down)
+	}
+	s.pending = append(s.pending, r)
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-r.done:
+		err := r.err
+		r.do = nil
+		requests.Put(r)
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// refusal is the answer to one request. Any other error of a request is one of
+// the medium or of our own, and ends the transaction for all.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+func refuse(err error) error { return refusal{err} }
+
+// answer is what a caller sees of a request's own error.
+func answer(err error) error {
+	var r refusal
+	if errors.As(err, &r) {
+		return r.error
+	}
+	return err
+}

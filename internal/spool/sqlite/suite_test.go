@@ -1,0 +1,102 @@
+package sqlite
+
+import (
+	"log/slog"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3/vfs"
+	"go.uber.org/goleak"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// engine is a store on a medium.
+type engine struct {
+	m     *medium
+	dir   string
+	shm   string
+	fault faults
+	st    *Store
+	boot  *boot
+}
+
+func makeEngine(f faults) spooltest.Make {
+	return func(t testing.TB) spooltest.Engine { return newEngine(t, f) }
+}
+
+func newEngine(t testing.TB, f faults) *engine {
+	// Not t.TempDir: a case that failed may leave the store open until its
+	// clean-up runs.
+	dir, err := os.MkdirTemp("", "spool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{m: newMedium(), dir: dir, shm: dir, fault: f}
+	t.Cleanup(func() {
+		e.Kill(t)
+		os.RemoveAll(dir)
+	})
+	return e
+}
+
+func (e *engine) Open(t testing.TB, o spooltest.Options) (spool.Store, error) {
+	if e.boot == nil {
+		e.boot = e.m.start(e.shm)
+	}
+	opts := Options{Now: o.Now, Settings: o.Settings, vfs: e.boot.name, fault: e.fault}
+	if testing.Verbose() && os.Getenv("SPOOL_LOG") != "" {
+		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	st, err := Open(e.dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	e.st = st
+	return st, nil
+}
+
+func (e *engine) end(cacheLost bool) {
+	e.m.end(cacheLost, nil)
+	if e.boot != nil {
+		// The dead process's goroutines end here; its files answer no more.
+		if e.st != nil {
+			e.st.Close()
+		}
+		vfs.Unregister(e.boot.name)
+		e.boot, e.st = nil, nil
+	}
+}
+
+func (e *engine) Kill(testing.TB)     { e.end(false) }
+func (e *engine) PowerCut(testing.TB) { e.end(true) }
+
+func (e *engine) FailSyncs(after, n int) {
+	e.m.mu.Lock()
+	defer e.m.mu.Unlock()
+	e.m.sparing, e.m.failing = after, n
+}
+
+func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) {
+	e.m.mu.Lock()
+	defer e.m.mu.Unlock()
+	gate, blocked := make(chan struct{}), make(chan struct{}, 1)
+	e.m.gate, e.m.blocked, e.m.passing = gate, blocked, after
+	return blocked, sync.OnceFunc(func() {
+		e.m.mu.Lock()
+		defer e.m.mu.Unlock()
+		if e.m.gate == gate {
+			e.m.gate = nil
+		}
+		close(gate)
+	})
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	spooltest.Run(t, makeEngine(faults{}))
+}

@@ -1,0 +1,280 @@
+package sqlite
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+const (
+	sweepEvery = 5 * time.Second
+	// rewalkEvery is how often the walk over old events begins anew, past the
+	// dead letters that it has left behind.
+	rewalkEvery = 10 * time.Minute
+	sweepStep   = 100
+	evictStep   = 25
+	keepDead    = 30 * 24 * time.Hour
+)
+
+const reasonWaited = "waited longer than retention"
+
+// sweep is how far the removal has come.
+type sweep struct {
+	seq      int64     // events up to here were looked at for their age
+	began    time.Time // when that walk began
+	evicted  int64     // events up to here were looked at for their size
+	walked   bool      // to the newest
+	lastWalk time.Time // when the walk for size began
+}
+
+// keep applies retention in the background.
+func (s *Store) keep() {
+	defer s.ended.Done()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.closing:
+			return
+		}
+		if s.enter() != nil {
+			continue
+		}
+		_ = s.sweepAll(context.Background(), false)
+		s.leave()
+	}
+}
+
+// Sweep implements spool.Sweeper.
+func (s *Store) Sweep(ctx context.Context) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.sweepAll(ctx, true)
+}
+
+// sweepAll takes step after step, each in a batch of its own or along with
+// other work, until nothing is left to do or the store closes.
+func (s *Store) sweepAll(ctx context.Context, anew bool) error {
+	for {
+		more := false
+		err := s.submit(ctx, false, 0, func(w *writer) (err error) {
+			if anew || time.Since(w.sweep.began) > rewalkEvery {
+				w.sweep.seq, w.sweep.began = 0, time.Now()
+				w.sweep.lastWalk = time.Time{}
+				anew = false
+			}
+			more, err = w.sweepStep()
+			return err
+		})
+		if err != nil || !more {
+			return err
+		}
+		s.mu.Lock()
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			return spool.ErrClosed
+		}
+	}
+}
+
+// sweepStep does one small piece of work, and says whether there is more.
+func (w *writer) sweepStep() (bool, error) {
+	for _, step := range []func() (bool, error){w.forgetIDs, w.dropOld, w.dropOldOdd, w.evict, w.shrink} {
+		if did, err := step(); did || err != nil {
+			return did, err
+		}
+	}
+	return false, nil
+}
+
+// forgetIDs removes the ids of one bucket. From then on nothing of its source
+// that was created up to the newest of them is fresh.
+func (w *writer) forgetIDs() (bool, error) {
+	before := (w.now - dur(w.s.settings.Load().Window)) / 1e9
+	q := w.q.oldBuckets.int(before << bucketBits)
+	if !q.next() {
+		return false, q.end()
+	}
+	key, id, ids := q.ColumnInt64(0), q.ColumnInt64(1), q.bytes(2)
+	if err := q.end(); err != nil {
+		return false, err
+	}
+	mark := int64(math.MinInt64)
+	for d := (decoder{b: ids}); len(d.b) > 0; {
+		if created := d.int(); created != 0 {
+			mark = max(mark, created)
+		}
+		name := d.string()
+		if d.bad {
+			return false, errEncoding
+		}
+		if err := w.q.forget.int(id).text(name).exec(); err != nil {
+			return false, err
+		}
+	}
+	for _, src := range w.sources {
+		if src.id == id && mark > src.watermark {
+			src.watermark = mark
+			if err := w.q.watermark.int(id).int(mark).exec(); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, w.q.dropBucket.int(key).exec()
+}
+
+// dropOld looks at some events that are older than retention.
+func (w *writer) dropOld() (bool, error) {
+	before := w.now - dur(w.s.settings.Load().Retention)
+	seqs, err := w.seqs(w.sweep.seq, before, sweepStep)
+	for _, seq := range seqs {
+		if err := w.retire(seq); err != nil {
+			return false, err
+		}
+		w.sweep.seq = seq
+	}
+	return len(seqs) > 0, err
+}
+
+func (w *writer) seqs(after, before int64, n int) ([]int64, error) {
+	var seqs []int64
+	q := w.q.oldEvents.int(after).int(before).int(int64(n))
+	err := q.each(func() error {
+		seqs = append(seqs, q.ColumnInt64(0))
+		return nil
+	})
+	return seqs, err
+}
+
+// retire removes an old event if all its deliveries have ended, and buries
+// what still waits.
+func (w *writer) retire(seq int64) error {
+	all, err := w.deliveries(seq)
+	if err != nil {
+		return err
+	}
+	gone := true
+	for _, d := range all {
+		switch d.state {
+		case delivered:
+		case dead:
+			gone = gone && d.ended < w.now-dur(keepDead)
+		case running:
+			gone = false
+		default:
+			gone = false
+			if w.waitsAnew(d) {
+				continue
+			}
+			w.unqueue(d.route, d.state, d.due)
+			d.route.dead++
+			if err := w.q.buried.int(d.number).int(w.now).text(reasonWaited).exec(); err != nil {
+				return err
+			}
+		}
+	}
+	if !gone {
+		return nil
+	}
+	return w.drop(seq, all)
+}
+
+// waitsAnew: a replay of an old event has waited only since it was asked for.
+func (w *writer) waitsAnew(d owned) bool {
+	return (d.state == again || d.replay > 0) && d.due >= w.now-dur(w.s.settings.Load().Retention)
+}
+
+func (w *writer) drop(seq int64, all []owned) error {
+	for _, d := range all {
+		if d.state == dead {
+			d.route.dead--
+			w.touch(d.route, false)
+		}
+	}
+	if err := w.saveFloor(); err != nil {
+		return err
+	}
+	if len(all) > 0 {
+		if err := w.q.dropAll.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal).exec(); err != nil {
+			return err
+		}
+	}
+	return w.q.dropEvent.int(seq).exec()
+}
+
+func (w *writer) dropOldOdd() (bool, error) {
+	var numbers, sizes []int64
+	q := w.q.oldOdd.int(w.now - dur(keepDead)).int(sweepStep)
+	err := q.each(func() error {
+		numbers, sizes = append(numbers, q.ColumnInt64(0)), append(sizes, q.ColumnInt64(1))
+		return nil
+	})
+	for i, n := range numbers {
+		if err := w.dropOdd(n, sizes[i]); err != nil {
+			return false, err
+		}
+	}
+	return len(numbers) > 0, err
+}
+
+// evict removes the oldest finished events from the moment the store is nearly
+// full, so that it is full only by what must not be removed. One walk goes from
+// the oldest to the newest; the next one waits a while, since it has to pass
+// all that waits again.
+func (w *writer) evict() (bool, error) {
+	sw := &w.sweep
+	limit := w.s.settings.Load().MaxSize
+	if w.s.space.used < limit-limit/16 {
+		return false, nil
+	}
+	if sw.walked {
+		if time.Since(sw.lastWalk) < sweepEvery {
+			return false, nil
+		}
+		sw.walked, sw.evicted, sw.lastWalk = false, 0, time.Now()
+	}
+	seqs, err := w.seqs(sw.evicted, never, evictStep)
+	if err != nil {
+		return false, err
+	}
+	sw.walked = len(seqs) == 0
+	for _, seq := range seqs {
+		all, err := w.deliveries(seq)
+		if err != nil {
+			return false, err
+		}
+		done := true
+		for _, d := range all {
+			done = done && d.state == delivered
+		}
+		if done {
+			if err := w.drop(seq, all); err != nil {
+				return false, err
+			}
+		}
+		sw.evicted = seq
+	}
+	return len(seqs) > 0, nil
+}
+
+// shrink gives pages back to the file system when a quarter of the file is
+// free: some are soon used again.
+func (w *writer) shrink() (bool, error) {
+	free, err := w.pragma(w.q.freePages)
+	if err != nil {
+		return false, err
+	}
+	all, err := w.pragma(w.q.allPages)
+	if err != nil || free < 4096 || free*4 < all {
+		return false, err
+	}
+	for w.q.vacuum.next() {
+	}
+	return true, w.q.vacuum.end()
+}

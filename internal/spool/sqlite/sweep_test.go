@@ -1,0 +1,41 @@
+package sqlite
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// TestReplayOfOld: a dead letter that is older than retention can be made to
+// wait again, and waits as long as a new one.
+func TestReplayOfOld(t *testing.T) {
+	t.Parallel()
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	s := mustOpen(t, t.TempDir(), Options{Now: func() time.Time { return time.Unix(0, now.Load()) }})
+	r := accept(t, s, benchEvent(1), "a", true)
+	if err := s.Settle(bg, spool.Settlement{Lease: r.Running[0].Lease, State: spool.Dead, Reason: "status 410"}); err != nil {
+		t.Fatal(err)
+	}
+	wait := func(d time.Duration, waiting, dead int64) {
+		t.Helper()
+		now.Add(int64(d))
+		if err := s.Sweep(bg); err != nil {
+			t.Fatal(err)
+		}
+		states, err := s.Routes(bg)
+		if err != nil || len(states) != 1 || states[0].Waiting != waiting || states[0].Dead != dead {
+			t.Errorf("%+v, %v, want %d waiting, %d dead", states, err, waiting, dead)
+		}
+	}
+	wait(100*time.Hour, 0, 1)
+	if n, err := s.Redeliver(bg, r.Seq, ""); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	wait(time.Hour, 1, 0)
+	wait(spool.DefaultRetention, 0, 1)
+	wait(29*24*time.Hour, 0, 1)
+	wait(2*24*time.Hour, 0, 0)
+}

@@ -1,0 +1,225 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+const (
+	maxBatch      = 512
+	maxBatchBytes = 8 << 20
+	// syncWithin bounds how long a settle stays unsynced; the promise is 1 s.
+	syncWithin = 500 * time.Millisecond
+	// persistEvery is how often the clock's time is written along.
+	persistEvery = time.Second
+)
+
+// writer owns the writing connection and all state that is decided upon. Only
+// its goroutine touches it. A transaction changes the state in memory as it
+// goes; where it fails, everything is read anew from the file.
+type writer struct {
+	s *Store
+	c *conn
+	q statements
+
+	full    bool  // PRAGMA synchronous is FULL
+	now     int64 // of this batch
+	wal     int   // pages in the log
+	pages   int64 // size of a page
+	dirty   time.Time
+	persist int64 // the last time persisted
+	changes int64 // rows changed by this connection when the batch began
+
+	epoch    int64 // of the process, for fences
+	fences   int64
+	issued   []int64 // fences of this batch
+	seq      int64   // the last number given to an event or entry
+	floor    int64   // of seq, as persisted
+	sources  map[string]*source
+	routes   map[int64]*route // merged ones lead to their heir
+	names    map[routeName]*route
+	leases   map[int64]*lease
+	touched  map[*route]bool // whose view is to be published; true: to be told
+	buckets  map[bucketKey][]byte
+	renamed  bool // names or routes have changed
+	moving   []move
+	oddBytes int64
+	sweep    sweep
+}
+
+func newWriter(s *Store) *writer {
+	w := &writer{s: s}
+	w.forget()
+	return w
+}
+
+// forget drops all that is known from the file.
+func (w *writer) forget() {
+	w.sources = map[string]*source{}
+	w.routes = map[int64]*route{}
+	w.names = map[routeName]*route{}
+	w.leases = map[int64]*lease{}
+	w.touched = map[*route]bool{}
+	w.buckets = map[bucketKey][]byte{}
+	w.renamed, w.moving, w.oddBytes = false, nil, 0
+	w.sweep = sweep{}
+}
+
+func (w *writer) loop() {
+	defer w.s.ended.Done()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		batch := w.s.take()
+		if len(batch) > 0 {
+			w.serve(batch)
+			if len(batch) > 1 {
+				// Those who were answered may have more: one batch is cheaper
+				// than two that take turns.
+				runtime.Gosched()
+			}
+			continue
+		}
+		if !w.dirty.IsZero() && time.Since(w.dirty) >= syncWithin {
+			w.serve(nil)
+			continue
+		}
+		wait := time.Hour
+		if !w.dirty.IsZero() {
+			wait = syncWithin - time.Since(w.dirty)
+		}
+		timer.Reset(max(wait, 0))
+		select {
+		case <-w.s.wake:
+		case <-timer.C:
+		case <-w.s.closing:
+			w.finish()
+			return
+		}
+	}
+}
+
+// take takes what waits, up to a batch.
+func (s *Store) take() []*request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size := 0
+	for i, r := range s.pending {
+		if size += r.size; i == maxBatch || i > 0 && size > maxBatchBytes {
+			batch := s.pending[:i:i]
+			s.pending = append([]*request(nil), s.pending[i:]...)
+			return batch
+		}
+	}
+	batch := s.pending
+	s.pending = nil
+	return batch
+}
+
+// serve runs a batch and answers it. No batch means: sync what is not.
+func (w *writer) serve(batch []*request) {
+	err := w.commit(batch)
+	if err != nil {
+		// The batch may or may not have been written.
+		w.s.fail(batch, err)
+		w.reopen(err)
+		return
+	}
+	for _, r := range batch {
+		r.done <- struct{}{}
+	}
+	w.tell()
+	if err := w.tidy(); err != nil {
+		w.s.fail(nil, err)
+		w.reopen(err)
+	}
+}
+
+// commit applies a batch as one transaction. After an error nothing in memory
+// is to be believed.
+func (w *writer) commit(batch []*request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in the writer: %v\n%s", p, debug.Stack())
+		}
+	}()
+	durable, size := len(batch) == 0, 0
+	for _, r := range batch {
+		durable = durable || r.durable
+		size += r.size
+	}
+	w.now = w.s.clock.Now().UnixNano()
+	if err := w.mode(durable && !w.s.o.fault.noSync); err != nil {
+		return err
+	}
+	w.changes = w.c.TotalChanges()
+	if err := w.q.begin.exec(); err != nil {
+		return err
+	}
+	if err := w.s.space.look(w, size); err != nil {
+		return err
+	}
+	if err := w.apply(batch); err != nil {
+		return err
+	}
+	if err := w.q.commit.exec(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	switch wrote := w.c.TotalChanges() != w.changes; {
+	case durable && wrote:
+		w.dirty = time.Time{}
+		w.s.count.commits.Add(1)
+	case wrote && w.dirty.IsZero():
+		w.dirty = time.Now()
+	}
+	w.issued = w.issued[:0]
+	if w.renamed {
+		w.renamed = false
+		w.publishAll()
+	} else {
+		w.publish()
+	}
+	return nil
+}
+
+func (w *writer) apply(batch []*request) error {
+	for _, r := range batch {
+		r.err = r.do(w)
+		var no refusal
+		if r.err != nil && !errors.As(r.err, &no) {
+			return r.err
+		}
+		r.err = answer(r.err)
+	}
+	if err := w.flushBuckets(); err != nil {
+		return err
+	}
+	if _, err := w.evict(); err != nil {
+		return err
+	}
+	wrote := w.c.TotalChanges() != w.changes
+	if len(batch) == 0 || wrote && w.now-w.persist > int64(persistEvery) {
+		w.persist = w.now
+		return w.setMeta("now", w.now)
+	}
+	return nil
+}
+
+// mode toggles the pragma, which can only be done between transactions.
+func (w *writer) mode(full bool) error {
+	if full == w.full {
+		return nil
+	}
+	sql := "PRAGMA synchronous=NORMAL"
+	if full {
+		sql = "PRAGMA synchronous=FULL"
+	}
+	if err := w.c.Exec(sql); err != nil {
+		return err
+	}
+	w.full = full
+	return nil
+}
