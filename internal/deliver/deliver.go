@@ -1,0 +1,199 @@
+// Package deliver brings stored deliveries to their upstreams: it leases them
+// from a spool.Store, makes attempts, and settles each lease with what came of
+// it.
+//
+// Guarantee: an attempt is made only under a lease, at most max_in_flight run
+// at once a route over all dispatchers that share Lanes, and none comes earlier
+// than its schedule says, except that a route which has just resumed catches
+// up. A shutdown or reload uses up no attempt. A route whose upstream cannot be
+// reached is held and probed; the attempts of its deliveries are spared. What a
+// route keeps in memory is bounded, however much waits.
+//
+// Life: a Dispatcher belongs to a configuration; Lanes, like the store, to the
+// process. Limits: delivery is at least once, and order is not kept.
+package deliver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+const (
+	// LeaseFor is how long a lease lasts unless it is extended. It bounds how
+	// long a delivery idles whose dispatcher vanished.
+	LeaseFor = 30 * time.Second
+	// extendEvery is how often leases older than a third of LeaseFor are
+	// extended: one that cannot be is tried three times more before its end.
+	extendEvery = LeaseFor / 6
+	// cutGrace is what attempts that Drain cancelled get to return.
+	cutGrace = 2 * time.Second
+	// releaseWithin bounds one call that gives leases back.
+	releaseWithin = 5 * time.Second
+	// complainEvery keeps a failing store from filling the log.
+	complainEvery = 10 * time.Second
+)
+
+// Dispatcher delivers for the routes of one configuration.
+type Dispatcher struct {
+	store    spool.Store
+	lanes    *Lanes
+	log      *slog.Logger
+	observer Observer
+	random   func() float64
+	owner    spool.Owner
+	lines    map[spool.RouteKey]*line
+	poll     time.Duration
+	holds    chan struct{} // the store's holds may have changed
+
+	running       context.Context // of the attempts; ends when Drain cuts them
+	cancelRunning context.CancelFunc
+	cut           context.Context // of calls to the store; ends when Drain gives up
+	cutOff        context.CancelFunc
+
+	mu      sync.Mutex
+	started bool
+	stopped bool
+	done    chan struct{} // closed when nothing runs any more
+
+	leasesLost atomic.Uint64
+	complained atomic.Int64 // when the log last heard of a failing store
+}
+
+// New checks c and makes a Dispatcher that does nothing before Start.
+func New(c Config) (*Dispatcher, error) {
+	if c.Store == nil {
+		return nil, errors.New("making dispatcher: no store")
+	}
+	d := &Dispatcher{
+		store: c.Store, lanes: c.Lanes, log: c.Log, observer: c.Observer, random: c.Random,
+		lines: make(map[spool.RouteKey]*line, len(c.Routes)),
+		poll:  pollAlone,
+		holds: make(chan struct{}, 1),
+		done:  make(chan struct{}),
+	}
+	if d.lanes == nil {
+		d.lanes = NewLanes()
+	}
+	if d.log == nil {
+		d.log = slog.Default()
+	}
+	if d.random == nil {
+		d.random = mathrand.Float64
+	}
+	if _, ok := c.Store.(spool.Watcher); ok {
+		d.poll = pollWatched
+	}
+	for _, r := range c.Routes {
+		if err := r.validate(); err != nil {
+			return nil, fmt.Errorf("making dispatcher: route %q of source %q: %w", r.Key.Route, r.Key.Source, err)
+		}
+		if d.lines[r.Key] != nil {
+			return nil, fmt.Errorf("making dispatcher: route %q of source %q is named twice", r.Key.Route, r.Key.Source)
+		}
+		d.lines[r.Key] = newLine(d, r.withDefaults())
+	}
+	var name [9]byte
+	_, _ = rand.Read(name[:]) // never fails
+	d.owner = spool.Owner("d-" + hex.EncodeToString(name[:]))
+	d.running, d.cancelRunning = context.WithCancel(context.Background())
+	d.cut, d.cutOff = context.WithCancel(context.Background())
+	return d, nil
+}
+
+// Owner is the name under which it leases.
+func (d *Dispatcher) Owner() spool.Owner { return d.owner }
+
+// LeaseFor is how long the leases of what is born running must last.
+func (d *Dispatcher) LeaseFor() time.Duration { return LeaseFor }
+
+// LeasesLost counts the leases that ended while we still held them: their
+// deliveries may have been attempted twice.
+func (d *Dispatcher) LeasesLost() uint64 { return d.leasesLost.Load() }
+
+// Reserve makes room for one delivery that may be born running. It is false for
+// an unknown, held or full route and for a dispatcher that does not run. Each
+// true must be followed by one Offer or one Unreserve.
+func (d *Dispatcher) Reserve(k spool.RouteKey) bool {
+	l := d.lines[k]
+	return l != nil && l.reserve()
+}
+
+// Unreserve gives back a reservation whose delivery was not born running.
+func (d *Dispatcher) Unreserve(k spool.RouteKey) {
+	if l := d.lines[k]; l != nil {
+		l.unreserve()
+	}
+}
+
+// Offer uses a reservation for a delivery that was born running. It never
+// blocks. If the dispatcher was stopped, or the route held, in the meantime,
+// the lease is given back at once.
+func (d *Dispatcher) Offer(dl spool.Delivery) {
+	l := d.lines[dl.Route]
+	j := newJob(l, dl, time.Now())
+	if l == nil {
+		go d.giveBack([]*job{j})
+		return
+	}
+	l.offer(j)
+}
+
+// giveBack releases leases without an attempt counted.
+func (d *Dispatcher) giveBack(jobs []*job) {
+	leases := make([]spool.Lease, 0, len(jobs))
+	var last time.Time
+	for _, j := range jobs {
+		if j.line != nil && j.line.isGone(j) {
+			continue
+		}
+		leases = append(leases, j.Lease)
+		if t := j.line.expires(j); t.After(last) {
+			last = t
+		}
+	}
+	for try := 0; len(leases) > 0; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
+		err := d.store.Release(ctx, leases)
+		cancel()
+		if err == nil {
+			break
+		}
+		if !d.pause(backoff(try), last) {
+			d.log.Error("leases not given back, they will run out", "leases", len(leases), "error", err)
+			break
+		}
+	}
+	told := make(map[*lane]bool)
+	for _, j := range jobs {
+		if j.line == nil {
+			continue
+		}
+		if ln := j.line.drop(j); ln != nil && !told[ln] {
+			told[ln] = true
+			ln.due(time.Now())
+		}
+	}
+}
+
+// pause waits for t, unless that would last beyond until.
+func (d *Dispatcher) pause(t time.Duration, until time.Time) bool {
+	return time.Now().Add(t).Before(until) && sleep(d.cut, t)
+}
+
+func (d *Dispatcher) storeFailed(doing string, k spool.RouteKey, err error) {
+	now, last := time.Now().UnixNano(), d.complained.Load()
+	if d.cut.Err() != nil || now-last < int64(complainEvery) || !d.complained.CompareAndSwap(last, now) {
+		return
+	}
+	d.log.Warn("store failed", "doing", doing, "source", k.Source, "route", k.Route, "error", err)
+}

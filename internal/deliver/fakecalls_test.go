@@ -1,0 +1,182 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+func (s *fakeStore) Accept(_ context.Context, in spool.Intake) (rc spool.Receipt, err error) {
+	unlock, err := s.enter()
+	if err != nil {
+		return rc, err
+	}
+	rc.Verdict = spool.Accepted
+	var due []spool.RouteKey
+	for _, w := range in.Routes {
+		k := spool.RouteKey{Source: in.Event.Source, Route: w.Route}
+		q, now := s.queue(k), s.now()
+		hasDue := false
+		q.unfinished(func(r *row) bool {
+			hasDue = r.waiting(now) && !r.dueAt().After(now)
+			return !hasDue
+		})
+		r := &row{number: int64(len(s.rows) + 1), key: k, event: in.Event, state: spool.Available, due: now}
+		s.rows[r.number] = r
+		q.rows = append(q.rows, r)
+		if w.Start && q.hold == nil && !hasDue {
+			rc.Running = append(rc.Running, s.start(r, in.LeaseFor))
+		} else {
+			due = append(due, k)
+		}
+	}
+	unlock()
+	for _, k := range due {
+		s.tell(k)
+	}
+	return rc, nil
+}
+
+func (s *fakeStore) Lease(_ context.Context, p spool.Pick) (b spool.Batch, err error) {
+	unlock, err := s.enter()
+	if err != nil {
+		return b, err
+	}
+	defer unlock()
+	now, q := s.now(), s.queue(p.Route)
+	pick := func(from, to int64) {
+		q.unfinished(func(r *row) bool {
+			if r.number > from && r.number <= to && r.waiting(now) && (p.IgnoreDue || !r.dueAt().After(now)) {
+				if len(b.Deliveries) == p.N {
+					return false
+				}
+				b.Deliveries = append(b.Deliveries, s.start(r, p.LeaseFor))
+			}
+			return true
+		})
+	}
+	if !p.IgnoreDue {
+		p.After = 0
+	}
+	pick(p.After, 1<<62)
+	if p.After > 0 {
+		pick(0, p.After)
+	}
+	q.unfinished(func(r *row) bool {
+		if at := r.dueAt(); b.Next.IsZero() || at.Before(b.Next) {
+			b.Next = at
+		}
+		return b.Next.After(now)
+	})
+	return b, nil
+}
+
+func (s *fakeStore) good(l spool.Lease) (*row, bool) {
+	r := s.rows[l.Delivery]
+	return r, r != nil && r.state == spool.Running && r.fence == l.Fence
+}
+
+func (s *fakeStore) Extend(_ context.Context, ls []spool.Lease, by time.Duration) (lost []spool.Lease, err error) {
+	unlock, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	for _, l := range ls {
+		if r, ok := s.good(l); ok {
+			r.until = s.now().Add(by)
+			s.extended++
+		} else {
+			lost = append(lost, spool.Lease{Delivery: l.Delivery, Fence: l.Fence})
+		}
+	}
+	return lost, nil
+}
+
+func (s *fakeStore) Settle(_ context.Context, st spool.Settlement) error {
+	unlock, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	r, ok := s.good(st.Lease)
+	if !ok {
+		return spool.ErrLeaseLost
+	}
+	s.leased--
+	r.state, r.due, r.reason, r.ended = st.State, st.Due, st.Reason, s.now()
+	if !st.Attempt.Free {
+		r.attempts++
+	}
+	if len(r.log) < 1000 {
+		r.log = append(r.log, st.Attempt)
+	}
+	if s.retention > 0 && st.State == spool.Retrying && s.now().Sub(r.event.Received) > s.retention {
+		r.state, r.reason = spool.Dead, "waited too long"
+	}
+	return nil
+}
+
+func (s *fakeStore) Release(_ context.Context, ls []spool.Lease) error {
+	unlock, err := s.enter()
+	if err != nil {
+		return err
+	}
+	due := map[spool.RouteKey]bool{}
+	for _, l := range ls {
+		if r, ok := s.good(l); ok {
+			s.leased--
+			s.released++
+			r.state, due[r.key] = spool.Available, true
+			if now := s.now(); r.due.After(now) {
+				r.due = now
+			}
+		}
+	}
+	unlock()
+	for k := range due {
+		s.tell(k)
+	}
+	return nil
+}
+
+func (s *fakeStore) Routes(context.Context) (states []spool.RouteState, err error) {
+	unlock, err := s.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	for k, q := range s.queues {
+		st := spool.RouteState{Key: k}
+		q.unfinished(func(r *row) bool {
+			if r.state != spool.Running {
+				st.Waiting++
+			}
+			return true
+		})
+		if q.hold != nil {
+			h := *q.hold
+			st.Hold = &h
+		}
+		states = append(states, st)
+	}
+	return states, nil
+}
+
+func (s *fakeStore) setHold(k spool.RouteKey, h *spool.Hold) error {
+	unlock, err := s.enter()
+	if err != nil {
+		return err
+	}
+	s.queue(k).hold = h
+	s.queue(k).holds++
+	unlock()
+	s.tell(k)
+	return nil
+}
+
+func (s *fakeStore) Hold(_ context.Context, k spool.RouteKey, h spool.Hold) error {
+	return s.setHold(k, &h)
+}
+func (s *fakeStore) Resume(_ context.Context, k spool.RouteKey) error { return s.setHold(k, nil) }

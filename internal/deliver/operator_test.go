@@ -1,0 +1,84 @@
+package deliver
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// witness writes down what an Observer is told.
+type witness struct {
+	mu            sync.Mutex
+	held, resumed int
+	attempts      []spool.State
+}
+
+func (w *witness) Attempted(_ spool.RouteKey, _ spool.Delivery, _ spool.Attempt, s spool.State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.attempts = append(w.attempts, s)
+}
+func (w *witness) Held(spool.RouteKey, spool.Hold) { w.mu.Lock(); w.held++; w.mu.Unlock() }
+func (w *witness) Resumed(spool.RouteKey)          { w.mu.Lock(); w.resumed++; w.mu.Unlock() }
+
+func TestAnOperatorsHoldIsTheirs(t *testing.T) {
+	t.Parallel()
+	for name, engine := range map[string]func(*fakeStore) spool.Store{
+		"watcher": func(s *fakeStore) spool.Store { return s },
+		"polled":  func(s *fakeStore) spool.Store { return deaf{s} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, w := newRig(t, always(status(200))), &witness{}
+				d := r.start(func(c *Config) { c.Store, c.Observer = engine(r.store), w })
+				time.Sleep(5 * time.Second)
+				must(t, r.store.Hold(t.Context(), app, spool.Hold{ByHand: true, Reason: "maintenance"}))
+				time.Sleep(1100 * time.Millisecond)
+				if d.Reserve(app) {
+					t.Error("reserves on a route held by hand")
+				}
+				r.mustSend(d, 5)
+				time.Sleep(time.Hour)
+				if r.nTries() != 0 {
+					t.Errorf("%d attempts on a route held by hand", r.nTries())
+				}
+				must(t, r.store.Resume(t.Context(), app))
+				time.Sleep(1100 * time.Millisecond)
+				r.end(d)
+				if n := r.store.inState(spool.Delivered); n != 5 {
+					t.Errorf("%d delivered after the resume", n)
+				}
+				if w.held != 1 || w.resumed != 1 || len(w.attempts) != 5 {
+					t.Errorf("observer saw %+v", w)
+				}
+			})
+		})
+	}
+}
+
+// A probe's result that arrives after an operator's hold must not replace it.
+func TestAnOperatorsHoldOutlivesProbes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(refused))
+		d := r.start()
+		synctest.Wait()
+		r.mustSend(d, 3)
+		time.Sleep(1500 * time.Millisecond) // probes come after 1 s and 3 s
+		answers := make(chan Answer)
+		r.setAnswer(func(context.Context, Attempt) Answer { return <-answers })
+		time.Sleep(2 * time.Second) // the probe is under way
+		must(t, r.store.Hold(t.Context(), app, spool.Hold{ByHand: true}))
+		answers <- status(200)
+		time.Sleep(time.Minute)
+		if h := r.store.held(app); h == nil || !h.ByHand {
+			t.Errorf("hold %+v, want the operator's", h)
+		}
+		r.end(d)
+	})
+}

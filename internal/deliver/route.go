@@ -1,0 +1,133 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Defaults of a Route.
+const (
+	DefaultTimeout     = 10 * time.Second
+	DefaultMaxInFlight = 32
+)
+
+// Upstream makes one attempt. It must return soon after ctx ends, and it may
+// panic: the worker recovers.
+type Upstream interface {
+	Attempt(ctx context.Context, a Attempt) Answer
+}
+
+// UpstreamFunc is a function that is an Upstream.
+type UpstreamFunc func(ctx context.Context, a Attempt) Answer
+
+// Attempt calls f.
+func (f UpstreamFunc) Attempt(ctx context.Context, a Attempt) Answer { return f(ctx, a) }
+
+// Attempt is what an Upstream is asked to do.
+type Attempt struct {
+	Delivery spool.Delivery
+	// N is the number of the counted attempt, from 1.
+	N int
+}
+
+// Reach says how far an attempt came.
+type Reach uint8
+
+const (
+	// Answered: the upstream wrote a status.
+	Answered Reach = iota + 1
+	// Unreached: dial, TLS or DNS failed, or no upstream is available: nothing
+	// was sent.
+	Unreached
+	// Broken: reached, but there was a timeout, a reset, or a cut in the middle.
+	Broken
+	// Aborted: our own shutdown ended it, as if it had not been tried. It is
+	// believed only of a dispatcher that did cancel its attempts (Drain); at any
+	// other time it counts as Broken.
+	Aborted
+)
+
+// Answer is what an attempt brought.
+type Answer struct {
+	Reach Reach
+	// Status is the explicitly written status, 0 for none.
+	Status int
+	// RetryAfter is the answer's Retry-After, 0 for none.
+	RetryAfter time.Duration
+	// Response is the start of the answer's body; more than spool.MaxResponse
+	// bytes are cut.
+	Response []byte
+	Err      error
+}
+
+// Route is one route to serve.
+type Route struct {
+	Key      spool.RouteKey
+	Upstream Upstream
+	// Schedule holds the delays after the first, second and further failed
+	// attempts: a delivery has one attempt more than that. nil means Platform.
+	Schedule Schedule
+	// Timeout bounds one attempt. Default DefaultTimeout.
+	Timeout time.Duration
+	// MaxInFlight bounds the attempts that run at once. Default
+	// DefaultMaxInFlight.
+	MaxInFlight int
+}
+
+func (r Route) withDefaults() Route {
+	if r.Schedule == nil {
+		r.Schedule = Platform
+	}
+	if r.Timeout == 0 {
+		r.Timeout = DefaultTimeout
+	}
+	if r.MaxInFlight == 0 {
+		r.MaxInFlight = DefaultMaxInFlight
+	}
+	return r
+}
+
+func (r Route) validate() error {
+	switch {
+	case r.Key.Source == "" || r.Key.Route == "":
+		return errors.New("source and name are required")
+	case r.Upstream == nil:
+		return errors.New("an upstream is required")
+	case r.Timeout < 0:
+		return fmt.Errorf("timeout %v is negative", r.Timeout)
+	case r.MaxInFlight < 0:
+		return fmt.Errorf("max_in_flight %d is negative", r.MaxInFlight)
+	}
+	return r.Schedule.Validate()
+}
+
+// Observer is told what happens. Its methods are called synchronously, from
+// several goroutines, and must be quick.
+type Observer interface {
+	// Attempted follows each attempt whose outcome, state, the store has taken.
+	Attempted(route spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State)
+	// Held and Resumed follow a route's change, whoever caused it.
+	Held(k spool.RouteKey, h spool.Hold)
+	Resumed(k spool.RouteKey)
+}
+
+// Config is what a Dispatcher is made of.
+type Config struct {
+	Store  spool.Store
+	Routes []Route
+	// Lanes counts the attempts in flight over the dispatchers of one store.
+	// nil means its own.
+	Lanes *Lanes
+	// Log defaults to slog.Default.
+	Log *slog.Logger
+	// Observer may be nil.
+	Observer Observer
+	// Random gives numbers in [0,1) for the jitter and is called concurrently.
+	// nil means math/rand/v2.
+	Random func() float64
+}
