@@ -1,0 +1,199 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+// incoming is a request whose signature was valid.
+type incoming struct {
+	source string
+	// received is the machine's time. The event carries none: the store stamps
+	// it with its own clock, which never runs backwards.
+	received time.Time
+	event    *spool.Event
+	held     *share
+	// odd says why the body is no usable event, empty if it is one.
+	odd string
+}
+
+// share is a request's part of the body budget. Two may need the bytes: the
+// request, and the accept that outlives it. The last to drop it gives it back.
+type share struct {
+	release func()
+	users   atomic.Int32
+	given   atomic.Bool
+}
+
+func (s *share) keep() { s.users.Add(1) }
+
+func (s *share) drop() {
+	if s.users.Add(-1) < 0 && s.given.CompareAndSwap(false, true) {
+		s.release()
+	}
+}
+
+// keptHeaders are what an upstream needs to see as it came. Everything else
+// the platform did not mean for the app, or a client should not be able to say.
+var keptHeaders = []string{"Content-Type", "Content-Encoding", "User-Agent", verify.Header, "Traceparent", "Tracestate"}
+
+func newEvent(source string, r *http.Request, body []byte) *spool.Event {
+	kept := make(http.Header, 4)
+	for _, name := range keptHeaders {
+		if v, ok := r.Header[name]; ok {
+			kept[name] = v
+		}
+	}
+	e := &spool.Event{
+		Source: source,
+		Digest: sha256.Sum256(body),
+		Request: spool.Request{
+			Method:     r.Method,
+			URI:        r.RequestURI,
+			Host:       r.Host,
+			RemoteAddr: r.RemoteAddr,
+			Scheme:     "http",
+			Header:     kept,
+			Body:       body,
+		},
+	}
+	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		e.Request.URI = orig.RequestURI
+	}
+	if r.TLS != nil {
+		e.Request.Scheme = "https"
+	}
+	behindProxy(&e.Request, r)
+	return e
+}
+
+// behindProxy takes the client and the scheme from a proxy that the operator
+// trusts, as Caddy does.
+func behindProxy(req *spool.Request, r *http.Request) {
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
+		return
+	}
+	if ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string); ip != "" {
+		req.RemoteAddr = net.JoinHostPort(ip, "0")
+	}
+	if strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		req.Scheme = "https"
+	}
+}
+
+func encoded(r *http.Request) bool {
+	for _, v := range r.Header["Content-Encoding"] {
+		if v != "" && !strings.EqualFold(v, "identity") {
+			return true
+		}
+	}
+	return false
+}
+
+// identify reads id, type and time out of the body, or finds it odd.
+func (in *incoming) identify(r *http.Request) {
+	if encoded(r) {
+		in.odd = "body is encoded"
+		return
+	}
+	env, err := event.Parse(in.event.Request.Body)
+	if err != nil {
+		in.odd = event.Reason(err)
+		return
+	}
+	in.event.ID, in.event.Type, in.event.CreatedAt = env.ID, env.Type, env.CreatedAt
+}
+
+// errStale ends an accept whose event went to quarantine: the id stays free.
+type errStale struct{ reason string }
+
+func (e errStale) Error() string { return e.reason }
+
+// accept stores the event, once, and starts what may start.
+func (h *Webhook) accept(ctx context.Context, in incoming) (answer, error) {
+	app, err := h.app.await(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	if in.odd != "" {
+		if err := app.store.Quarantine(ctx, spool.Odd{Event: in.event, Reason: in.odd}); err != nil {
+			return answer{}, fmt.Errorf("quarantining a body: %w", err)
+		}
+		return quarantined(in.odd), nil
+	}
+	verdict, err := app.gate.Do(ctx, in.source+"\x00"+in.event.ID, in.event.Digest, func(ctx context.Context) (dedupe.Verdict, error) {
+		in.held.keep()
+		defer in.held.drop()
+		return h.store(ctx, app, in.event)
+	})
+	var stale errStale
+	switch {
+	case errors.As(err, &stale):
+		return quarantined(stale.reason), nil
+	case err != nil:
+		return answer{}, fmt.Errorf("accepting an event: %w", err)
+	case verdict == dedupe.Duplicate:
+		return answer{result: resultDuplicate, reason: "the id is known with the same body"}, nil
+	case verdict == dedupe.Conflict:
+		return quarantined("the id is known with another body"), nil
+	}
+	return answer{result: resultAccepted}, nil
+}
+
+// store asks the store, which is the judge, and offers what was born running
+// to the dispatcher.
+func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (dedupe.Verdict, error) {
+	d := app.dispatcher
+	in := spool.Intake{
+		Event:        e,
+		Owner:        d.Owner(),
+		LeaseFor:     d.LeaseFor(),
+		DeliverStale: h.Stale == staleDeliver,
+	}
+	matched := h.src.table.match(e.Type)
+	in.Routes = make([]spool.RouteWish, len(matched))
+	for i, m := range matched {
+		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m].Name, Start: d.Reserve(h.src.keys[m])}
+	}
+	receipt, err := app.store.Accept(ctx, in)
+	born := 0
+	for i, m := range matched {
+		if !in.Routes[i].Start {
+			continue
+		}
+		if born < len(receipt.Running) && receipt.Running[born].Route == h.src.keys[m] {
+			d.Offer(receipt.Running[born])
+			born++
+			continue
+		}
+		d.Unreserve(h.src.keys[m])
+	}
+	if err != nil {
+		return 0, err
+	}
+	switch receipt.Verdict {
+	case spool.Accepted:
+		return dedupe.Accepted, nil
+	case spool.Duplicate:
+		return dedupe.Duplicate, nil
+	case spool.Conflict:
+		return dedupe.Conflict, nil
+	case spool.Stale:
+		return 0, errStale{receipt.Reason}
+	}
+	return 0, fmt.Errorf("accepting an event: the store gave no verdict")
+}

@@ -1,0 +1,238 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// App keeps the events of the `inbox_webhook` handlers: one durable store,
+// shared by all of them, and the deliveries from it to their routes.
+//
+// It is configured in the global option `inbox`, and started with defaults by
+// the first handler that needs it.
+type App struct {
+	// The directory that holds the store. It belongs to one process at a time
+	// and must not lie on a network file system.
+	// Default: `inbox` in Caddy's data directory.
+	DataDir string `json:"data_dir,omitempty"`
+
+	// How long an event id is remembered at least, and how old an event may
+	// be to be taken as new. Default: 24h. At least 4h, because the platform's
+	// own retries span 2 h 42 m 30 s.
+	Window caddy.Duration `json:"window,omitempty"`
+
+	// How long delivered events are kept for the log and for replay. What
+	// waits longer than this becomes a dead letter. Default: 72h.
+	Retention caddy.Duration `json:"retention,omitempty"`
+
+	// The store's size in bytes at most. Delivered events leave early to keep
+	// it; undelivered ones never do: when they fill it, new events get 503.
+	// Default: 10737418240 (10 GiB).
+	MaxSize int64 `json:"max_size,omitempty"`
+
+	// How long a stopping process lets running attempts end before it takes
+	// them back, unharmed and uncounted. A reload waits for nothing.
+	// Default: 10s.
+	Grace caddy.Duration `json:"grace,omitempty"`
+
+	dir     string
+	log     *slog.Logger
+	sources *sourceSet
+
+	storage    *storage // Owned by this instance while set.
+	dispatcher *deliver.Dispatcher
+	running    *running      // What handlers use, from live on and for ever.
+	live       chan struct{} // Closed when Start has succeeded.
+}
+
+// running is what a handler needs of a started app. It stays usable after Stop:
+// handlers of a replaced configuration go on accepting.
+type running struct {
+	*storage
+	dispatcher *deliver.Dispatcher
+}
+
+// await returns the started app. A request may come before Start, because apps
+// start in random order; it waits until ctx ends.
+func (a *App) await(ctx context.Context) (*running, error) {
+	select {
+	case <-a.live:
+		return a.running, nil
+	default:
+	}
+	select {
+	case <-a.live:
+		return a.running, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the store to open: %w", ctx.Err())
+	}
+}
+
+const (
+	defaultGrace = 10 * time.Second
+	minMaxSize   = 16 << 20
+)
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: appID, New: func() caddy.Module { return &App{sources: new(sourceSet)} }}
+}
+
+// Provision resolves the settings. It opens nothing: a `caddy validate` beside
+// a running instance must touch nothing.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.log = ctx.Slogger()
+	a.live = make(chan struct{})
+	if a.DataDir == "" {
+		a.DataDir = filepath.Join(caddy.AppDataDir(), "inbox")
+	}
+	dir, err := caddy.NewReplacer().ReplaceOrErr(a.DataDir, true, true)
+	if err != nil {
+		return fmt.Errorf("data_dir: %w: set what the placeholder names", err)
+	}
+	if a.dir, err = canonical(dir); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if a.Grace == 0 {
+		a.Grace = caddy.Duration(defaultGrace)
+	}
+	return nil
+}
+
+// Validate refuses settings that would break a promise.
+func (a *App) Validate() error {
+	var errs []error
+	if w := time.Duration(a.Window); w != 0 && w < spool.MinWindow {
+		errs = append(errs, fmt.Errorf("window is %s: give at least 4h, because the platform's retries span 2 h 42 m 30 s", w))
+	}
+	if r := time.Duration(a.Retention); r < 0 || r != 0 && r < time.Minute {
+		errs = append(errs, fmt.Errorf("retention is %s: give at least 1m, for example 72h", r))
+	}
+	if a.MaxSize != 0 && a.MaxSize < minMaxSize {
+		errs = append(errs, fmt.Errorf("max_size is %d bytes: give at least 16MiB, for example 10GiB", a.MaxSize))
+	}
+	if a.Grace < 0 {
+		errs = append(errs, errors.New("grace is negative: give a duration such as 10s"))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) settings() spool.Settings {
+	return spool.Settings{
+		Window:    time.Duration(a.Window),
+		Retention: time.Duration(a.Retention),
+		MaxSize:   a.MaxSize,
+	}.WithDefaults()
+}
+
+// Start opens the store, or joins the one that is open, and begins to deliver.
+// What it has taken when it fails is given back by Cleanup.
+func (a *App) Start() error {
+	sources := a.sources.routed()
+	if len(sources) == 0 {
+		return nil // Only pass-through handlers, or none: no disk is needed.
+	}
+	st, err := openStorage(a.dir, a.settings(), a.log)
+	if err != nil {
+		return err
+	}
+	a.storage = st
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var routes []deliver.Route
+	for _, s := range sources {
+		if err := st.store.Configure(ctx, s.Name, s.routeNames()); err != nil {
+			return fmt.Errorf("configuring the routes of %s: %w", s.Name, err)
+		}
+		routes = append(routes, s.deliverRoutes()...)
+	}
+	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Lanes: st.lanes, Log: a.log})
+	if err != nil {
+		return fmt.Errorf("starting deliveries: %w", err)
+	}
+	a.warnParked(ctx, routes)
+	a.dispatcher = d
+	st.began(d)
+	d.Start()
+	a.running = &running{storage: st, dispatcher: d}
+	close(a.live)
+	return nil
+}
+
+// warnParked tells of deliveries whose route is no longer configured.
+func (a *App) warnParked(ctx context.Context, routes []deliver.Route) {
+	configured := make(map[spool.RouteKey]bool)
+	for _, r := range routes {
+		configured[r.Key] = true
+	}
+	states, err := a.storage.store.Routes(ctx)
+	if err != nil {
+		a.log.Warn("listing routes", "error", err)
+		return
+	}
+	for _, s := range states {
+		if n := s.Waiting + s.Running; n > 0 && !configured[s.Key] {
+			a.log.Warn("deliveries are parked: their route is not configured; name the route again, or let another take them over with `was`",
+				"source", s.Key.Source, "route", s.Key.Route, "deliveries", n)
+		}
+	}
+}
+
+// Stop ends the leasing of deliveries and returns at once. Only when the
+// process exits does it wait for running attempts, for Grace at most.
+func (a *App) Stop() error {
+	if a.dispatcher == nil {
+		return nil
+	}
+	a.dispatcher.Stop()
+	if caddy.Exiting() {
+		a.storage.drain(time.Duration(a.Grace))
+	}
+	return nil
+}
+
+// Cleanup gives the store back. After a reload that happens once the attempts
+// that still run have ended, so that they can settle.
+func (a *App) Cleanup() error {
+	a.sources.forget()
+	st, d := a.storage, a.dispatcher
+	if st == nil {
+		return nil
+	}
+	a.storage, a.dispatcher = nil, nil
+	if d == nil {
+		return closeStorage(a.dir)
+	}
+	d.Stop()
+	release := func() error {
+		_ = d.Drain(context.Background())
+		st.ended(d)
+		return closeStorage(a.dir)
+	}
+	if caddy.Exiting() {
+		return release() // Stop has drained already.
+	}
+	go func() {
+		if err := release(); err != nil {
+			a.log.Error("closing the store", "error", err)
+		}
+	}()
+	return nil
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,247 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// routeBlock is what stands in the block of an `on` or a `to`.
+type routeBlock struct {
+	route  Route
+	handle []json.RawMessage
+}
+
+// on parses `on <types...> [<upstreams...>] { … }`. The words before the first
+// that looks like an address are types.
+func (p *webhookParser) on() error {
+	start := p.Token()
+	args := p.RemainingArgsAsTokens()
+	first := slices.IndexFunc(args, func(t caddyfile.Token) bool { return looksLikeAddress(t.Text) })
+	if first < 0 {
+		first = len(args)
+	}
+	if first == 0 {
+		return p.Errf("on needs at least one event type before the upstreams, for example: on message.failed app:3000")
+	}
+	var types []string
+	for _, t := range args[:first] {
+		if err := p.typeOrPort(t.Text); err != nil {
+			return err
+		}
+		if slices.Contains(types, t.Text) {
+			return p.Errf("'%s' stands twice in this on: remove one", t.Text)
+		}
+		types = append(types, t.Text)
+	}
+	block, err := p.routeBlock()
+	if err != nil {
+		return err
+	}
+	return p.addRoute(start, types, args[first:], block)
+}
+
+// typeOrPort tells a mistyped event type from an address without a port. Own
+// types may be listed further down, so only near misses can be told here.
+func (p *webhookParser) typeOrPort(word string) error {
+	if err := checkType(word, p.hook.Types); err != nil && !p.laterOwn(word) {
+		if !strings.Contains(word, ".") {
+			return p.Errf("'%s' is neither an event type nor an address: an upstream needs a port, for example %s:3000", word, word)
+		}
+		return p.WrapErr(err)
+	}
+	return nil
+}
+
+// laterOwn looks ahead for the word in a `types` line.
+func (p *webhookParser) laterOwn(word string) bool {
+	d := *p.Dispenser
+	for line, in := 0, false; d.Next(); {
+		if d.Line() != line {
+			line, in = d.Line(), d.Val() == "types"
+			continue
+		}
+		if in && d.Val() == word {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *webhookParser) to() error {
+	start := p.Token()
+	args := p.RemainingArgsAsTokens()
+	block, err := p.routeBlock()
+	if err != nil {
+		return err
+	}
+	return p.addRoute(start, nil, args, block)
+}
+
+func looksLikeAddress(s string) bool {
+	return strings.ContainsAny(s, ":/") || strings.HasPrefix(s, "{")
+}
+
+var routeWords = []string{"name", "was", "retry", "timeout", "max_in_flight", "handle"}
+
+func (p *webhookParser) routeBlock() (b routeBlock, err error) {
+	seen := make(map[string]int)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		word := p.Val()
+		if line, ok := seen[word]; ok {
+			return b, p.Errf("%s stands here and in line %d already: remove one of them", word, line)
+		}
+		seen[word] = p.Line()
+		switch word {
+		case "name":
+			err = p.text(&b.route.Name)
+		case "was":
+			err = p.text(&b.route.Was)
+		case "timeout":
+			err = p.duration(&b.route.Timeout)
+		case "retry":
+			err = p.retry(&b.route)
+		case "max_in_flight":
+			err = p.number(&b.route.MaxInFlight)
+		case "handle":
+			b.handle, err = p.handle()
+		default:
+			if _, standard := standardDirectives[word]; standard {
+				return b, p.Errf("'%s' is a Caddy directive: put it into a handle { } block here", word)
+			}
+			err = unknownWord(p.Dispenser, word, routeWords)
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// standardDirectives are those that people would most likely write straight
+// into a route's block.
+var standardDirectives = map[string]struct{}{
+	"reverse_proxy": {}, "header": {}, "rewrite": {}, "uri": {}, "route": {}, "respond": {},
+	"request_header": {}, "php_fastcgi": {}, "log_append": {}, "vars": {}, "transport": {}, "header_up": {}, "lb_policy": {},
+}
+
+func (p *webhookParser) retry(r *Route) error {
+	for p.NextArg() {
+		d, err := caddy.ParseDuration(p.Val())
+		if err != nil {
+			return p.Errf("retry '%s' is no duration: write the delays as 30s 2m 8m", p.Val())
+		}
+		r.Retry = append(r.Retry, caddy.Duration(d))
+	}
+	if len(r.Retry) == 0 {
+		return p.Errf("retry needs the delays after each failed attempt, for example: retry 30s 2m 8m 32m 2h")
+	}
+	if err := r.schedule().Validate(); err != nil {
+		return p.Errf("retry: %w", err)
+	}
+	return nil
+}
+
+func (p *webhookParser) number(to *int) error {
+	word := p.Val()
+	value, err := oneArg(p, "32")
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 {
+		return p.Errf("%s '%s' is no number from 1 on: write it as 32", word, value)
+	}
+	*to = n
+	return nil
+}
+
+// handle parses a block of Caddy directives.
+func (p *webhookParser) handle() ([]json.RawMessage, error) {
+	start := p.Token()
+	d := p.NewFromNextSegment()
+	for scan := *d; scan.Next(); {
+		if scan.Val() == directiveName {
+			return nil, scan.Errf("%s inside its own route: an event would come back to itself", directiveName)
+		}
+	}
+	d.Reset()
+	sub, err := httpcaddyfile.ParseSegmentAsSubroute(p.WithDispenser(d))
+	if err != nil {
+		return nil, err
+	}
+	if len(sub.(*caddyhttp.Subroute).Routes) == 0 {
+		return nil, errAt(start, "handle is empty: put a directive into it, for example reverse_proxy app:3000")
+	}
+	if plain(sub.(*caddyhttp.Subroute)) {
+		return handlersOf(sub.(*caddyhttp.Subroute)), nil
+	}
+	return []json.RawMessage{wrapSubroute(p.Helper, sub.(*caddyhttp.Subroute))}, nil
+}
+
+// plain: the subroute does nothing but run its handlers, so that it can be left
+// out, and no attempt need compile it again.
+func plain(sub *caddyhttp.Subroute) bool {
+	for _, r := range sub.Routes {
+		if len(r.MatcherSetsRaw) > 0 || r.Terminal || r.Group != "" {
+			return false
+		}
+	}
+	return sub.Errors == nil
+}
+
+func handlersOf(sub *caddyhttp.Subroute) (all []json.RawMessage) {
+	for _, r := range sub.Routes {
+		all = append(all, r.HandlersRaw...)
+	}
+	return all
+}
+
+func wrapSubroute(h httpcaddyfile.Helper, sub *caddyhttp.Subroute) json.RawMessage {
+	var m map[string]json.RawMessage
+	_ = json.Unmarshal(h.JSON(sub), &m) // It was marshalled a moment ago.
+	m["handler"] = json.RawMessage(`"subroute"`)
+	return h.JSON(m)
+}
+
+// addRoute makes a route of upstreams or of a handle block.
+func (p *webhookParser) addRoute(start caddyfile.Token, types []string, upstreams []caddyfile.Token, b routeBlock) error {
+	r := b.route
+	r.Types = types
+	switch {
+	case len(upstreams) > 0 && b.handle != nil:
+		return errAt(start, "both upstreams and a handle block: put the upstreams into its reverse_proxy")
+	case len(upstreams) == 0 && b.handle == nil:
+		return errAt(start, "no upstream: add an address such as app:3000, or a handle block")
+	case b.handle != nil && r.Name == "":
+		return errAt(start, "a route with a handle block needs a name: add `name crm` to its block")
+	case b.handle != nil:
+		r.HandleRaw = b.handle
+	default:
+		if r.Name == "" {
+			r.Name = upstreams[0].Text
+		}
+		handlers, err := p.proxy(start, upstreams, r)
+		if err != nil {
+			return err
+		}
+		r.HandleRaw = handlers
+	}
+	place := fmt.Sprintf("%s:%d", start.File, start.Line)
+	if other, ok := p.routes[r.Name]; ok {
+		return errAt(start, "two routes are named '%s', here and at %s: give one of them another `name`", r.Name, other)
+	}
+	if p.routes == nil {
+		p.routes = make(map[string]string)
+	}
+	p.routes[r.Name] = place
+	p.hook.Routes = append(p.hook.Routes, r)
+	return nil
+}

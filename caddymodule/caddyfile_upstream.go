@@ -1,0 +1,110 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// upstream is one address of an `on` or a `to`.
+type upstream struct {
+	dial string // As reverse_proxy takes it.
+	// uri replaces path and query where the address is a full URL.
+	uri string
+}
+
+func parseUpstream(s string) (upstream, error) {
+	if strings.Contains(s, "{http.") || strings.Contains(s, "{vars.") {
+		return upstream{}, fmt.Errorf("upstream '%s' depends on the request, so a sender could choose where events go: name it outright", s)
+	}
+	if strings.HasPrefix(s, "unix/") || strings.HasPrefix(s, "unix+h2c/") || strings.HasPrefix(s, "{") {
+		return upstream{dial: s}, nil
+	}
+	if !strings.Contains(s, "://") {
+		if _, port, err := net.SplitHostPort(s); err != nil || port == "" {
+			return upstream{}, fmt.Errorf("upstream '%s' needs a port, for example %s:3000", s, strings.TrimSuffix(strings.SplitN(s, "/", 2)[0], ":"))
+		}
+		return upstream{dial: s}, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || strings.ContainsAny(s, "{}") {
+		return upstream{}, fmt.Errorf("upstream '%s' is no URL: write it as http://app:3000/path", s)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "h2c" {
+		return upstream{}, fmt.Errorf("upstream '%s' has the scheme %s: use http, https or h2c", s, u.Scheme)
+	}
+	if u.User != nil || u.Fragment != "" {
+		return upstream{}, fmt.Errorf("upstream '%s' holds a user or a fragment: leave them out (a header goes into a handle block)", u.Redacted())
+	}
+	up := upstream{dial: u.Scheme + "://" + u.Host}
+	if u.Path != "" || u.RawQuery != "" {
+		path := u.EscapedPath()
+		if path == "" {
+			path = "/"
+		}
+		up.uri = path + "?" + u.RawQuery
+	}
+	return up, nil
+}
+
+// idleBelowNode is shorter than the 5 s for which a Node server keeps an idle
+// connection, so that an attempt seldom meets one that is being closed.
+const idleBelowNode = "4s"
+
+// proxy is `reverse_proxy <upstreams...>`, with a rewrite where the address is
+// a full URL.
+func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token, r Route) ([]json.RawMessage, error) {
+	var dials []string
+	var uri string
+	for i, t := range addresses {
+		u, err := parseUpstream(t.Text)
+		if err != nil {
+			return nil, errAt(t, "%w", err)
+		}
+		if i > 0 && u.uri != uri {
+			return nil, errAt(t, "upstreams of one route are replicas of one app and must have the same path: give '%s' an `on` of its own", t.Text)
+		}
+		dials, uri = append(dials, u.dial), u.uri
+	}
+	b := tokenBlock{at: start}
+	b.line("handle", "{")
+	if uri != "" {
+		b.line("rewrite", "*", uri)
+	}
+	b.line(slices.Concat([]string{"reverse_proxy"}, dials, []string{"{"})...)
+	b.line("transport", "http", "{")
+	b.line("compression", "off")
+	b.line("keepalive", idleBelowNode)
+	b.line("keepalive_idle_conns_per_host", strconv.Itoa(max(32, r.MaxInFlight)))
+	b.line("}")
+	b.line("}")
+	b.line("}")
+	sub, err := httpcaddyfile.ParseSegmentAsSubroute(p.WithDispenser(caddyfile.NewDispenser(b.tokens)))
+	if err != nil {
+		return nil, errAt(start, "upstream: %w", err)
+	}
+	// The order of directives puts rewrite first, as it does in a site.
+	return handlersOf(sub.(*caddyhttp.Subroute)), nil
+}
+
+// tokenBlock writes Caddyfile tokens, each line below the one before.
+type tokenBlock struct {
+	at     caddyfile.Token
+	lines  int
+	tokens []caddyfile.Token
+}
+
+func (b *tokenBlock) line(words ...string) {
+	for _, w := range words {
+		b.tokens = append(b.tokens, caddyfile.Token{File: b.at.File, Line: b.at.Line + b.lines, Text: w})
+	}
+	b.lines++
+}

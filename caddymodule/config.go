@@ -1,0 +1,277 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/internal/deliver"
+)
+
+// Defaults of a webhook.
+const (
+	defaultName        = "inbox"
+	defaultMaxBody     = 1 << 20
+	defaultReadTimeout = 5 * time.Second
+	defaultAckTimeout  = 8 * time.Second
+	// The platform gives up after 10 s; by then our answer is long there.
+	answerWithin = 8 * time.Second
+)
+
+// Source is the configuration of one webhook endpoint. Handlers of the same
+// name and equal configuration are one source: they share ids and routes.
+type Source struct {
+	// The source's name. Event ids, routes and the log belong to it, so keep
+	// it when you move the endpoint. Default: `inbox`.
+	Name string `json:"name,omitempty"`
+
+	// The secrets under which a signature is valid; any of them will do.
+	// Default: what the environment holds in `INBOX_WEBHOOK_SECRET`, or in the
+	// file named by `INBOX_WEBHOOK_SECRET_FILE`.
+	Secrets []Secret `json:"secrets,omitempty"`
+
+	// Bodies larger than this many bytes are refused with 413.
+	// Default: 1048576 (1 MiB).
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// A request whose body has not arrived by then is refused with 408.
+	// Default: 5s. At most 7s, because the answer must come within 8s.
+	ReadTimeout caddy.Duration `json:"read_timeout,omitempty"`
+
+	// Event types of your own that `routes` may name, besides the platform's
+	// `message.delivered`, `message.read`, `message.failed` and
+	// `message.action`. Any other word there is taken for a mistake.
+	Types []string `json:"types,omitempty"`
+
+	// What becomes of a signed event whose `created_at` is older than the
+	// window: `quarantine` keeps it for an operator, `deliver` treats it as
+	// new. With `deliver`, a captured request that is older than the window
+	// can be replayed once a window. Default: `quarantine`.
+	Stale string `json:"stale,omitempty"`
+
+	// Where events go. Each route whose types match gets a copy of its own.
+	Routes []Route `json:"routes,omitempty"`
+
+	// Hand events to the next handler of the site instead of routes: nothing
+	// is stored, and its 2xx is the answer. Duplicates are known from memory
+	// alone, so a restart forgets them, and nothing is retried but by the platform.
+	Pass bool `json:"pass,omitempty"`
+
+	// With `pass`: how long the next handler may take before the platform is
+	// told to try again. Default: 8s, which is also the maximum.
+	AckTimeout caddy.Duration `json:"ack_timeout,omitempty"`
+}
+
+// Secret is one signing secret, at least 16 bytes long.
+type Secret struct {
+	// The secret, best as a placeholder: `{env.NAME}` or `{file./path}`. One
+	// that is unknown or empty refuses to start. A file may hold several, one a line.
+	Value string `json:"value,omitempty"`
+
+	// After this time the secret is no longer accepted. Default: for ever.
+	Until *time.Time `json:"until,omitempty"`
+
+	// The value may be unset: then this secret is skipped. For the old one
+	// during a rotation.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// Route is one receiver of events.
+type Route struct {
+	// The route's name, unique in its source. Waiting deliveries belong to
+	// it, so keep it when the upstream moves. Required.
+	Name string `json:"name,omitempty"`
+
+	// The event types that it takes: `message.failed`, `message.*` or `*`.
+	// None makes it the route for types that no other route took.
+	Types []string `json:"types,omitempty"`
+
+	// The name that this route had before: deliveries waiting for that one
+	// are taken over.
+	Was string `json:"was,omitempty"`
+
+	// How long to wait after each failed attempt before the next. One attempt
+	// more than there are entries, 20 at most, then the delivery is a dead
+	// letter. Default: the platform's own: 30s, 2m, 8m, 32m, 2h.
+	Retry []caddy.Duration `json:"retry,omitempty"`
+
+	// How long one attempt may take. Default: 10s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How many attempts of this route may run at once. Default: 32.
+	MaxInFlight int `json:"max_in_flight,omitempty"`
+
+	// The handlers that bring an event to the app, run in order as if the
+	// platform had called them. Their explicitly written 2xx is success.
+	HandleRaw []json.RawMessage `json:"handle,omitempty" caddy:"namespace=http.handlers inline_key=handler"`
+
+	upstream *chain
+}
+
+func (r *Route) schedule() deliver.Schedule {
+	var s deliver.Schedule
+	for _, d := range r.Retry {
+		s = append(s, time.Duration(d))
+	}
+	return s
+}
+
+// setDefaults fills zero fields.
+func (s *Source) setDefaults() {
+	if s.Name == "" {
+		s.Name = defaultName
+	}
+	if s.MaxBody == 0 {
+		s.MaxBody = defaultMaxBody
+	}
+	if s.ReadTimeout == 0 {
+		s.ReadTimeout = caddy.Duration(defaultReadTimeout)
+	}
+	if s.AckTimeout == 0 {
+		s.AckTimeout = caddy.Duration(defaultAckTimeout)
+	}
+	if s.Stale == "" {
+		s.Stale = staleQuarantine
+	}
+}
+
+const (
+	staleQuarantine = "quarantine"
+	staleDeliver    = "deliver"
+)
+
+// check lists every mistake of the configuration, each with its fix.
+func (s *Source) check() []error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if err := checkName("name", s.Name); err != nil {
+		errs = append(errs, err)
+	}
+	if s.MaxBody < 0 {
+		add("max_body is negative: give a size such as 1MiB")
+	}
+	if t := time.Duration(s.ReadTimeout); t < 0 || t > answerWithin-time.Second {
+		add("read_timeout is %s: it must lie between 0 and 7s, because the answer comes within 8s", t)
+	}
+	if t := time.Duration(s.AckTimeout); t < 0 || t > defaultAckTimeout {
+		add("ack_timeout is %s: it must lie between 0 and 8s, because the platform waits 10s", t)
+	}
+	if s.Stale != staleQuarantine && s.Stale != staleDeliver {
+		add("stale is %q: say `stale quarantine` or `stale deliver`", s.Stale)
+	}
+	switch {
+	case s.Pass && len(s.Routes) > 0:
+		add("both pass and routes: remove `pass`, or remove every `on` and `to`")
+	case !s.Pass && len(s.Routes) == 0:
+		add("no routes: say where events go (`to app:3000` or `on message.failed alerts:9000`), or `pass` to hand them to the next handler")
+	}
+	names := make(map[string]bool)
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		if names[r.Name] {
+			add("two routes are named %q: give one of them another `name`", r.Name)
+		}
+		names[r.Name] = true
+		errs = append(errs, r.check(s.Types)...)
+	}
+	for _, r := range s.Routes {
+		if r.Was != "" && names[r.Was] {
+			add("route %q was %q, which is a route still: remove `was %s`, or rename the other", r.Name, r.Was, r.Was)
+		}
+	}
+	if n := countFallbacks(s.Routes); n > 1 {
+		add("%d routes without types: one `to` takes what no `on` took; several addresses in it are replicas", n)
+	}
+	return errs
+}
+
+func countFallbacks(routes []Route) (n int) {
+	for _, r := range routes {
+		if len(r.Types) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *Route) check(own []string) []error {
+	var errs []error
+	add := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("route %q: %w", r.Name, fmt.Errorf(format, args...)))
+	}
+	if err := checkName("name", r.Name); err != nil {
+		add("%w", err)
+	}
+	for _, t := range r.Types {
+		if err := checkType(t, own); err != nil {
+			add("%w", err)
+		}
+	}
+	if len(r.Retry) > 0 {
+		if err := r.schedule().Validate(); err != nil {
+			add("retry: %w", err)
+		}
+	}
+	if r.Timeout < 0 {
+		add("timeout is negative: give a duration such as 10s")
+	}
+	if r.MaxInFlight < 0 {
+		add("max_in_flight is negative: give a number such as 32")
+	}
+	if len(r.HandleRaw) == 0 {
+		add("no upstream: give an address such as app:3000, or a handle block")
+	}
+	for _, raw := range r.HandleRaw {
+		if mentionsHandler(raw, directiveName) {
+			add("%s inside its own route: an event would come back to itself", directiveName)
+		}
+	}
+	return errs
+}
+
+func checkName(what, name string) error {
+	if name == "" {
+		return fmt.Errorf("%s is empty: give one", what)
+	}
+	if len(name) > 256 {
+		return fmt.Errorf("%s has %d bytes: at most 256 fit into a header", what, len(name))
+	}
+	for i := range len(name) {
+		if name[i] < '!' || name[i] > '~' {
+			return fmt.Errorf("%s %q holds a space or a byte that fits no header: use letters, digits, `-`, `.`, `:`", what, name)
+		}
+	}
+	return nil
+}
+
+// mentionsHandler finds a handler of that name anywhere in raw.
+func mentionsHandler(raw json.RawMessage, name string) bool {
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return false // Caddy refuses it with a better message.
+	}
+	return holdsHandler(v, name)
+}
+
+func holdsHandler(v any, name string) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		if v["handler"] == name {
+			return true
+		}
+		for _, e := range v {
+			if holdsHandler(e, name) {
+				return true
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if holdsHandler(e, name) {
+				return true
+			}
+		}
+	}
+	return false
+}

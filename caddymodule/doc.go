@@ -1,0 +1,35 @@
+// Package caddymodule puts inboxgate into Caddy: the app "inbox", which owns
+// the store and the dispatcher, and the handler "inbox_webhook", which takes
+// the events of the Inbox platform.
+//
+// It is the only package that knows Caddy. What it does with a request is in
+// handler.go and accept.go, how an event reaches an upstream in upstream.go,
+// and the Caddyfile in caddyfile*.go.
+//
+// Lives: the store is shared by all configurations of the process that name
+// its directory (storage.go); the dispatcher belongs to one configuration
+// (app.go); the handler only asks. A handler of a replaced configuration goes
+// on accepting until its last request is answered.
+//
+// Limits: one process a data directory. Two nodes each accept an event id once.
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+const (
+	appID         = "inbox"
+	directiveName = "inbox_webhook"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+	caddy.RegisterModule(Webhook{})
+	httpcaddyfile.RegisterGlobalOption(appID, parseApp)
+	httpcaddyfile.RegisterHandlerDirective(directiveName, parseWebhook)
+	// Behind request_body, basic_auth and encode, and ahead of a catch-all
+	// `handle`, which must not swallow the hook.
+	httpcaddyfile.RegisterDirectiveOrder(directiveName, httpcaddyfile.Before, "handle")
+}

@@ -1,0 +1,190 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+// Webhook takes the events of the Inbox platform: it checks the signature,
+// drops duplicates, stores the event and answers 200, and hands it to every
+// route that takes its type, again and again until the app has it.
+//
+// It answers 200 with `X-Inbox-Result: accepted`, `duplicate` or `quarantined`;
+// the last two come with an `X-Inbox-Reason` in words. What it refuses goes to
+// the site's error routes: 401 for a signature that is not valid, 405 for a
+// method other than POST, 408 and 413 for a body that is slow or large, 415 for
+// an encoded one, 503 with `Retry-After` for what cannot be stored now.
+//
+// Placeholders, for logs and for the handlers behind `pass`:
+//
+//	Placeholder                         | Description
+//	------------------------------------|------------
+//	`{http.inbox_webhook.event_id}`     | The event's id, once the signature is valid
+//	`{http.inbox_webhook.event_type}`   | Its type
+//	`{http.inbox_webhook.source}`       | The source's name
+//	`{http.inbox_webhook.result}`       | `accepted`, `duplicate`, `quarantined` or `rejected`
+//	`{http.inbox_webhook.reject_reason}`| Why it was rejected or quarantined
+type Webhook struct {
+	Source
+
+	app *App
+	src *source
+	log *slog.Logger
+
+	memory *memory
+}
+
+// CaddyModule returns the Caddy module information.
+func (Webhook) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers." + directiveName,
+		New: func() caddy.Module { return new(Webhook) },
+	}
+}
+
+// Provision joins the handler to its source.
+func (h *Webhook) Provision(ctx caddy.Context) error {
+	h.log = ctx.Slogger()
+	h.setDefaults()
+	if err := errors.Join(h.check()...); err != nil {
+		return fmt.Errorf("%s %s: %w", directiveName, h.Name, err)
+	}
+	app, err := ctx.App(appID)
+	if err != nil {
+		return fmt.Errorf("loading the %s app: %w", appID, err)
+	}
+	h.app = app.(*App)
+	src, made, err := h.app.sources.join(h.Source)
+	if err != nil {
+		return err
+	}
+	h.src = src
+	if !made {
+		h.memory = src.memory
+		return src.failed
+	}
+	warnings, err := src.provision(ctx, h.app.settings().Window)
+	if err != nil {
+		src.failed = fmt.Errorf("%s %s: %w", directiveName, h.Name, err)
+		return src.failed
+	}
+	h.memory = src.memory
+	for _, w := range warnings {
+		h.log.Warn(w, "source", h.Name)
+	}
+	h.log.Info("source is configured", "source", h.Name, "secrets", src.verifier.Active(), "routes", len(h.Routes))
+	return nil
+}
+
+// ServeHTTP answers one request of the platform.
+func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	received := time.Now()
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	note := note{repl: repl, ctx: r.Context()}
+	note.set("source", h.Name)
+
+	body, release, err := h.read(w, r)
+	if err != nil {
+		return h.refuse(w, note, err)
+	}
+	held := &share{release: release}
+	defer held.drop()
+
+	if _, err := h.src.verifier.Verify(body, r.Header[verify.Header]...); err != nil {
+		if encoded(r) {
+			return h.refuse(w, note, refusal{http.StatusUnsupportedMediaType, "the body is encoded and its signature is not that of the encoded bytes"})
+		}
+		return h.refuse(w, note, refusal{http.StatusUnauthorized, err.Error()})
+	}
+	in := incoming{
+		source:   h.Name,
+		received: received,
+		event:    newEvent(h.Name, r, body),
+		held:     held,
+	}
+	in.identify(r)
+	note.set("event_id", in.event.ID)
+	note.set("event_type", in.event.Type)
+	// The claim belongs to the accept: a client that goes away cancels nothing,
+	// and its retry finds the result.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), received.Add(answerWithin))
+	defer cancel()
+	var a answer
+	if h.Pass {
+		a, err = h.pass(ctx, in, r, next)
+	} else {
+		a, err = h.accept(ctx, in)
+	}
+	if err != nil {
+		return h.refuse(w, note, err)
+	}
+	note.set("result", a.result)
+	if a.reason != "" {
+		note.set("reject_reason", a.reason)
+	}
+	if a.result == resultQuarantined {
+		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.event.ID, "event_type", in.event.Type, "reason", a.reason)
+	}
+	return a.write(w)
+}
+
+// refuse turns what went wrong into Caddy's error, so that error routes work.
+// Below 500 Caddy logs only at debug, so rejections are told here.
+func (h *Webhook) refuse(w http.ResponseWriter, note note, err error) error {
+	status, reason := http.StatusServiceUnavailable, "cannot be stored now"
+	var no refusal
+	switch {
+	case errors.As(err, &no):
+		status, reason = no.status, no.reason
+	case errors.Is(err, spool.ErrFull), errors.Is(err, spool.ErrQuarantineFull):
+		reason = err.Error()
+	}
+	switch status {
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	note.set("result", resultRejected)
+	note.set("reject_reason", reason)
+	if status >= http.StatusInternalServerError {
+		h.log.Error("request cannot be taken", "source", h.Name, "status", status, "reason", reason, "error", err)
+	} else {
+		h.log.Warn("request refused", "source", h.Name, "status", status, "reason", reason)
+	}
+	return caddyhttp.Error(status, err)
+}
+
+// refusal is an answer other than 200.
+type refusal struct {
+	status int
+	reason string
+}
+
+func (r refusal) Error() string { return r.reason }
+
+const (
+	resultAccepted    = "accepted"
+	resultDuplicate   = "duplicate"
+	resultQuarantined = "quarantined"
+	resultRejected    = "rejected"
+
+	// In seconds. The platform has a schedule of its own; others may listen.
+	retryAfter = "10"
+)
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Webhook)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Webhook)(nil)
+)

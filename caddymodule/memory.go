@@ -1,0 +1,54 @@
+package caddymodule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/dedupe"
+)
+
+// memories holds the ids that pass mode has seen, one memory a source, so that
+// a reload forgets none.
+var memories = caddy.NewUsagePool()
+
+// passIDs bounds the ids that a memory holds: when it is full, new events get 503.
+const passIDs = 1 << 20
+
+// memory judges duplicates where there is no store.
+type memory struct {
+	key  memoryKey
+	seen *dedupe.Memory
+	gate *dedupe.Gate
+}
+
+type memoryKey struct {
+	source string
+	window time.Duration
+}
+
+func openMemory(source string, window time.Duration) (*memory, error) {
+	key := memoryKey{source, window}
+	v, _, err := memories.LoadOrNew(key, func() (caddy.Destructor, error) {
+		// The memory is the judge, and it forgets: a cache in front of it must not
+		// know an id for longer.
+		gate, err := dedupe.New(dedupe.Options{IDs: -1})
+		if err != nil {
+			return nil, err
+		}
+		return &memory{key: key, seen: dedupe.NewMemory(window, passIDs, nil), gate: gate}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the memory of %s: %w", source, err)
+	}
+	return v.(*memory), nil
+}
+
+func closeMemory(m *memory) { _, _ = memories.Delete(m.key) }
+
+// Destruct ends the memory after its last user has gone.
+func (m *memory) Destruct() error {
+	m.gate.Close()
+	return nil
+}

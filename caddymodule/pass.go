@@ -1,0 +1,86 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/inboxgate/inboxgate/dedupe"
+)
+
+// relayed bounds the body of the next handler's answer that is handed on.
+const relayed = 64 << 10
+
+// pass hands the event to the next handler, whose explicitly written 2xx is
+// the answer. Nothing is stored: a restart forgets the ids that were seen, and
+// only the platform retries.
+func (h *Webhook) pass(ctx context.Context, in incoming, r *http.Request, next caddyhttp.Handler) (answer, error) {
+	key := in.source + "\x00" + in.event.ID
+	if in.odd != "" {
+		// There is no quarantine here: the next handler sees the body and
+		// judges. Only its copies are dropped, for it has no id.
+		key = in.source + "\x00\x00" + string(in.event.Digest[:])
+	} else if h.tooOld(in.event.CreatedAt, in.received) {
+		// Nor can it be kept. The platform's log shall show that it was not taken.
+		return answer{}, refusal{http.StatusServiceUnavailable, "created_at is older than the window"}
+	}
+	rec := newRecorder(relayed)
+	// The gate waits for the handler, which is bounded by ack_timeout: the
+	// request must not be used by it after we have answered.
+	verdict, err := h.memory.gate.Do(context.WithoutCancel(ctx), key, in.event.Digest, func(context.Context) (dedupe.Verdict, error) {
+		return h.memory.seen.Accept(ctx, key, in.event.Digest, func(ctx context.Context) error {
+			return h.handOn(ctx, in, rec, r, next)
+		})
+	})
+	switch {
+	case errors.Is(err, dedupe.ErrFull):
+		return answer{}, refusal{http.StatusServiceUnavailable, "the memory for ids is full"}
+	case err != nil:
+		return answer{}, err
+	case verdict == dedupe.Duplicate:
+		return answer{result: resultDuplicate, reason: "the id is known with the same body"}, nil
+	case verdict == dedupe.Conflict:
+		h.log.Warn("event dropped: its id is known with another body", "source", h.Name, "event_id", in.event.ID)
+		return answer{result: resultDuplicate, reason: "the id is known with another body"}, nil
+	}
+	return answer{result: resultAccepted, relay: rec}, nil
+}
+
+// tooOld: its id may have been remembered and forgotten.
+func (h *Webhook) tooOld(created, now time.Time) bool {
+	return h.Stale != staleDeliver && !created.IsZero() && now.Sub(created) >= h.app.settings().Window
+}
+
+// handOn runs the next handler for an event whose id is claimed until it has
+// answered.
+func (h *Webhook) handOn(ctx context.Context, in incoming, rec *recorder, r *http.Request, next caddyhttp.Handler) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(h.AckTimeout))
+	defer cancel()
+	r = r.WithContext(joined{ctx, r.Context()})
+	r.Body = io.NopCloser(bytes.NewReader(in.event.Request.Body))
+	r.ContentLength = int64(len(in.event.Request.Body))
+	err := runHandler(next, rec, r)
+	switch {
+	case ctx.Err() != nil:
+		return refusal{http.StatusGatewayTimeout, "the next handler did not answer within ack_timeout"}
+	case err != nil:
+		return refusal{http.StatusBadGateway, fmt.Sprintf("the next handler failed: %v", err)}
+	case rec.status < 200 || rec.status > 299:
+		return refusal{http.StatusBadGateway, fmt.Sprintf("the next handler answered %d", rec.status)}
+	}
+	return nil
+}
+
+// joined has the deadline of one context and the values of another.
+type joined struct {
+	context.Context
+	values context.Context
+}
+
+func (j joined) Value(key any) any { return j.values.Value(key) }

@@ -1,0 +1,144 @@
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+// Environment variables that hold the secrets of a source that lists none.
+const (
+	EnvSecret     = "INBOX_WEBHOOK_SECRET"
+	EnvSecretFile = "INBOX_WEBHOOK_SECRET_FILE"
+)
+
+const minSecret = 16
+
+// SplitSecrets takes the several secrets out of one text: one a line, or
+// separated by commas when every part is then at least 16 bytes long (else a
+// comma belongs to the secret).
+func SplitSecrets(text string) []string {
+	lines := splitLines(text)
+	if len(lines) != 1 {
+		return lines
+	}
+	parts := strings.Split(lines[0], ",")
+	for i, p := range parts {
+		parts[i] = strings.TrimSpace(p)
+		if len(parts[i]) < minSecret {
+			return lines
+		}
+	}
+	return parts
+}
+
+func splitLines(text string) []string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\r\n"); strings.TrimSpace(line) != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// EnvSecrets reads the secrets that the environment holds.
+func EnvSecrets() ([]string, error) {
+	value, file := os.Getenv(EnvSecret), os.Getenv(EnvSecretFile)
+	if value != "" && file != "" {
+		return nil, fmt.Errorf("both %s and %s are set: unset one of them", EnvSecret, EnvSecretFile)
+	}
+	if file != "" {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", EnvSecretFile, err)
+		}
+		value = string(bytes.TrimRight(raw, "\r\n"))
+	}
+	if strings.TrimSpace(value) == "" {
+		return nil, fmt.Errorf("no secret: set %s (or %s to the path of a file that holds it) to the webhook's secret, at least %d bytes long", EnvSecret, EnvSecretFile, minSecret)
+	}
+	return SplitSecrets(value), nil
+}
+
+// resolveSecrets turns the configured secrets into keys, and says in warnings
+// what an operator should know without having to stop.
+func resolveSecrets(configured []Secret, now time.Time) (keys []verify.Secret, warnings []string, err error) {
+	if len(configured) == 0 {
+		values, err := EnvSecrets()
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, v := range values {
+			keys = append(keys, verify.Secret{Key: []byte(v), Label: label(EnvSecret, i, len(values))})
+		}
+		return keys, nil, nil
+	}
+	var errs []error
+	for i, s := range configured {
+		k, warning, err := s.resolve(i, now)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("secret %d: %w", i+1, err))
+		}
+		if warning != "" {
+			warnings = append(warnings, fmt.Sprintf("secret %d %s", i+1, warning))
+		}
+		keys = append(keys, k...)
+	}
+	if len(errs) == 0 && len(keys) == 0 {
+		errs = append(errs, errors.New("no secret is active: every one is unset or has run out; set one of them"))
+	}
+	return keys, warnings, errors.Join(errs...)
+}
+
+func (s Secret) resolve(i int, now time.Time) (keys []verify.Secret, warning string, err error) {
+	value, err := caddy.NewReplacer().ReplaceOrErr(s.Value, true, true)
+	switch {
+	case err != nil && s.Optional, err == nil && s.Optional && strings.TrimSpace(value) == "":
+		return nil, "", nil
+	case err != nil:
+		return nil, "", fmt.Errorf("%s is unknown or empty: set what it names, or mark the secret `optional`", s.placeholder())
+	case strings.TrimSpace(value) == "":
+		return nil, "", errors.New("it is empty: give the webhook's secret, for example {env." + EnvSecret + "}")
+	}
+	if s.Until != nil && !now.Before(*s.Until) {
+		return nil, "ran out at " + s.Until.Format(time.RFC3339) + " and is ignored: remove it", nil
+	}
+	if value == s.Value {
+		warning = "is written into the configuration, where logs and the admin API show it: use {env.NAME} or {file./path}"
+	}
+	lines := splitLines(value)
+	for n, line := range lines {
+		k := verify.Secret{Key: []byte(line), Label: label(fmt.Sprintf("secret %d", i+1), n, len(lines))}
+		if s.Until != nil {
+			k.NotAfter = *s.Until
+		}
+		keys = append(keys, k)
+	}
+	return keys, warning, nil
+}
+
+// placeholder names the value for a message: only what is nothing but a
+// placeholder, for a secret may hold braces of its own.
+func (s Secret) placeholder() string {
+	inner, ok := strings.CutPrefix(s.Value, "{")
+	inner, ok2 := strings.CutSuffix(inner, "}")
+	if ok && ok2 && !strings.ContainsAny(inner, "{} ") {
+		return s.Value
+	}
+	return "a placeholder in it"
+}
+
+func label(name string, i, n int) string {
+	if n == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s/%d", name, i+1)
+}

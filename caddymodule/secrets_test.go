@@ -1,0 +1,122 @@
+package caddymodule
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSplitSecrets(t *testing.T) {
+	t.Parallel()
+	a, b := strings.Repeat("a", 16), strings.Repeat("b", 20)
+	for text, want := range map[string][]string{
+		a:                     {a},
+		a + "\n":              {a},
+		a + "\r\n" + b:        {a, b},
+		"\n" + a + "\n\n" + b: {a, b},
+		a + "," + b:           {a, b},
+		a + " , " + b:         {a, b},
+		// A comma belongs to the secret when a part would be too short.
+		a + ",short":           {a + ",short"},
+		a + "," + b + "\n" + a: {a + "," + b, a},
+		"":                     nil,
+	} {
+		if got := SplitSecrets(text); !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestEnvSecrets(t *testing.T) {
+	long := strings.Repeat("s", 16)
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(long+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		value, file string
+		want        int
+		err         string
+	}{
+		"value":        {value: long, want: 1},
+		"two":          {value: long + "," + long + "2", want: 2},
+		"file":         {file: file, want: 1},
+		"neither":      {err: "set INBOX_WEBHOOK_SECRET"},
+		"blank":        {value: "  ", err: "set INBOX_WEBHOOK_SECRET"},
+		"both":         {value: long, file: file, err: "unset one"},
+		"missing file": {file: file + ".not", err: "reading INBOX_WEBHOOK_SECRET_FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(EnvSecret, c.value)
+			t.Setenv(EnvSecretFile, c.file)
+			got, err := EnvSecrets()
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("error is %v, want %q in it", err, c.err)
+				}
+				return
+			}
+			if err != nil || len(got) != c.want {
+				t.Errorf("got %d secrets, %v", len(got), err)
+			}
+		})
+	}
+}
+
+func TestResolveSecrets(t *testing.T) {
+	long := "0123456789abcdef"
+	t.Setenv("HERE", long)
+	t.Setenv("EMPTY", "")
+	t.Setenv("BLANK", "   ")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "secrets")
+	if err := os.WriteFile(file, []byte(long+"\n"+long+"second\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	past, future := now.Add(-time.Hour), now.Add(time.Hour)
+	for name, c := range map[string]struct {
+		secrets       []Secret
+		keys          int
+		err, warning  string
+		mustNotAppear string
+	}{
+		"placeholder":            {secrets: []Secret{{Value: "{env.HERE}"}}, keys: 1},
+		"file with two":          {secrets: []Secret{{Value: "{file." + file + "}"}}, keys: 2},
+		"literal":                {secrets: []Secret{{Value: long}}, keys: 1, warning: "is written into the configuration", mustNotAppear: long},
+		"unset":                  {secrets: []Secret{{Value: "{env.NOT_SET}"}}, err: "{env.NOT_SET} is unknown or empty"},
+		"empty":                  {secrets: []Secret{{Value: "{env.EMPTY}"}}, err: "unknown or empty"},
+		"blank":                  {secrets: []Secret{{Value: "{env.BLANK}"}}, err: "is empty"},
+		"no such file":           {secrets: []Secret{{Value: "{file." + file + ".not}"}}, err: "unknown or empty"},
+		"braces in a literal":    {secrets: []Secret{{Value: "abc{cd}efghijklmnop"}}, err: "a placeholder in it is unknown", mustNotAppear: "{cd}"},
+		"optional and unset":     {secrets: []Secret{{Value: "{env.HERE}"}, {Value: "{env.NOT_SET}", Optional: true}}, keys: 1},
+		"only optional, unset":   {secrets: []Secret{{Value: "{env.NOT_SET}", Optional: true}}, err: "no secret is active"},
+		"expired beside another": {secrets: []Secret{{Value: "{env.HERE}"}, {Value: "{env.HERE}", Until: &past}}, keys: 1, warning: "ran out"},
+		"only expired":           {secrets: []Secret{{Value: "{env.HERE}", Until: &past}}, err: "no secret is active"},
+		"not yet expired":        {secrets: []Secret{{Value: "{env.HERE}", Until: &future}}, keys: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys, warnings, err := resolveSecrets(c.secrets, now)
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("error is %v, want %q in it", err, c.err)
+				}
+			} else if err != nil || len(keys) != c.keys {
+				t.Fatalf("got %d keys, %v", len(keys), err)
+			}
+			said := strings.Join(warnings, "\n")
+			if c.warning != "" && !strings.Contains(said, c.warning) {
+				t.Errorf("warnings are %q, want %q in them", warnings, c.warning)
+			}
+			if err != nil {
+				said += err.Error()
+			}
+			if c.mustNotAppear != "" && strings.Contains(said, c.mustNotAppear) {
+				t.Errorf("%q is in %q", c.mustNotAppear, said)
+			}
+		})
+	}
+}

@@ -1,0 +1,125 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+// source is one webhook endpoint in life, shared by the handlers of its name.
+type source struct {
+	Source
+	fingerprint string
+	failed      error // Of provision, for the handlers that join later.
+
+	verifier *verify.Verifier
+	table    *table
+	keys     []spool.RouteKey
+	memory   *memory // In pass mode, where there is no store. Owned once set.
+}
+
+// provision makes what a source needs of Caddy, once for all its handlers.
+func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []string, err error) {
+	keys, warnings, err := resolveSecrets(s.Secrets, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if s.verifier, err = verify.New(keys...); err != nil {
+		return nil, err
+	}
+	for i := range s.Routes {
+		if err := s.Routes[i].compile(ctx); err != nil {
+			return nil, err
+		}
+		s.keys = append(s.keys, spool.RouteKey{Source: s.Name, Route: s.Routes[i].Name})
+	}
+	s.table = newTable(s.Routes, s.Types)
+	if s.Pass {
+		if s.memory, err = openMemory(s.Name, window); err != nil {
+			return nil, err
+		}
+	}
+	return warnings, nil
+}
+
+func (s *source) routeNames() []spool.RouteName {
+	names := make([]spool.RouteName, len(s.Routes))
+	for i, r := range s.Routes {
+		names[i] = spool.RouteName{Name: r.Name, Was: r.Was}
+	}
+	return names
+}
+
+func (s *source) deliverRoutes() []deliver.Route {
+	routes := make([]deliver.Route, len(s.Routes))
+	for i, r := range s.Routes {
+		routes[i] = deliver.Route{
+			Key:         s.keys[i],
+			Upstream:    r.upstream,
+			Schedule:    r.schedule(),
+			Timeout:     time.Duration(r.Timeout),
+			MaxInFlight: r.MaxInFlight,
+		}
+	}
+	return routes
+}
+
+// sourceSet holds the sources of one configuration by name.
+type sourceSet struct {
+	mu     sync.Mutex
+	byName map[string]*source
+}
+
+// join returns the source of that configuration: a new one, or the one that an
+// equal handler has made.
+func (s *sourceSet) join(conf Source) (src *source, made bool, err error) {
+	raw, err := json.Marshal(conf)
+	if err != nil {
+		return nil, false, fmt.Errorf("encoding source %s: %w", conf.Name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.byName[conf.Name]; old != nil {
+		if old.fingerprint != string(raw) {
+			return nil, false, fmt.Errorf("two %s handlers are named %q but differ: give one of them another `name`, or make them equal", directiveName, conf.Name)
+		}
+		return old, false, nil
+	}
+	if s.byName == nil {
+		s.byName = make(map[string]*source)
+	}
+	src = &source{Source: conf, fingerprint: string(raw)}
+	s.byName[conf.Name] = src
+	return src, true, nil
+}
+
+func (s *sourceSet) routed() []*source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*source
+	for _, src := range s.byName {
+		if !src.Pass {
+			all = append(all, src)
+		}
+	}
+	return all
+}
+
+// forget gives back what the sources of one configuration hold.
+func (s *sourceSet) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, src := range s.byName {
+		if src.memory != nil {
+			closeMemory(src.memory)
+			src.memory = nil
+		}
+	}
+}

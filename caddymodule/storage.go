@@ -1,0 +1,135 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
+)
+
+// storages holds what outlives a configuration: one storage a data directory.
+// Keyed by path and not by settings, because a reload that changes a setting
+// must meet the open store and not its lock.
+var storages = caddy.NewUsagePool()
+
+// storage is the process's hold on one data directory.
+type storage struct {
+	store spool.Store
+	gate  *dedupe.Gate
+	lanes *deliver.Lanes
+	log   *swapHandler
+
+	mu   sync.Mutex
+	live map[*deliver.Dispatcher]bool
+}
+
+// openStorage takes a reference to the storage of dir, opening it if needed.
+// Each success must be paired with one closeStorage.
+func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storage, error) {
+	v, _, err := storages.LoadOrNew(dir, func() (caddy.Destructor, error) {
+		// A pooled object keeps nothing of one configuration: the logger is
+		// handed over at each start.
+		swap := &swapHandler{shared: new(sharedHandler)}
+		swap.use(log.Handler())
+		gate, err := dedupe.New(dedupe.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("making the gate: %w", err)
+		}
+		store, err := sqlite.Open(dir, sqlite.Options{Log: slog.New(swap), Settings: settings})
+		if err != nil {
+			gate.Close()
+			return nil, err
+		}
+		return &storage{
+			store: store,
+			gate:  gate,
+			lanes: deliver.NewLanes(),
+			log:   swap,
+			live:  make(map[*deliver.Dispatcher]bool),
+		}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the store in %s: %w", dir, err)
+	}
+	s := v.(*storage)
+	s.log.use(log.Handler())
+	if t, ok := s.store.(spool.Tuner); ok {
+		t.Tune(settings)
+	}
+	return s, nil
+}
+
+func closeStorage(dir string) error {
+	_, err := storages.Delete(dir)
+	return err
+}
+
+// Destruct ends the storage after its last user has gone.
+func (s *storage) Destruct() error {
+	s.gate.Close()
+	if err := s.store.Close(); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+func (s *storage) began(d *deliver.Dispatcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live[d] = true
+}
+
+func (s *storage) ended(d *deliver.Dispatcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.live, d)
+}
+
+// drain waits up to grace for the running attempts of every generation, then
+// cancels them and gives their leases back.
+func (s *storage) drain(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	s.mu.Lock()
+	live := make([]*deliver.Dispatcher, 0, len(s.live))
+	for d := range s.live {
+		live = append(live, d)
+	}
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, d := range live {
+		wg.Go(func() {
+			d.Stop()
+			_ = d.Drain(ctx) // The end of grace is no error: it is the plan.
+		})
+	}
+	wg.Wait()
+}
+
+// canonical is the one name of a directory, whatever links lead to it and
+// whether or not it exists yet.
+func canonical(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", dir, err)
+	}
+	rest := ""
+	for p := abs; ; p = filepath.Dir(p) {
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if p == filepath.Dir(p) {
+			return abs, nil
+		}
+		rest = filepath.Join(filepath.Base(p), rest)
+	}
+}
