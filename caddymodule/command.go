@@ -1,0 +1,137 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  appID,
+		Usage: "<command>",
+		Short: "Commands for the webhooks of the Inbox platform",
+		Long: `
+Sign and verify bodies, send test events, and see inboxgate at work:
+
+  demo      the whole story on this machine, in seconds
+  trigger   post realistic signed events to a URL
+  sign      print the signature of a body
+  verify    check the signature of a body, and explain a mismatch
+
+The secret is never an argument, because the list of processes shows
+arguments to everybody on the machine. It is read from ` + EnvSecret + `,
+from the file that ` + EnvSecretFile + ` names, or from --secret-file.`,
+		CobraFunc: commandTree,
+	})
+}
+
+// Subcommands names the commands of `caddy inbox`, for a program that wants to
+// offer them at its top level.
+func Subcommands() []string {
+	var parent cobra.Command
+	commandTree(&parent)
+	var names []string
+	for _, c := range parent.Commands() {
+		names = append(names, c.Name())
+	}
+	return names
+}
+
+func commandTree(parent *cobra.Command) {
+	parent.SilenceUsage = true
+	parent.AddCommand(demoCommand(), triggerCommand(), signCommand(), verifyCommand())
+	for _, c := range parent.Commands() {
+		c.SilenceUsage = true
+	}
+	// Left alone, cobra takes an unknown command below the root for an argument
+	// and prints the help as if all were well.
+	parent.Args = cobra.ArbitraryArgs
+	parent.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		names := Subcommands()
+		if near := nearest(args[0], names); near != "" {
+			return fmt.Errorf("unknown command %q; did you mean %q?", args[0], near)
+		}
+		return fmt.Errorf("unknown command %q; there are %s", args[0], strings.Join(names, ", "))
+	}
+}
+
+// errTold ends a command whose output has said already what is wrong.
+var errTold = errors.New("failed, as told above")
+
+func told(cmd *cobra.Command) error {
+	cmd.SilenceErrors = true
+	return errTold
+}
+
+const secretFileFlag = "secret-file"
+
+func addSecretFile(cmd *cobra.Command) {
+	cmd.Flags().String(secretFileFlag, "", "read the secret from this file (default: "+EnvSecret+", or the file that "+EnvSecretFile+" names)")
+	_ = cmd.MarkFlagFilename(secretFileFlag)
+}
+
+// commandSecrets reads the secrets a command works with. It refuses those that
+// inboxgate would refuse to start with.
+func commandSecrets(cmd *cobra.Command) ([]string, error) {
+	values, err := secretValues(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := verify.New(keysOf(values)...); err != nil {
+		return nil, err
+	}
+	return values, nil
+}
+
+func secretValues(cmd *cobra.Command) ([]string, error) {
+	path, err := cmd.Flags().GetString(secretFileFlag)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		return EnvSecrets()
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading --%s: %w", secretFileFlag, err)
+	}
+	values := SplitSecrets(string(raw))
+	if len(values) == 0 {
+		return nil, fmt.Errorf("no secret in %s: put the webhook's secret into it, at least %d bytes long", path, verify.MinSecret)
+	}
+	return values, nil
+}
+
+func keysOf(values []string) []verify.Secret {
+	keys := make([]verify.Secret, len(values))
+	for i, v := range values {
+		keys[i] = verify.Key(v)
+	}
+	return keys
+}
+
+// sidecarName is the program that offers these commands at its top level.
+const sidecarName = "inboxgate"
+
+// programName is how the user of this program starts a command of the tree.
+func programName() string {
+	switch name := caddy.CustomBinaryName; name {
+	case sidecarName:
+		return name
+	case "":
+		return "caddy " + appID
+	default:
+		return name + " " + appID
+	}
+}

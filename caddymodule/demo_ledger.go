@@ -1,0 +1,157 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ledger compares what was sent with what arrived.
+type ledger struct {
+	mu   sync.Mutex
+	want []delivery
+	got  map[delivery][]arrival
+	news chan struct{} // Closed and replaced at each arrival.
+
+	// After the story arrivals are only passed on, so that memory does not
+	// grow for as long as the demo runs.
+	passing bool
+	passed  chan arrival
+}
+
+// delivery is one event on its way to one receiver.
+type delivery struct{ receiver, id string }
+
+// sentBodies holds the bytes of each event by its id.
+type sentBodies map[string][]byte
+
+func newLedger() *ledger {
+	return &ledger{got: make(map[delivery][]arrival), news: make(chan struct{}), passed: make(chan arrival, 64)}
+}
+
+func (l *ledger) note(a arrival) {
+	l.mu.Lock()
+	if l.passing {
+		l.mu.Unlock()
+		select {
+		case l.passed <- a:
+		default: // Nobody reads as fast as that.
+		}
+		return
+	}
+	defer l.mu.Unlock()
+	key := delivery{a.receiver, a.id}
+	l.got[key] = append(l.got[key], a)
+	close(l.news)
+	l.news = make(chan struct{})
+}
+
+func (l *ledger) expect(ds ...delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.want = append(l.want, ds...)
+}
+
+// await waits until each delivery has arrived, and returns when each first did.
+func (l *ledger) await(ctx context.Context, ds ...delivery) ([]time.Time, error) {
+	for {
+		l.mu.Lock()
+		news := l.news
+		at := make([]time.Time, 0, len(ds))
+		for _, d := range ds {
+			if a := l.got[d]; len(a) > 0 {
+				at = append(at, a[0].at)
+			}
+		}
+		l.mu.Unlock()
+		if len(at) == len(ds) {
+			return at, nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%d of %d deliveries arrived in time", len(at), len(ds))
+		}
+	}
+}
+
+// waiting lists what is expected and has not arrived.
+func (l *ledger) waiting() []delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var ds []delivery
+	for _, d := range l.want {
+		if len(l.got[d]) == 0 {
+			ds = append(ds, d)
+		}
+	}
+	return ds
+}
+
+// faults lists what differs between sent and arrived.
+func (l *ledger) faults(sent sentBodies) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	wanted := make(map[delivery]bool)
+	for _, d := range l.want {
+		wanted[d] = true
+		if n := len(l.got[d]); n == 0 {
+			all = append(all, fmt.Sprintf("%s never reached %s", d.id, d.receiver))
+		}
+	}
+	for d, as := range l.got {
+		if !wanted[d] {
+			all = append(all, fmt.Sprintf("%q reached %s and should not have", d.id, d.receiver))
+		}
+		if len(as) > 1 {
+			all = append(all, fmt.Sprintf("%q reached %s %d times", d.id, d.receiver, len(as)))
+		}
+		for _, a := range as {
+			if !a.signed {
+				all = append(all, fmt.Sprintf("%q reached %s without a valid signature", d.id, d.receiver))
+			}
+			if !bytes.Equal(a.body, sent[d.id]) {
+				all = append(all, fmt.Sprintf("%q reached %s with other bytes than were sent", d.id, d.receiver))
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// arrived counts the deliveries that receiver got.
+func (l *ledger) arrived(receiver string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for d, as := range l.got {
+		if d.receiver == receiver {
+			n += len(as)
+		}
+	}
+	return n
+}
+
+// live yields what arrives from now on, until ctx ends.
+func (l *ledger) live(ctx context.Context) iter.Seq[arrival] {
+	l.mu.Lock()
+	l.passing = true
+	l.mu.Unlock()
+	return func(yield func(arrival) bool) {
+		for {
+			select {
+			case a := <-l.passed:
+				if !yield(a) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}

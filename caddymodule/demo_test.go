@@ -1,0 +1,220 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+// demoRoom keeps the demo's directory where the test can see that it has gone.
+// It holds Caddy for the test, and so does not allow parallel ones.
+func demoRoom(t *testing.T) (left func() []os.DirEntry) {
+	t.Helper()
+	caddyLoad.Lock()
+	t.Cleanup(caddyLoad.Unlock)
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	return func() []os.DirEntry {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entries
+	}
+}
+
+func TestDemoOnce(t *testing.T) {
+	left := demoRoom(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r := runCommand(ctx, "", "demo", "--once")
+	if r.failed != nil || r.err != "" {
+		t.Fatalf("%v: %s\n%s", r.failed, r.err, r.out)
+	}
+	for _, want := range []string{
+		`inboxgate  http://127\.0\.0\.1:\d+/webhooks/inbox\n`,
+		`message\.delivered  200 accepted  +\d+\.\d ms   app has it after`,
+		`message\.failed     200 accepted  +\d+\.\d ms   app has it after .* ms, on-call has it after`,
+		`message\.failed     200 duplicate `,
+		`message\.action     401 `,
+		`20 of 20 got 200 accepted`,
+		`20 wait on disk for the app`,
+		`all 20 are there`,
+		`24 deliveries to the app and 6 to on-call: none missing, none doubled, every byte as sent`,
+	} {
+		if !regexp.MustCompile(want).MatchString(r.out) {
+			t.Errorf("the story does not say %q:\n%s", want, r.out)
+		}
+	}
+	if n := strings.Count(r.out, "\n"); n > 35 || strings.Contains(r.out, "\x1b") {
+		t.Errorf("the story has %d lines, or colours:\n%q", n, r.out)
+	}
+	if l := left(); len(l) != 0 || caddymodule.OpenStorages() != 0 {
+		t.Errorf("left behind: %v, %d stores", l, caddymodule.OpenStorages())
+	}
+}
+
+func TestDemoKeeps(t *testing.T) {
+	left := demoRoom(t)
+	r := runCommand(t.Context(), "", "demo", "--once", "--keep")
+	if r.failed != nil || len(left()) != 1 || !strings.Contains(r.out, left()[0].Name()+": Caddyfile") {
+		t.Errorf("%v, %v: %s", r.failed, left(), r.out)
+	}
+}
+
+// The demo has to notice what it promises to notice.
+func TestDemoNotices(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		tampered func(giveUp func(), n int, body []byte) ([]byte, int)
+		says     string
+	}{
+		{"a lost event", func(giveUp func(), n int, body []byte) ([]byte, int) {
+			if n == 1 {
+				// The story waits for it in vain; how long is not the question.
+				time.AfterFunc(100*time.Millisecond, giveUp)
+				return nil, http.StatusOK
+			}
+			return body, http.StatusOK
+		}, "never reached app"},
+		{"changed bytes", func(_ func(), n int, body []byte) ([]byte, int) {
+			if n == 0 {
+				body = append(bytes.Clone(body), ' ')
+			}
+			return body, http.StatusOK
+		}, "with other bytes than were sent"},
+		{"a wrong answer", func(_ func(), n int, body []byte) ([]byte, int) {
+			if n == 2 {
+				return body, http.StatusServiceUnavailable
+			}
+			return body, http.StatusOK
+		}, "message.failed got 503 accepted and should have got 200 accepted"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			left := demoRoom(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			faults, err := caddymodule.DemoOf(ctx, io.Discard, func(n int, body []byte) ([]byte, int) {
+				return tt.tampered(cancel, n, body)
+			})
+			if err != nil || !strings.Contains(strings.Join(faults, "\n"), tt.says) {
+				t.Errorf("%v: %q does not say %q", err, faults, tt.says)
+			}
+			if l := left(); len(l) != 0 {
+				t.Errorf("left behind: %v", l)
+			}
+		})
+	}
+}
+
+func TestDemoInterrupted(t *testing.T) {
+	left := demoRoom(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	runCommand(ctx, "", "demo", "--once").complains(t, "stopped before the end of the story")
+	if l := left(); len(l) != 0 {
+		t.Errorf("left behind: %v", l)
+	}
+}
+
+func TestDemoListen(t *testing.T) {
+	left := demoRoom(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	runCommand(t.Context(), "", "demo", "--once", "--listen", l.Addr().String()).complains(t, "address already in use", "--listen")
+	runCommand(t.Context(), "", "demo", "--once", "--listen", "nonsense").complains(t, "--listen")
+	runCommand(t.Context(), "", "demo", "now").complains(t, `"now"`)
+	if n := left(); len(n) != 0 {
+		t.Errorf("left behind: %v", n)
+	}
+}
+
+// watched tells as soon as the text written to it holds something.
+type watched struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	wants string
+	seen  chan struct{}
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(p)
+	if w.wants != "" && strings.Contains(w.text.String(), w.wants) {
+		w.wants = ""
+		close(w.seen)
+	}
+	return len(p), nil
+}
+
+func (w *watched) await(t *testing.T, text string) string {
+	t.Helper()
+	w.mu.Lock()
+	w.wants, w.seen = text, make(chan struct{})
+	seen := w.seen
+	w.mu.Unlock()
+	_, _ = w.Write(nil)
+	select {
+	case <-seen:
+	case <-time.After(patience):
+		t.Errorf("no %q in the output", text)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+func TestDemoStaysUp(t *testing.T) {
+	left := demoRoom(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &watched{}
+	root := program()
+	root.SetOut(out)
+	root.SetErr(out)
+	root.SetArgs([]string{"inbox", "demo"})
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+
+	text := out.await(t, "The configuration: ")
+	url := regexp.MustCompile(`trigger message.failed --to (\S+)`).FindStringSubmatch(text)
+	file := regexp.MustCompile(`SECRET_FILE=(\S+)`).FindStringSubmatch(text)
+	if url == nil || file == nil {
+		t.Fatalf("no example to follow in:\n%s", text)
+	}
+	r := runCommand(t.Context(), "", "trigger", "message.failed", "--to", url[1], "--secret-file", file[1], "--override", "id=evt_mine")
+	if r.failed != nil || !strings.Contains(r.out, "accepted") {
+		t.Errorf("following the example: %+v", r)
+	}
+	out.await(t, "on-call  message.failed     evt_mine\n")
+	out.await(t, "app      message.failed     evt_mine\n")
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("Ctrl-C: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	if text := out.await(t, "Stopped.\n"); strings.Contains(text, "Error") {
+		t.Errorf("the output ends with an error:\n%s", text)
+	}
+	if l := left(); len(l) != 0 {
+		t.Errorf("left behind: %v", l)
+	}
+}
