@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+// mountedCaddyfile replaces the built-in Caddyfile where it exists. Caddy's own
+// image reads the same path. The linker may set another (-X).
+var mountedCaddyfile = "/etc/caddy/Caddyfile"
+
+// arguments turns what the user typed into what Caddy understands:
+// `inboxgate sign` is `caddy inbox sign`, and nothing at all is `caddy run` with
+// the mounted Caddyfile or else the built-in one.
+func arguments(args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	if len(args) > 1 {
+		if slices.Contains(caddymodule.Subcommands(), args[1]) {
+			return slices.Insert(slices.Clone(args), 1, "inbox")
+		}
+		return args
+	}
+	// Only a missing file means that none is mounted. What is there and cannot
+	// be read is an error for Caddy to tell.
+	if _, err := os.Stat(mountedCaddyfile); errors.Is(err, fs.ErrNotExist) {
+		return []string{args[0], "run", "--config", os.DevNull, "--adapter", adapterName}
+	}
+	return []string{args[0], "run", "--config", mountedCaddyfile, "--adapter", "caddyfile"}
+}
+
+// refuseWrongEnvironment ends the process before Caddy begins when these
+// arguments use the built-in Caddyfile and the environment does not suffice.
+func refuseWrongEnvironment(args []string) {
+	if !slices.Contains(args, adapterName) {
+		return
+	}
+	_, warnings, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets)
+	if err == nil {
+		return // Caddy logs the warnings.
+	}
+	fmt.Fprint(os.Stderr, complaint(warnings, err))
+	os.Exit(1)
+}
+
+// complaint says in words what is wrong and what to do.
+func complaint(warnings []string, err error) string {
+	var b strings.Builder
+	b.WriteString("inboxgate cannot start, and nothing has been started. Its environment needs a change:\n")
+	for _, e := range mistakes(err) {
+		fmt.Fprintf(&b, "  - %s\n", e)
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(&b, "  - %s\n", w)
+	}
+	fmt.Fprintf(&b, "`inboxgate help` lists all variables. A Caddyfile at %s replaces them.\n", mountedCaddyfile)
+	return b.String()
+}
+
+// mistakes takes a joined error apart.
+func mistakes(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+func TestArgumentsOfACommand(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ typed, want []string }{
+		{[]string{"inboxgate", "sign", "--help"}, []string{"inboxgate", "inbox", "sign", "--help"}},
+		{[]string{"inboxgate", "verify", "sign"}, []string{"inboxgate", "inbox", "verify", "sign"}},
+		{[]string{"inboxgate", "inbox", "sign"}, []string{"inboxgate", "inbox", "sign"}},
+		{[]string{"inboxgate", "run"}, []string{"inboxgate", "run"}},
+		{[]string{"inboxgate", "version"}, []string{"inboxgate", "version"}},
+		{[]string{"inboxgate", "validate", "--config", "sign"}, []string{"inboxgate", "validate", "--config", "sign"}},
+		{[]string{"inboxgate", "--help"}, []string{"inboxgate", "--help"}},
+		{nil, nil},
+	} {
+		typed := slices.Clone(c.typed)
+		if got := arguments(typed); !slices.Equal(got, c.want) {
+			t.Errorf("arguments(%q) = %q, want %q", c.typed, got, c.want)
+		}
+		if !slices.Equal(typed, c.typed) {
+			t.Errorf("arguments changed %q to %q", c.typed, typed)
+		}
+	}
+}
+
+// Not parallel: it sets the path of the mounted Caddyfile.
+func TestArgumentsOfNothing(t *testing.T) {
+	old := mountedCaddyfile
+	t.Cleanup(func() { mountedCaddyfile = old })
+	mountedCaddyfile = filepath.Join(t.TempDir(), "Caddyfile")
+
+	want := []string{"inboxgate", "run", "--config", os.DevNull, "--adapter", adapterName}
+	if got := arguments([]string{"inboxgate"}); !slices.Equal(got, want) {
+		t.Errorf("without a mounted Caddyfile: %q, want %q", got, want)
+	}
+	if err := os.WriteFile(mountedCaddyfile, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want = []string{"inboxgate", "run", "--config", mountedCaddyfile, "--adapter", "caddyfile"}
+	if got := arguments([]string{"inboxgate"}); !slices.Equal(got, want) {
+		t.Errorf("with a mounted Caddyfile: %q, want %q", got, want)
+	}
+	// A directory is what Docker makes of a file that does not exist. It must
+	// not pass for "nothing mounted".
+	mountedCaddyfile = t.TempDir()
+	if got := arguments([]string{"inboxgate"}); got[3] != mountedCaddyfile {
+		t.Errorf("with a directory mounted: %q", got)
+	}
+}
+
+func TestShortCommandsHideNoCommandOfCaddy(t *testing.T) {
+	t.Parallel()
+	theirs := caddycmd.Commands()
+	for _, name := range caddymodule.Subcommands() {
+		if _, ok := theirs[name]; ok {
+			t.Errorf("inboxgate %s is a command of Caddy and of ours", name)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+// description is the help text of the command.
+func description() string {
+	var b strings.Builder
+	b.WriteString(`inboxgate takes the webhooks of the Inbox platform for your app: it checks each
+signature, drops duplicates, stores the event, answers 200, and brings the event
+to your app again and again until the app has it.
+
+Without arguments it runs on these variables of the environment:
+
+`)
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	row := func(name, use, byDefault string) {
+		if byDefault != "" {
+			use += " (" + byDefault + ")"
+		}
+		fmt.Fprintf(w, "  %s\t%s\n", name, use)
+	}
+	row(caddymodule.EnvSecret, "the webhook's secret, 16 bytes or more", "required")
+	row("", "several, one a line or separated by commas, are all valid", "")
+	row(caddymodule.EnvSecretFile, "or a file that holds it", "")
+	for _, v := range variables {
+		row(v.name, v.use, v.byDefault)
+	}
+	_ = w.Flush() // A strings.Builder takes everything.
+	fmt.Fprintf(&b, `
+%s or one of those for a type is required. Several addresses,
+separated by commas or spaces, are replicas of one app. A Caddyfile at
+%s replaces the variables: see Caddyfile.example.
+
+Short commands: %s.
+Every command of Caddy works too: inboxgate is Caddy with one more module.
+`, envUpstream, mountedCaddyfile, strings.Join(caddymodule.Subcommands(), ", "))
+	return b.String()
+}

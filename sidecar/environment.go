@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+// settings is what the built-in Caddyfile is written from.
+type settings struct {
+	Site   string // The site's address.
+	Bind   string // The interface it listens on; all when empty.
+	Others string // The address of the site for all other hosts, if one is needed.
+	Path   string
+	App    []option // Of the global option `inbox`.
+	Retry  []string // Of every route; the platform's own schedule when empty.
+	Routes []route
+}
+
+type option struct{ Word, Value string }
+
+// route is an `on`, or the `to` when Type is empty.
+type route struct {
+	Type      string
+	Upstreams []string
+}
+
+// Name is not the address, as it would be in a Caddyfile that gives none: what
+// waits must find its way when the address in the environment changes.
+func (r route) Name() string {
+	if r.Type == "" {
+		return "default"
+	}
+	return r.Type
+}
+
+func defaults() settings {
+	return settings{Site: "http://:8080", Path: "/webhooks/inbox"}
+}
+
+// readEnvironment makes settings of the variables in environ ("NAME=value"). Its
+// error joins every mistake, each with what to do. An empty variable is an
+// unset one, as in a compose file.
+func readEnvironment(environ []string, secrets func() ([]string, error)) (settings, []string, error) {
+	values := make(map[string]string)
+	for _, pair := range environ {
+		if name, value, _ := strings.Cut(pair, "="); strings.TrimSpace(value) != "" {
+			values[name] = strings.TrimSpace(value)
+		}
+	}
+	s := defaults()
+	errs := checkSecrets(secrets)
+	upstreams := false
+	for _, v := range variables {
+		value, ok := values[v.name]
+		if !ok {
+			continue
+		}
+		upstreams = upstreams || strings.HasPrefix(v.name, envUpstream)
+		if err := v.check(value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", v.name, err))
+			continue
+		}
+		if err := v.set(&s, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", v.name, err))
+		}
+	}
+	if !upstreams {
+		errs = append(errs, fmt.Errorf("no upstream: set %s to the address of your app, for example %s=app:3000 (or one of %s_MESSAGE_DELIVERED, _READ, _FAILED, _ACTION)", envUpstream, envUpstream, envUpstream))
+	}
+	return s, warnings(values), errors.Join(errs...)
+}
+
+const minSecret = 16
+
+// checkSecrets says what the module would refuse later, before anything starts.
+func checkSecrets(read func() ([]string, error)) (errs []error) {
+	secrets, err := read()
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("%w: set it to the path of a file that inboxgate may read", err)
+	}
+	if err != nil {
+		return []error{err}
+	}
+	for i, s := range secrets {
+		if len(s) < minSecret {
+			errs = append(errs, fmt.Errorf("%s: secret %d of %d has %d bytes: a secret needs at least %d; copy all of it, or choose a longer one on the platform",
+				caddymodule.EnvSecret, i+1, len(secrets), len(s), minSecret))
+		}
+	}
+	return errs
+}
+
+// check tries the value in a Caddyfile that is otherwise right. So the rules and
+// the words are those of the module, and each variable is judged alone.
+func (v variable) check(value string) error {
+	s := defaults()
+	if err := v.set(&s, value); err != nil {
+		return err
+	}
+	if len(s.Routes) == 0 {
+		s.Routes = []route{{Upstreams: []string{"app:3000"}}}
+	}
+	if _, _, err := s.adapt(); err != nil {
+		return reason(err)
+	}
+	return nil
+}
+
+// warnings tells of what is not wrong, and probably not meant.
+func warnings(values map[string]string) (all []string) {
+	all = strays(values)
+	if values[envUpstream] != "" {
+		return all
+	}
+	var without []string
+	for _, t := range typeVariables() {
+		if values[t.name] == "" {
+			without = append(without, t.name)
+		}
+	}
+	if n := len(without); n > 0 && n < len(typeVariables()) {
+		all = append(all, fmt.Sprintf("neither %s nor %s is set: such events are stored, and go to no app", envUpstream, strings.Join(without, ", ")))
+	}
+	return all
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+const goodSecret = "a secret of the tests"
+
+func secretsAre(secrets ...string) func() ([]string, error) {
+	return func() ([]string, error) { return secrets, nil }
+}
+
+func TestOneMistakeIsToldWithItsFix(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ env, want string }{
+		{"INBOX_UPSTREAM=app", "INBOX_UPSTREAM: 'app' has no port: write it as app:3000"},
+		{"INBOX_UPSTREAM=,", "INBOX_UPSTREAM: it holds nothing but commas: give a value, or unset it"},
+		{"INBOX_UPSTREAM=ftp://app:21", "INBOX_UPSTREAM: upstream 'ftp://app:21' has the scheme ftp: use http, https or h2c"},
+		{"INBOX_UPSTREAM=app:3000 {env.HOME}:1", "INBOX_UPSTREAM: it holds {, which no variable can: mount a Caddyfile for that"},
+		{"INBOX_LISTEN=8080", "INBOX_LISTEN: '8080' is a port without its colon: write it as :8080"},
+		{"INBOX_LISTEN=127.0.0.1", "INBOX_LISTEN: '127.0.0.1' has no port: write it as :8080"},
+		{"INBOX_LISTEN=:443", "INBOX_LISTEN: HTTPS needs a host name for its certificate: write it as hooks.example.com"},
+		{"INBOX_LISTEN=https://:8443", "INBOX_LISTEN: HTTPS needs a host name for its certificate: write it as hooks.example.com"},
+		{"INBOX_LISTEN=:99999", "INBOX_LISTEN: ':99999' is no address: write one as :8080, 127.0.0.1:8080 or hooks.example.com"},
+		{"INBOX_LISTEN=a.example.com,b.example.com", "INBOX_LISTEN: 'a.example.com,b.example.com' is no address: write one as :8080, 127.0.0.1:8080 or hooks.example.com"},
+		{"INBOX_LISTEN=tcp://:80", "INBOX_LISTEN: 'tcp' is no scheme to listen with: leave it out, or write http or https"},
+		{"INBOX_LISTEN=*.example.com", "INBOX_LISTEN: '*.example.com' is no address: write one as :8080, 127.0.0.1:8080 or hooks.example.com"},
+		{"INBOX_PATH=webhooks", "INBOX_PATH: it must be one path that begins with a slash, for example /webhooks/inbox"},
+		{"INBOX_PATH=/a*", "INBOX_PATH: it must be one path that begins with a slash, for example /webhooks/inbox"},
+		{"INBOX_RETRY_SCHEDULE=30", "INBOX_RETRY_SCHEDULE: retry '30' is no duration: write the delays as 30s 2m 8m"},
+		{"INBOX_WINDOW=1h", "INBOX_WINDOW: window is 1h0m0s: give at least 4h, because the platform's retries span 2 h 42 m 30 s"},
+		{"INBOX_WINDOW=24", "INBOX_WINDOW: window '24' is no duration: write it as 10s, 5m or 3d"},
+		{"INBOX_RETENTION=3s", "INBOX_RETENTION: retention is 3s: give at least 1m, for example 72h"},
+		{"INBOX_MAX_SIZE=much", "INBOX_MAX_SIZE: max_size 'much' is no size: write it as 1MiB or 10GiB"},
+		{"INBOX_DATA_DIR=/data\nadmin :2019", "INBOX_DATA_DIR: it holds a control character or a line break, or is no UTF-8: remove it"},
+	} {
+		environ := []string{c.env}
+		if !strings.HasPrefix(c.env, envUpstream) {
+			environ = append(environ, "INBOX_UPSTREAM=app:3000")
+		}
+		_, _, err := readEnvironment(environ, secretsAre(goodSecret))
+		if err == nil {
+			t.Errorf("%q was taken", c.env)
+			continue
+		}
+		if err.Error() != c.want {
+			t.Errorf("%q:\n got %s\nwant %s", c.env, err, c.want)
+		}
+	}
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	noSecret := errors.New("no secret: set one")
+	_, _, err := readEnvironment([]string{"INBOX_LISTEN=8080", "INBOX_PATH=x", "INBOX_WINDOW=x", "INBOX_UPSTREAM="},
+		func() ([]string, error) { return nil, noSecret })
+	all := mistakes(err)
+	if len(all) != 5 || all[0] != noSecret {
+		t.Fatalf("got %d mistakes: %v", len(all), err)
+	}
+	for i, want := range []string{"no secret", "INBOX_LISTEN", "INBOX_PATH", "INBOX_WINDOW", "set INBOX_UPSTREAM"} {
+		if !strings.Contains(all[i].Error(), want) {
+			t.Errorf("mistake %d is %q, want one about %s", i, all[i], want)
+		}
+	}
+	text := complaint(nil, err)
+	for _, m := range all {
+		if !strings.Contains(text, "  - "+m.Error()+"\n") {
+			t.Errorf("%q is not told:\n%s", m, text)
+		}
+	}
+}
+
+func TestShortSecretIsRefusedAndNotShown(t *testing.T) {
+	t.Parallel()
+	if minSecret != verify.MinSecret {
+		t.Fatalf("secrets need %d bytes here and %d in verify", minSecret, verify.MinSecret)
+	}
+	const short = "fifteen bytes!!"
+	_, _, err := readEnvironment([]string{"INBOX_UPSTREAM=app:3000"}, secretsAre(goodSecret, short, "x"))
+	if err == nil {
+		t.Fatal("short secrets were taken")
+	}
+	for _, want := range []string{"secret 2 of 3 has 15 bytes", "secret 3 of 3 has 1 bytes", "at least 16"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in %q", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), short) {
+		t.Errorf("the secret is shown: %q", err)
+	}
+}
+
+func TestNearMissesAreTold(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"INBOX_SECRET":             "INBOX_WEBHOOK_SECRET",
+		"INBOX_SECRET_FILE":        "INBOX_WEBHOOK_SECRET_FILE",
+		"INBOX_WEBHOOK_SECRETS":    "INBOX_WEBHOOK_SECRET",
+		"INBOX_WEBHOOK_SECRET_OLD": "INBOX_WEBHOOK_SECRET",
+		"INBOX_UPSTREAMS":          "INBOX_UPSTREAM",
+		"INBOX_UPSTRAEM":           "INBOX_UPSTREAM",
+		"INBOX_UPSTREAM_URL":       "INBOX_UPSTREAM",
+		"INBOX_UPSTREAM_FAILED":    "INBOX_UPSTREAM_MESSAGE_FAILED",
+		"INBOX_LISTEN_ADDRESS":     "INBOX_LISTEN",
+		"INBOX_PORT":               "INBOX_LISTEN",
+		"INBOX_DATADIR":            "INBOX_DATA_DIR",
+		"INBOX_RETRY":              "INBOX_RETRY_SCHEDULE",
+		"INBOX_DEDUPE_WINDOW":      "INBOX_WINDOW",
+		"INBOX_WEBHOOK_PATH":       "INBOX_PATH",
+	} {
+		got := strays(map[string]string{name: "x"})
+		if len(got) != 1 || !strings.HasSuffix(got[0], "did you mean "+want+"?") {
+			t.Errorf("%s: %q, want %s", name, got, want)
+		}
+	}
+	for name, value := range map[string]string{
+		"INBOX_API_KEY":                    "x",
+		"INBOX_PORT":                       "tcp://10.0.0.1:80", // Kubernetes, for a service named inbox.
+		"INBOX_SERVICE_HOST":               "10.0.0.1",
+		"INBOX_UPSTREAM_MESSAGE_DELIVERED": "app:3000",
+		"INBOX_WEBHOOK_SECRET_FILE":        "/run/secrets/inbox",
+		"INBOXES":                          "x",
+		"OTHER_UPSTREAM":                   "x",
+	} {
+		if got := strays(map[string]string{name: value}); len(got) > 0 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestTypesWithoutAnAppAreTold(t *testing.T) {
+	t.Parallel()
+	_, warnings, err := readEnvironment([]string{"INBOX_UPSTREAM_MESSAGE_READ=a:1", "INBOX_UPSTREAM_MESSAGE_FAILED=b:1"}, secretsAre(goodSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "neither INBOX_UPSTREAM nor INBOX_UPSTREAM_MESSAGE_DELIVERED, INBOX_UPSTREAM_MESSAGE_ACTION is set: such events are stored, and go to no app"
+	if !slices.Equal(warnings, []string{want}) {
+		t.Errorf("warnings are %q", warnings)
+	}
+	_, warnings, err = readEnvironment([]string{"INBOX_UPSTREAM=a:1", "INBOX_UPSTREAM_MESSAGE_FAILED=b:1"}, secretsAre(goodSecret))
+	if err != nil || len(warnings) > 0 {
+		t.Errorf("with a default: %q, %v", warnings, err)
+	}
+}
+
+func TestHelpNamesEveryVariable(t *testing.T) {
+	t.Parallel()
+	text := description()
+	for _, name := range names() {
+		if !strings.Contains(text, "  "+name+" ") {
+			t.Errorf("%s is not in the help text", name)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if len([]rune(line)) > 101 {
+			t.Errorf("a line of the help text is too long: %q", line)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+const (
+	oldSecret = "an old secret of the tests"
+	newSecret = "a new secret of the tests"
+	started   = "serving initial configuration"
+)
+
+// binary is built once, when the first test asks for it.
+var binary = sync.OnceValues(func() (string, error) { return sidecartest.Build(buildDir) })
+
+var buildDir string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "inboxgate-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		buildDir = dir
+		return m.Run()
+	}())
+}
+
+// command is the binary in dir with nothing in its environment but env.
+func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), bin, args...)
+	cmd.Dir = dir
+	cmd.Env = sidecartest.Env(dir, env...)
+	return cmd
+}
+
+// run runs a command that ends by itself.
+func run(t *testing.T, cmd *exec.Cmd) (code int, output string) {
+	t.Helper()
+	p := sidecartest.Start(t, cmd)
+	code = p.Wait(t)
+	return code, p.Output()
+}
+
+type delivery struct {
+	path string
+	host string
+	head http.Header
+	body []byte
+}
+
+// receiver is an app that takes everything.
+func receiver(t *testing.T) (address string, got <-chan delivery) {
+	t.Helper()
+	arrived := make(chan delivery, 16)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			arrived <- delivery{r.URL.Path, r.Host, r.Header, body}
+		}
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://"), arrived
+}
+
+func arrival(t *testing.T, got <-chan delivery) delivery {
+	t.Helper()
+	select {
+	case d := <-got:
+		return d
+	case <-time.After(sidecartest.Patience):
+		t.Fatal("no delivery arrived")
+		return delivery{}
+	}
+}
+
+func sample(t *testing.T) []byte {
+	t.Helper()
+	e, err := event.Sample(event.TypeMessageRead, time.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := e.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// post sends a body and returns status and X-Inbox-Result.
+func post(t *testing.T, url string, body []byte, secret string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Close = true // A reload closes idle connections, at any moment.
+	req.Header.Set("Content-Type", "application/json")
+	if secret != "" {
+		req.Header.Set(verify.Header, verify.Sign([]byte(secret), body))
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode, res.Header.Get("X-Inbox-Result")
+}
+
+func wantPost(t *testing.T, url string, body []byte, secret string, status int, result string) {
+	t.Helper()
+	if s, r := post(t, url, body, secret); s != status || r != result {
+		t.Errorf("got %d %q, want %d %q", s, r, status, result)
+	}
+}

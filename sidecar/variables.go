@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+const envUpstream = "INBOX_UPSTREAM"
+
+// variable is one of the environment that ends up in the Caddyfile.
+type variable struct {
+	name string
+	// Two parts of the help text.
+	byDefault, use string
+	set            func(s *settings, value string) error
+}
+
+var variables = []variable{
+	{envUpstream, "", "your app, for example app:3000 or http://app:3000/hooks", upstream("")},
+	{envUpstream + "_MESSAGE_DELIVERED", "", "another app for message.delivered", upstream("message.delivered")},
+	{envUpstream + "_MESSAGE_READ", "", "… for message.read", upstream("message.read")},
+	{envUpstream + "_MESSAGE_FAILED", "", "… for message.failed", upstream("message.failed")},
+	{envUpstream + "_MESSAGE_ACTION", "", "… for message.action", upstream("message.action")},
+	{"INBOX_LISTEN", ":8080", "a port or address; a host name turns on HTTPS", plain((*settings).listen)},
+	{"INBOX_PATH", "/webhooks/inbox", "the path of the webhook", plain((*settings).path)},
+	{"INBOX_DATA_DIR", "in Caddy's data directory", "where events are stored", appOption("data_dir")},
+	{"INBOX_RETRY_SCHEDULE", "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
+	{"INBOX_WINDOW", "24h", "how long an event id is remembered", appOption("window")},
+	{"INBOX_RETENTION", "72h", "how long delivered events are kept", appOption("retention")},
+	{"INBOX_MAX_SIZE", "10GiB", "the size of the store at most", appOption("max_size")},
+}
+
+func typeVariables() []variable { return variables[1:5] }
+
+// names are all variables that the built-in Caddyfile or the module reads.
+func names() []string {
+	all := []string{caddymodule.EnvSecret, caddymodule.EnvSecretFile}
+	for _, v := range variables {
+		all = append(all, v.name)
+	}
+	return all
+}
+
+func upstream(typ string) func(*settings, string) error {
+	return func(s *settings, value string) error {
+		addresses, err := list(value)
+		if err != nil {
+			return err
+		}
+		r := route{Type: typ, Upstreams: addresses}
+		// In an `on` the words before the first address are types, and a word
+		// without a port would be taken for one.
+		for _, a := range addresses {
+			if !strings.ContainsAny(a, ":/") {
+				return fmt.Errorf("'%s' has no port: write it as %s:3000", a, a)
+			}
+		}
+		s.Routes = append(s.Routes, r)
+		return nil
+	}
+}
+
+func schedule(s *settings, value string) (err error) {
+	s.Retry, err = list(value)
+	return err
+}
+
+func appOption(word string) func(*settings, string) error {
+	return plain(func(s *settings, value string) error {
+		s.App = append(s.App, option{word, value})
+		return nil
+	})
+}
+
+func (s *settings) path(value string) error {
+	if !strings.HasPrefix(value, "/") || strings.ContainsAny(value, "?#* ") {
+		return errors.New("it must be one path that begins with a slash, for example /webhooks/inbox")
+	}
+	s.Path = value
+	return nil
+}
+
+// plain sets a value only if nothing in it has a meaning for the Caddyfile.
+func plain(set func(*settings, string) error) func(*settings, string) error {
+	return func(s *settings, value string) error {
+		if err := checkPlain(value); err != nil {
+			return err
+		}
+		return set(s, value)
+	}
+}
+
+// list takes the words of a value apart, at commas and white space.
+func list(value string) ([]string, error) {
+	words := strings.FieldsFunc(value, func(r rune) bool {
+		return strings.ContainsRune(", \t\r\n", r)
+	})
+	if len(words) == 0 {
+		return nil, errors.New("it holds nothing but commas: give a value, or unset it")
+	}
+	for _, w := range words {
+		if err := checkPlain(w); err != nil {
+			return nil, err
+		}
+	}
+	return words, nil
+}
