@@ -45,7 +45,7 @@ lint-mod: ## check that go.mod and go.sum are tidy
 
 .PHONY: lint-caddyfiles
 lint-caddyfiles: ## check the form of every Caddyfile, and that it is valid
-	scripts/caddyfiles.sh
+	.ci/caddyfiles
 
 $(GOLANGCI_LINT):
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
