@@ -118,10 +118,10 @@ func (in *incoming) identify(r *http.Request) {
 	in.event.ID, in.event.Type, in.event.CreatedAt = env.ID, env.Type, env.CreatedAt
 }
 
-// errStale ends an accept whose event went to quarantine: the id stays free.
-type errStale struct{ reason string }
+// staleError ends an accept whose event went to quarantine: the id stays free.
+type staleError struct{ reason string }
 
-func (e errStale) Error() string { return e.reason }
+func (e staleError) Error() string { return e.reason }
 
 // accept stores the event, once, and starts what may start.
 func (h *Webhook) accept(ctx context.Context, in incoming) (answer, error) {
@@ -140,7 +140,7 @@ func (h *Webhook) accept(ctx context.Context, in incoming) (answer, error) {
 		defer in.held.drop()
 		return h.store(ctx, app, in.event)
 	})
-	var stale errStale
+	var stale staleError
 	switch {
 	case errors.As(err, &stale):
 		return quarantined(stale.reason), nil
@@ -193,7 +193,7 @@ func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (dedu
 	case spool.Conflict:
 		return dedupe.Conflict, nil
 	case spool.Stale:
-		return 0, errStale{receipt.Reason}
+		return 0, staleError{receipt.Reason}
 	}
 	return 0, fmt.Errorf("accepting an event: the store gave no verdict")
 }

@@ -62,7 +62,7 @@ func (t *trigger) post(ctx context.Context, m message) error {
 	for range copies {
 		r := t.sender.send(ctx, m)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // Interrupted by the user, who sees how far it came.
 		}
 		t.sent++
 		right := r.err == nil && r.status == t.expected()

@@ -80,7 +80,7 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 	}
 	h.memory = src.memory
 	for _, w := range warnings {
-		h.log.Warn(w, "source", h.Name)
+		h.log.Warn("secret needs attention", "source", h.Name, "warning", w)
 	}
 	h.log.Info("source is configured", "source", h.Name, "secrets", src.verifier.Active(), "routes", len(h.Routes))
 	return nil

@@ -163,9 +163,9 @@ func sample(t *testing.T, typ string) (id string, body []byte) {
 
 // reply is what came back for one request.
 type reply struct {
-	status                     int
-	result, reason, body, head string
-	header                     http.Header
+	status               int
+	result, reason, body string
+	header               http.Header
 }
 
 var client = &http.Client{

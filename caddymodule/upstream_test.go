@@ -69,7 +69,7 @@ func TestAttempt(t *testing.T) {
 			}
 			w.WriteHeader(code)
 			if code != 204 {
-				io.WriteString(w, "said")
+				_, _ = io.WriteString(w, "said")
 			}
 		})
 	}
@@ -99,19 +99,19 @@ func TestAttempt(t *testing.T) {
 		"bad certificate":  {[]string{fmt.Sprintf(`{"handler":"reverse_proxy","transport":{"protocol":"http","tls":{}},"upstreams":[{"dial":%q}]}`, tlsServer.Listener.Addr())}, deliver.Unreached, 0, false},
 		"not TLS at all":   {[]string{fmt.Sprintf(`{"handler":"reverse_proxy","transport":{"protocol":"http","tls":{}},"upstreams":[{"dial":%q}]}`, status(200))}, deliver.Unreached, 0, false},
 		"hangs": {[]string{proxy(upstream(func(_ http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body) // Only then does net/http see the client leave.
+			_, _ = io.Copy(io.Discard, r.Body) // Only then does net/http see the client leave.
 			<-r.Context().Done()
 		}))}, deliver.Broken, 0, false},
 		"drips": {[]string{proxy(upstream(func(w http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body)
+			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Length", "100")
-			io.WriteString(w, "x")
+			_, _ = io.WriteString(w, "x")
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		}))}, deliver.Broken, 200, false},
 		"cut in the answer": {[]string{proxy(upstream(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
-			io.WriteString(w, "x")
+			_, _ = io.WriteString(w, "x")
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}))}, deliver.Broken, 200, false},
@@ -159,7 +159,7 @@ func TestAttemptCancelled(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
+		_, _ = io.Copy(io.Discard, r.Body)
 		close(reached)
 		<-r.Context().Done()
 	}))

@@ -60,7 +60,7 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 	_, _, err := readEnvironment([]string{"INBOX_LISTEN=8080", "INBOX_PATH=x", "INBOX_WINDOW=x", "INBOX_UPSTREAM="},
 		func() ([]string, error) { return nil, noSecret })
 	all := mistakes(err)
-	if len(all) != 5 || all[0] != noSecret {
+	if len(all) != 5 || !errors.Is(all[0], noSecret) {
 		t.Fatalf("got %d mistakes: %v", len(all), err)
 	}
 	for i, want := range []string{"no secret", "INBOX_LISTEN", "INBOX_PATH", "INBOX_WINDOW", "set INBOX_UPSTREAM"} {

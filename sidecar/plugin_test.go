@@ -38,6 +38,7 @@ func TestPluginInAPlainCaddy(t *testing.T) {
 	}
 	for _, path := range []string{modulePath, modulePath + "/caddymodule"} {
 		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
 			bin := buildPlugin(t, path)
 			caddy := func(env []string, args ...string) *exec.Cmd {
 				dir := t.TempDir()

@@ -37,11 +37,11 @@ func TestProbePauses(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	h := holding{hold: &spool.Hold{NextProbe: now}}
-	for i, want := range []time.Duration{2, 4, 8, 15, 15, 15} {
+	for i, want := range []int{2, 4, 8, 15, 15, 15} {
 		if c := h.note(now, result{sign: unreached, probe: true}); c != stillHeld {
 			t.Fatalf("change %v", c)
 		}
-		if got := h.hold.NextProbe.Sub(now); got != want*time.Second || h.hold.Probes != i+1 {
+		if got := h.hold.NextProbe.Sub(now); got != time.Duration(want)*time.Second || h.hold.Probes != i+1 {
 			t.Errorf("after probe %d: %v, want %v s", h.hold.Probes, got, want)
 		}
 	}

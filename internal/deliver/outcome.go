@@ -100,7 +100,7 @@ func retryAfter(a Answer, most time.Duration) time.Duration {
 
 // words says what went wrong, for the delivery's log.
 func words(a Answer) string {
-	text := ""
+	var text string
 	switch {
 	case a.Err != nil:
 		text = a.Err.Error()

@@ -40,8 +40,8 @@ func oldestFirst(t testing.TB, mk Make) {
 func byDueTime(t testing.TB, mk Make) {
 	r := five(t, mk)
 	all := r.lease("a", 5)
-	for i, wait := range []time.Duration{50, 30, 10, 20, 40} {
-		r.settle(r.failed(all[i], wait*time.Second))
+	for i, wait := range []int{50, 30, 10, 20, 40} {
+		r.settle(r.failed(all[i], time.Duration(wait)*time.Second))
 	}
 	r.wantIDs("nothing due", r.lease("a", 5))
 	r.add(20 * time.Second)
@@ -81,8 +81,8 @@ func givenBack(t testing.TB, mk Make) {
 func ignoreDue(t testing.TB, mk Make) {
 	r := five(t, mk)
 	all := r.lease("a", 5)
-	for i, wait := range []time.Duration{5, 3, 1, 2, 4} {
-		r.settle(r.failed(all[i], wait*time.Hour))
+	for i, wait := range []int{5, 3, 1, 2, 4} {
+		r.settle(r.failed(all[i], time.Duration(wait)*time.Hour))
 	}
 	p := pickOf("a", 2)
 	p.IgnoreDue = true

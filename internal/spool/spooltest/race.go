@@ -119,7 +119,7 @@ func (r *rig) dispatch(n *running, o spool.Owner, route string, noMore *atomic.B
 func (r *rig) finish(n *running, d spool.Delivery, how int) {
 	ended := min(how, 1)
 	n.end(d, ended)
-	err := error(nil)
+	var err error
 	if how == 0 {
 		err = r.st.Release(bg, []spool.Lease{d.Lease})
 	} else {

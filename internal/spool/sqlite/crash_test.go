@@ -211,7 +211,7 @@ func acceptForEver(dir string) {
 		os.Exit(1)
 	}
 	base := int64(0)
-	fmt.Sscan(os.Getenv(childDir+"_BASE"), &base)
+	_, _ = fmt.Sscan(os.Getenv(childDir+"_BASE"), &base)
 	ctx, cancel := context.WithTimeout(bg, time.Minute)
 	defer cancel()
 	var mu sync.Mutex

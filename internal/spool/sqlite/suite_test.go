@@ -32,7 +32,7 @@ func makeEngine(f faults) spooltest.Make {
 func newEngine(t testing.TB, f faults) *engine {
 	// Not t.TempDir: a case that failed may leave the store open until its
 	// clean-up runs.
-	dir, err := os.MkdirTemp("", "spool")
+	dir, err := os.MkdirTemp("", "spool") //nolint:usetesting // As said.
 	if err != nil {
 		t.Fatal(err)
 	}
