@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -21,15 +20,23 @@ import (
 
 // incoming is a request whose signature was valid.
 type incoming struct {
-	source string
+	r    *http.Request
+	body []byte
 	// received is the machine's time. The event carries none: the store stamps
 	// it with its own clock, which never runs backwards.
 	received time.Time
-	event    *spool.Event
+	source   string
+	digest   spool.Digest
 	held     *share
+
+	id, typ string
+	created time.Time
 	// odd says why the body is no usable event, empty if it is one.
 	odd string
 }
+
+// key names the event among those of all sources.
+func (in *incoming) key() string { return in.source + "\x00" + in.id }
 
 // share is a request's part of the body budget. Two may need the bytes: the
 // request, and the accept that outlives it. The last to drop it gives it back.
@@ -51,7 +58,9 @@ func (s *share) drop() {
 // the platform did not mean for the app, or a client should not be able to say.
 var keptHeaders = []string{"Content-Type", "Content-Encoding", "User-Agent", verify.Header, "Traceparent", "Tracestate"}
 
-func newEvent(source string, r *http.Request, body []byte) *spool.Event {
+// event is the request as it is to be stored.
+func (in *incoming) event() *spool.Event {
+	r := in.r
 	kept := make(http.Header, 4)
 	for _, name := range keptHeaders {
 		if v, ok := r.Header[name]; ok {
@@ -59,8 +68,7 @@ func newEvent(source string, r *http.Request, body []byte) *spool.Event {
 		}
 	}
 	e := &spool.Event{
-		Source: source,
-		Digest: sha256.Sum256(body),
+		Source: in.source, ID: in.id, Type: in.typ, CreatedAt: in.created, Digest: in.digest,
 		Request: spool.Request{
 			Method:     r.Method,
 			URI:        r.RequestURI,
@@ -68,9 +76,10 @@ func newEvent(source string, r *http.Request, body []byte) *spool.Event {
 			RemoteAddr: r.RemoteAddr,
 			Scheme:     "http",
 			Header:     kept,
-			Body:       body,
+			Body:       in.body,
 		},
 	}
+	// Not what rewrites in front of us have made of it.
 	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		e.Request.URI = orig.RequestURI
 	}
@@ -105,17 +114,17 @@ func encoded(r *http.Request) bool {
 }
 
 // identify reads id, type and time out of the body, or finds it odd.
-func (in *incoming) identify(r *http.Request) {
-	if encoded(r) {
+func (in *incoming) identify() {
+	if encoded(in.r) {
 		in.odd = "body is encoded"
 		return
 	}
-	env, err := event.Parse(in.event.Request.Body)
+	e, err := event.Parse(in.body)
 	if err != nil {
 		in.odd = event.Reason(err)
 		return
 	}
-	in.event.ID, in.event.Type, in.event.CreatedAt = env.ID, env.Type, env.CreatedAt
+	in.id, in.typ, in.created = e.ID, e.Type, e.CreatedAt
 }
 
 // staleError ends an accept whose event went to quarantine: the id stays free.
@@ -124,21 +133,28 @@ type staleError struct{ reason string }
 func (e staleError) Error() string { return e.reason }
 
 // accept stores the event, once, and starts what may start.
-func (h *Webhook) accept(ctx context.Context, in incoming) (answer, error) {
+func (h *Webhook) accept(in *incoming) (answer, error) {
+	key := in.key()
+	if app := h.app.started(); app != nil && in.odd == "" && app.gate.Known(key, in.digest) {
+		return duplicate, nil
+	}
+	ctx, cancel := in.deadline()
+	defer cancel()
 	app, err := h.app.await(ctx)
 	if err != nil {
 		return answer{}, err
 	}
 	if in.odd != "" {
-		if err := app.store.Quarantine(ctx, spool.Odd{Event: in.event, Reason: in.odd}); err != nil {
+		if err := app.store.Quarantine(ctx, spool.Odd{Event: in.event(), Reason: in.odd}); err != nil {
 			return answer{}, fmt.Errorf("quarantining a body: %w", err)
 		}
 		return quarantined(in.odd), nil
 	}
-	verdict, err := app.gate.Do(ctx, in.source+"\x00"+in.event.ID, in.event.Digest, func(ctx context.Context) (dedupe.Verdict, error) {
+	e := in.event() // Here, because the request is not ours once the answer is out.
+	verdict, err := app.gate.Do(ctx, key, in.digest, func(ctx context.Context) (dedupe.Verdict, error) {
 		in.held.keep()
 		defer in.held.drop()
-		return h.store(ctx, app, in.event)
+		return h.store(ctx, app, e)
 	})
 	var stale staleError
 	switch {
@@ -147,11 +163,17 @@ func (h *Webhook) accept(ctx context.Context, in incoming) (answer, error) {
 	case err != nil:
 		return answer{}, fmt.Errorf("accepting an event: %w", err)
 	case verdict == dedupe.Duplicate:
-		return answer{result: resultDuplicate, reason: "the id is known with the same body"}, nil
+		return duplicate, nil
 	case verdict == dedupe.Conflict:
 		return quarantined("the id is known with another body"), nil
 	}
 	return answer{result: resultAccepted}, nil
+}
+
+// deadline bounds the answer. The claim belongs to the accept: a client that
+// goes away cancels nothing, and its retry finds the result.
+func (in *incoming) deadline() (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.WithoutCancel(in.r.Context()), in.received.Add(answerWithin))
 }
 
 // store asks the store, which is the judge, and offers what was born running

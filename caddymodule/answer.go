@@ -1,12 +1,13 @@
 package caddymodule
 
 import (
-	"context"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // answer is a 200, and what it says.
@@ -15,6 +16,8 @@ type answer struct {
 	// relay holds the answer of the next handler, in pass mode.
 	relay *recorder
 }
+
+var duplicate = answer{result: resultDuplicate, reason: "the id is known with the same body"}
 
 func quarantined(reason string) answer { return answer{result: resultQuarantined, reason: reason} }
 
@@ -46,18 +49,46 @@ var (
 	bodyOK    = []byte("OK")
 )
 
-// note puts what is known of a request into placeholders and the access log.
+// note is what is known of a request, for placeholders and the access log. It
+// is looked at only where somebody asks: most requests are not logged.
 type note struct {
-	repl *caddy.Replacer
-	ctx  context.Context
+	source, eventID, eventType, result, reason string
 }
 
-func (n note) set(name, value string) {
-	if value == "" {
-		return
+const placeholders = "http.inbox_webhook."
+
+// attach makes the note known to the request's replacer and access log.
+func (n *note) attach(r *http.Request) {
+	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(n.placeholder)
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.Inline(n))
 	}
-	n.repl.Set("http.inbox_webhook."+name, value)
-	if extra, ok := n.ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Set(zap.String("inbox_"+name, value))
+}
+
+func (n *note) placeholder(key string) (any, bool) {
+	name, ok := strings.CutPrefix(key, placeholders)
+	if !ok {
+		return nil, false
 	}
+	for field, value := range n.fields {
+		if field == name {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (n *note) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	for field, value := range n.fields {
+		if value != "" {
+			enc.AddString("inbox_"+field, value)
+		}
+	}
+	return nil
+}
+
+func (n *note) fields(yield func(name, value string) bool) {
+	_ = yield("source", n.source) && yield("event_id", n.eventID) && yield("event_type", n.eventType) &&
+		yield("result", n.result) && yield("reject_reason", n.reason)
 }

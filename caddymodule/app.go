@@ -61,14 +61,19 @@ type running struct {
 	dispatcher *deliver.Dispatcher
 }
 
+// started returns the app if it has started, or nil.
+func (a *App) started() *running {
+	select {
+	case <-a.live:
+		return a.running
+	default:
+		return nil
+	}
+}
+
 // await returns the started app. A request may come before Start, because apps
 // start in random order; it waits until ctx ends.
 func (a *App) await(ctx context.Context) (*running, error) {
-	select {
-	case <-a.live:
-		return a.running, nil
-	default:
-	}
 	select {
 	case <-a.live:
 		return a.running, nil

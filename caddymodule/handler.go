@@ -1,7 +1,7 @@
 package caddymodule
 
 import (
-	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,9 +89,8 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 // ServeHTTP answers one request of the platform.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	received := time.Now()
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	note := note{repl: repl, ctx: r.Context()}
-	note.set("source", h.Name)
+	note := &note{source: h.Name}
+	note.attach(r)
 
 	body, release, err := h.read(w, r)
 	if err != nil {
@@ -106,41 +105,28 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		return h.refuse(w, note, refusal{http.StatusUnauthorized, err.Error()})
 	}
-	in := incoming{
-		source:   h.Name,
-		received: received,
-		event:    newEvent(h.Name, r, body),
-		held:     held,
-	}
-	in.identify(r)
-	note.set("event_id", in.event.ID)
-	note.set("event_type", in.event.Type)
-	// The claim belongs to the accept: a client that goes away cancels nothing,
-	// and its retry finds the result.
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), received.Add(answerWithin))
-	defer cancel()
+	in := &incoming{r: r, body: body, received: received, source: h.Name, digest: sha256.Sum256(body), held: held}
+	in.identify()
+	note.eventID, note.eventType = in.id, in.typ
 	var a answer
 	if h.Pass {
-		a, err = h.pass(ctx, in, r, next)
+		a, err = h.pass(in, next)
 	} else {
-		a, err = h.accept(ctx, in)
+		a, err = h.accept(in)
 	}
 	if err != nil {
 		return h.refuse(w, note, err)
 	}
-	note.set("result", a.result)
-	if a.reason != "" {
-		note.set("reject_reason", a.reason)
-	}
+	note.result, note.reason = a.result, a.reason
 	if a.result == resultQuarantined {
-		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.event.ID, "event_type", in.event.Type, "reason", a.reason)
+		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.id, "event_type", in.typ, "reason", a.reason)
 	}
 	return a.write(w)
 }
 
 // refuse turns what went wrong into Caddy's error, so that error routes work.
 // Below 500 Caddy logs only at debug, so rejections are told here.
-func (h *Webhook) refuse(w http.ResponseWriter, note note, err error) error {
+func (h *Webhook) refuse(w http.ResponseWriter, note *note, err error) error {
 	status, reason := http.StatusServiceUnavailable, "cannot be stored now"
 	var no refusal
 	switch {
@@ -155,8 +141,7 @@ func (h *Webhook) refuse(w http.ResponseWriter, note note, err error) error {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
 	}
-	note.set("result", resultRejected)
-	note.set("reject_reason", reason)
+	note.result, note.reason = resultRejected, reason
 	if status >= http.StatusInternalServerError {
 		h.log.Error("request cannot be taken", "source", h.Name, "status", status, "reason", reason, "error", err)
 	} else {

@@ -20,22 +20,24 @@ const relayed = 64 << 10
 // pass hands the event to the next handler, whose explicitly written 2xx is
 // the answer. Nothing is stored: a restart forgets the ids that were seen, and
 // only the platform retries.
-func (h *Webhook) pass(ctx context.Context, in incoming, r *http.Request, next caddyhttp.Handler) (answer, error) {
-	key := in.source + "\x00" + in.event.ID
+func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
+	ctx, cancel := in.deadline()
+	defer cancel()
+	key := in.key()
 	if in.odd != "" {
 		// There is no quarantine here: the next handler sees the body and
 		// judges. Only its copies are dropped, for it has no id.
-		key = in.source + "\x00\x00" + string(in.event.Digest[:])
-	} else if h.tooOld(in.event.CreatedAt, in.received) {
+		key = in.source + "\x00\x00" + string(in.digest[:])
+	} else if h.tooOld(in.created, in.received) {
 		// Nor can it be kept. The platform's log shall show that it was not taken.
 		return answer{}, refusal{http.StatusServiceUnavailable, "created_at is older than the window"}
 	}
 	rec := newRecorder(relayed)
 	// The gate waits for the handler, which is bounded by ack_timeout: the
 	// request must not be used by it after we have answered.
-	verdict, err := h.memory.gate.Do(context.WithoutCancel(ctx), key, in.event.Digest, func(context.Context) (dedupe.Verdict, error) {
-		return h.memory.seen.Accept(ctx, key, in.event.Digest, func(ctx context.Context) error {
-			return h.handOn(ctx, in, rec, r, next)
+	verdict, err := h.memory.gate.Do(context.WithoutCancel(ctx), key, in.digest, func(context.Context) (dedupe.Verdict, error) {
+		return h.memory.seen.Accept(ctx, key, in.digest, func(ctx context.Context) error {
+			return h.handOn(ctx, in, rec, next)
 		})
 	})
 	switch {
@@ -44,9 +46,9 @@ func (h *Webhook) pass(ctx context.Context, in incoming, r *http.Request, next c
 	case err != nil:
 		return answer{}, err
 	case verdict == dedupe.Duplicate:
-		return answer{result: resultDuplicate, reason: "the id is known with the same body"}, nil
+		return duplicate, nil
 	case verdict == dedupe.Conflict:
-		h.log.Warn("event dropped: its id is known with another body", "source", h.Name, "event_id", in.event.ID)
+		h.log.Warn("event dropped: its id is known with another body", "source", h.Name, "event_id", in.id)
 		return answer{result: resultDuplicate, reason: "the id is known with another body"}, nil
 	}
 	return answer{result: resultAccepted, relay: rec}, nil
@@ -59,12 +61,12 @@ func (h *Webhook) tooOld(created, now time.Time) bool {
 
 // handOn runs the next handler for an event whose id is claimed until it has
 // answered.
-func (h *Webhook) handOn(ctx context.Context, in incoming, rec *recorder, r *http.Request, next caddyhttp.Handler) error {
+func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *recorder, next caddyhttp.Handler) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(h.AckTimeout))
 	defer cancel()
-	r = r.WithContext(joined{ctx, r.Context()})
-	r.Body = io.NopCloser(bytes.NewReader(in.event.Request.Body))
-	r.ContentLength = int64(len(in.event.Request.Body))
+	r := in.r.WithContext(joined{ctx, in.r.Context()})
+	r.Body = io.NopCloser(bytes.NewReader(in.body))
+	r.ContentLength = int64(len(in.body))
 	err := runHandler(next, rec, r)
 	switch {
 	case ctx.Err() != nil:

@@ -85,7 +85,7 @@ func (g *Gate) Do(ctx context.Context, key string, digest Digest, accept func(co
 	defer g.running.Done()
 
 	// Another digest goes to accept, which has to record the conflict.
-	if e, ok := g.cache.Get(key); ok && e.Key == key && e.Digest == digest {
+	if g.cached(key, digest) {
 		return Duplicate, nil
 	}
 	if ctx.Err() != nil {
@@ -111,6 +111,22 @@ func (g *Gate) Do(ctx context.Context, key string, digest Digest, accept func(co
 	default:
 		return 0, waitError(ctx)
 	}
+}
+
+// Known says whether Do would answer Duplicate at once, from the cache. False
+// says nothing. It spares a caller the making of what only accept needs.
+func (g *Gate) Known(key string, digest Digest) bool {
+	if !g.enter() {
+		return false
+	}
+	defer g.running.Done()
+	return g.cached(key, digest)
+}
+
+// cached compares the whole key: the cache may have found another one's entry.
+func (g *Gate) cached(key string, digest Digest) bool {
+	e, ok := g.cache.Get(key)
+	return ok && e.Key == key && e.Digest == digest
 }
 
 // start runs the accept of the call that owns its key, in a goroutine of its
