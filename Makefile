@@ -8,6 +8,9 @@ GOLANGCI_LINT := .build/golangci-lint@$(GOLANGCI)/golangci-lint
 FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 1
+# Which packages' benchmarks, and the flags of the side-by-side run.
+BENCH_PKG ?= ./verify ./event ./dedupe ./internal/... ./caddymodule
+BESIDE    ?=
 # The packages a target is about.
 PKG      ?= ./...
 
@@ -60,8 +63,17 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks of the packages (BENCH, COUNT)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
+bench: ## run the benchmarks (BENCH, COUNT), then inboxgate side by side with its yardsticks (BESIDE=-long)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(BENCH_PKG)
+	go run ./internal/bench $(BESIDE)
+
+.PHONY: bench-express
+bench-express: ## install the packages of the Express yardstick
+	npm install --prefix internal/bench/express --no-package-lock --no-audit --no-fund
+
+.PHONY: bench-smoke
+bench-smoke: bench-express ## run every row of the side-by-side benchmark once, in a minute
+	go run ./internal/bench -short -require
 
 .PHONY: e2e
 e2e: ## run the tests that start the whole program
