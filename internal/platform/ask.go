@@ -1,0 +1,151 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// maxAnswer bounds what is read of one answer, in bytes. The longest log of an
+// emulator is about a quarter of it.
+const maxAnswer = 16 << 20
+
+// ask makes one request and returns the body of its 2xx answer.
+func (c *Client) ask(ctx context.Context, method, path string, body any) ([]byte, error) {
+	req, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	client := c.client()
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, c.unanswered(req, err, client)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, c.unanswered(req, err, client)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, c.refused(resp, answer)
+	}
+	if len(answer) > maxAnswer {
+		return nil, fmt.Errorf("reading answer of %s: it is longer than %d MiB", where(req), maxAnswer>>20)
+	}
+	if len(answer) == 0 || method == http.MethodDelete {
+		return nil, nil
+	}
+	if !isJSON(answer) {
+		return nil, fmt.Errorf("reading answer of %s: it is not JSON (%s): is INBOX_API_URL right?", where(req), kind(resp))
+	}
+	return answer, nil
+}
+
+func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
+	if c.Key == "" {
+		return nil, ErrNoKey
+	}
+	// net/http would refuse it too, in words that do not say what to do.
+	if strings.ContainsFunc(c.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the API key holds a space or a character that no key has: check INBOX_API_KEY")
+	}
+	base, err := c.base()
+	if err != nil {
+		return nil, err
+	}
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("encoding request: %w", err)
+		}
+		content = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, content)
+	if err != nil {
+		return nil, fmt.Errorf("making request: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Key)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "inboxgate")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}
+
+func (c *Client) base() (string, error) {
+	base := c.BaseURL
+	if base == "" {
+		base = DefaultURL
+	}
+	u, err := url.Parse(base)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "", fmt.Errorf("the API's address %q is no http or https URL: check INBOX_API_URL", oneLine(base))
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("the API's address may have a host and a path only: check INBOX_API_URL")
+	}
+	return strings.TrimSuffix(base, "/"), nil
+}
+
+func (c *Client) client() *http.Client {
+	client := http.Client{}
+	if c.HTTP != nil {
+		client = *c.HTTP
+	}
+	if client.Timeout == 0 {
+		client.Timeout = DefaultTimeout
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// webhookPath keeps an id from being read as another path.
+func webhookPath(id string) (string, error) {
+	if id == "" || id == "." || id == ".." || strings.Contains(id, "/") {
+		return "", fmt.Errorf("%q is no webhook id: they look like wh_1234567890", oneLine(id))
+	}
+	return "/v1/webhooks/" + url.PathEscape(id), nil
+}
+
+// where is the address asked, which has neither key nor query.
+func where(req *http.Request) string { return req.URL.Scheme + "://" + req.URL.Host }
+
+// unanswered makes one clear line of a failed request.
+func (c *Client) unanswered(req *http.Request, err error, client *http.Client) error {
+	var asURL *url.Error
+	timeout := errors.As(err, &asURL) && asURL.Timeout()
+	var asTimeout interface{ Timeout() bool }
+	timeout = timeout || errors.As(err, &asTimeout) && asTimeout.Timeout()
+	switch {
+	case req.Context().Err() != nil:
+		return fmt.Errorf("asking %s: %w", where(req), context.Cause(req.Context()))
+	case timeout:
+		return fmt.Errorf("asking %s: no answer within %v", where(req), client.Timeout)
+	case asURL != nil:
+		err = asURL.Err
+	}
+	return fmt.Errorf("asking %s: %w", where(req), &foreignError{c.clean(err.Error()), err})
+}
+
+// foreignError shows a cleaned text: some errors quote what the server sent.
+type foreignError struct {
+	text string
+	err  error
+}
+
+func (e *foreignError) Error() string { return e.text }
+func (e *foreignError) Unwrap() error { return e.err }
+
+// clean also takes out the key, should anyone have echoed it.
+func (c *Client) clean(s string) string {
+	return oneLine(strings.ReplaceAll(s, c.Key, "[key]"))
+}

@@ -1,0 +1,81 @@
+package emulator
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"time"
+)
+
+// dueQueue holds the deliveries that wait for their next attempt, as a heap.
+type dueQueue []*delivery
+
+func (q dueQueue) Len() int { return len(q) }
+
+func (q dueQueue) Less(i, j int) bool {
+	return cmp.Or(q[i].due.Compare(q[j].due), cmp.Compare(q[i].serial, q[j].serial)) < 0
+}
+
+func (q dueQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+
+// Push and Pop are for package heap.
+func (q *dueQueue) Push(d any) { *q = append(*q, d.(*delivery)) }
+
+// Pop takes the last one.
+func (q *dueQueue) Pop() any {
+	old := *q
+	d := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	return d
+}
+
+// drop takes out what waits for a webhook.
+func (q *dueQueue) drop(webhook string) {
+	*q = slices.DeleteFunc(*q, func(d *delivery) bool { return d.webhook == webhook })
+	heap.Init(q)
+}
+
+// releaseDue makes ready what has become due.
+func (e *Emulator) releaseDue() {
+	now := e.now()
+	for len(e.due) > 0 && !e.due[0].due.After(now) {
+		d := heap.Pop(&e.due).(*delivery)
+		h := e.find(d.webhook)
+		if h == nil || d.status != Waiting {
+			continue
+		}
+		h.ready = append(h.ready, turn{d: d})
+		e.pump(h)
+	}
+}
+
+// alarm tells keepTime that the earliest due time may have changed.
+func (e *Emulator) alarm() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keepTime releases deliveries when they become due.
+func (e *Emulator) keepTime() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		e.mu.Lock()
+		e.releaseDue()
+		next := time.Hour
+		if len(e.due) > 0 {
+			next = e.due[0].due.Sub(e.now())
+		}
+		e.mu.Unlock()
+		timer.Reset(next)
+		select {
+		case <-timer.C:
+		case <-e.wake:
+		case <-e.life.Done():
+			return
+		}
+	}
+}
