@@ -91,6 +91,17 @@ func (m *Memory) Accept(ctx context.Context, key string, digest Digest, handle f
 	return Accepted, nil
 }
 
+// SetWindow changes how long keys are remembered, those among them that are
+// held already; not positive means DefaultWindow.
+func (m *Memory) SetWindow(window time.Duration) {
+	if window <= 0 {
+		window = DefaultWindow
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.window, m.width = window, window/spans+1
+}
+
 // Len is how many keys are held, among them those that are being handled.
 func (m *Memory) Len() int {
 	m.mu.Lock()

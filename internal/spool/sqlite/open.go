@@ -80,6 +80,9 @@ func (w *writer) open(first bool) error {
 		return err
 	}
 	w.s.makeFilesPrivate()
+	if err := w.rememberFiles(); err != nil {
+		return err
+	}
 	return syncDir(w.s.dir)
 }
 

@@ -30,6 +30,7 @@ type writer struct {
 	wal     int   // pages in the log
 	pages   int64 // size of a page
 	dirty   time.Time
+	files   []opened
 	persist int64 // the last time persisted
 	changes int64 // rows changed by this connection when the batch began
 
@@ -174,6 +175,9 @@ func (w *writer) commit(batch []*request) (err error) {
 	}
 	switch wrote := w.c.TotalChanges() != w.changes; {
 	case durable && wrote:
+		if err := w.present(); err != nil {
+			return err
+		}
 		w.dirty = time.Time{}
 		w.s.count.commits.Add(1)
 	case wrote && w.dirty.IsZero():
