@@ -28,6 +28,9 @@ func (a answer) write(w http.ResponseWriter) error {
 			head[name] = values
 		}
 		head.Del("Content-Length") // What is handed on may be shorter.
+		if a.relay.seen > int64(len(a.relay.kept)) {
+			a.relay.kept = nil
+		}
 	}
 	head["X-Inbox-Result"] = []string{a.result}
 	if a.reason != "" {

@@ -151,6 +151,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.storage = st
+	st.lead(a)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var routes []deliver.Route
@@ -171,6 +172,29 @@ func (a *App) Start() error {
 	a.running = &running{storage: st, dispatcher: d}
 	close(a.live)
 	return nil
+}
+
+// undoRenames gives back what routes took over by `was` when this
+// configuration's load failed after its Start.
+func (a *App) undoRenames(back *App) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for _, old := range back.sources.routed() {
+		var names []spool.RouteName
+		taken := a.sources.renamed(old.Name)
+		for _, n := range old.routeNames() {
+			if by := taken[n.Name]; by != "" {
+				n.Was = by
+			}
+			names = append(names, n)
+		}
+		if len(taken) == 0 {
+			continue
+		}
+		if err := a.storage.store.Configure(ctx, old.Name, names); err != nil {
+			a.log.Error("giving renamed routes back", "source", old.Name, "error", err)
+		}
+	}
 }
 
 // warnParked tells of deliveries whose route is no longer configured.
@@ -208,11 +232,15 @@ func (a *App) Stop() error {
 // Cleanup gives the store back. After a reload that happens once the attempts
 // that still run have ended, so that they can settle.
 func (a *App) Cleanup() error {
-	a.sources.forget()
 	st, d := a.storage, a.dispatcher
 	if st == nil {
+		a.sources.forget()
 		return nil
 	}
+	if back := st.follow(a); back != nil && !caddy.Exiting() {
+		a.undoRenames(back)
+	}
+	a.sources.forget()
 	a.storage, a.dispatcher = nil, nil
 	if d == nil {
 		return closeStorage(a.dir)

@@ -37,22 +37,24 @@ func (b *budget) give(n int64) { b.used.Add(-n) }
 
 // read returns the whole body. release gives its share of the budget back.
 func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	// Set before anything is refused: the server reads on what was not read, up
+	// to 256 KiB, before it sends an answer.
+	deadline := time.Now().Add(time.Duration(h.ReadTimeout))
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(deadline) // Where unsupported, the check below is left.
 	if r.Method != http.MethodPost {
 		return nil, nil, refusal{http.StatusMethodNotAllowed, "method is not POST"}
 	}
 	if r.ContentLength > h.MaxBody {
 		return nil, nil, refusal{http.StatusRequestEntityTooLarge, "body is larger than max_body"}
 	}
-	deadline := time.Now().Add(time.Duration(h.ReadTimeout))
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(deadline) // Where unsupported, the check below is left.
 	b := bodyReader{max: h.MaxBody, budget: smallBodies, small: smallBodies, large: largeBodies, deadline: deadline}
 	err = b.readAll(r.Body, r.ContentLength)
-	_ = control.SetReadDeadline(time.Time{})
 	if err != nil {
 		b.release()
 		return nil, nil, err
 	}
+	_ = control.SetReadDeadline(time.Time{})
 	return b.buf, b.release, nil
 }
 

@@ -111,6 +111,9 @@ func (p *webhookParser) word(word string) error {
 }
 
 func unknownWord(d *caddyfile.Dispenser, word string, words []string) error {
+	if word == "{" {
+		return d.Errf("no block belongs here: remove the '{'")
+	}
 	if near := nearest(word, words); near != "" {
 		return d.Errf("unknown word '%s'; did you mean '%s'?", word, near)
 	}

@@ -175,7 +175,7 @@ func (p *webhookParser) handle() ([]json.RawMessage, error) {
 	d.Reset()
 	sub, err := httpcaddyfile.ParseSegmentAsSubroute(p.WithDispenser(d))
 	if err != nil {
-		return nil, err
+		return nil, errAt(start, "in handle: %w", err)
 	}
 	if len(sub.(*caddyhttp.Subroute).Routes) == 0 {
 		return nil, errAt(start, "handle is empty: put a directive into it, for example reverse_proxy app:3000")

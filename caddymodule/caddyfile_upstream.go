@@ -29,10 +29,14 @@ func parseUpstream(s string) (upstream, error) {
 		return upstream{dial: s}, nil
 	}
 	if !strings.Contains(s, "://") {
-		if _, port, err := net.SplitHostPort(s); err != nil || port == "" {
+		host, port, err := net.SplitHostPort(s)
+		switch {
+		case err != nil || port == "":
 			return upstream{}, fmt.Errorf("upstream '%s' needs a port, for example %s:3000", s, strings.TrimSuffix(strings.SplitN(s, "/", 2)[0], ":"))
+		case host == "":
+			return upstream{}, fmt.Errorf("upstream '%s' has no host: write it as 127.0.0.1%s", s, s)
 		}
-		return upstream{dial: s}, nil
+		return upstream{dial: s}, checkPort(s, port)
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || strings.ContainsAny(s, "{}") {
@@ -44,6 +48,11 @@ func parseUpstream(s string) (upstream, error) {
 	if u.User != nil || u.Fragment != "" {
 		return upstream{}, fmt.Errorf("upstream '%s' holds a user or a fragment: leave them out (a header goes into a handle block)", u.Redacted())
 	}
+	if p := u.Port(); p != "" {
+		if err := checkPort(s, p); err != nil {
+			return upstream{}, err
+		}
+	}
 	up := upstream{dial: u.Scheme + "://" + u.Host}
 	if u.Path != "" || u.RawQuery != "" {
 		path := u.EscapedPath()
@@ -53,6 +62,24 @@ func parseUpstream(s string) (upstream, error) {
 		up.uri = path + "?" + u.RawQuery
 	}
 	return up, nil
+}
+
+func scheme(dial string) string {
+	s, _, ok := strings.Cut(dial, "://")
+	if !ok {
+		return ""
+	}
+	return s
+}
+
+func checkPort(address, port string) error {
+	if strings.Contains(port, "{") {
+		return nil
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("upstream '%s' has the port %s: use a number from 1 to 65535", address, port)
+	}
+	return nil
 }
 
 // idleBelowNode is shorter than the 5 s for which a Node server keeps an idle
@@ -68,6 +95,9 @@ func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token
 		u, err := parseUpstream(t.Text)
 		if err != nil {
 			return nil, errAt(t, "%w", err)
+		}
+		if i > 0 && scheme(u.dial) != scheme(dials[0]) {
+			return nil, errAt(t, "upstreams of one route are replicas of one app and must have the same scheme: give '%s' an `on` of its own", t.Text)
 		}
 		if i > 0 && u.uri != uri {
 			return nil, errAt(t, "upstreams of one route are replicas of one app and must have the same path: give '%s' an `on` of its own", t.Text)

@@ -149,8 +149,8 @@ func (s *Source) check() []error {
 	if err := checkName("name", s.Name); err != nil {
 		errs = append(errs, err)
 	}
-	if s.MaxBody < 0 {
-		add("max_body is negative: give a size such as 1MiB")
+	if s.MaxBody < 0 || s.MaxBody > largeBodies.max {
+		add("max_body is %d bytes: give a size such as 1MiB, at most 128MiB", s.MaxBody)
 	}
 	if t := time.Duration(s.ReadTimeout); t < 0 || t > answerWithin-time.Second {
 		add("read_timeout is %s: it must lie between 0 and 7s, because the answer comes within 8s", t)
@@ -176,7 +176,12 @@ func (s *Source) check() []error {
 		names[r.Name] = true
 		errs = append(errs, r.check(s.Types)...)
 	}
+	heirs := make(map[string]string)
 	for _, r := range s.Routes {
+		if other, ok := heirs[r.Was]; ok && r.Was != "" {
+			add("routes %q and %q were both %q: only one of them can take its deliveries over", other, r.Name, r.Was)
+		}
+		heirs[r.Was] = r.Name
 		if r.Was != "" && names[r.Was] {
 			add("route %q was %q, which is a route still: remove `was %s`, or rename the other", r.Name, r.Was, r.Was)
 		}
@@ -231,6 +236,24 @@ func (r *Route) check(own []string) []error {
 	return errs
 }
 
+// fits refuses schedules that retention would cut short.
+func (s *Source) fits(retention time.Duration) error {
+	for _, r := range s.Routes {
+		schedule := r.schedule()
+		if schedule == nil {
+			schedule = deliver.Platform
+		}
+		var total time.Duration
+		for _, d := range schedule {
+			total += d
+		}
+		if total >= retention {
+			return fmt.Errorf("route %q: its retries span %s, but what waits for longer than retention (%s) becomes a dead letter: raise retention in the global option %s, or shorten retry", r.Name, total, retention, appID)
+		}
+	}
+	return nil
+}
+
 func checkName(what, name string) error {
 	if name == "" {
 		return fmt.Errorf("%s is empty: give one", what)
@@ -244,34 +267,4 @@ func checkName(what, name string) error {
 		}
 	}
 	return nil
-}
-
-// mentionsHandler finds a handler of that name anywhere in raw.
-func mentionsHandler(raw json.RawMessage, name string) bool {
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return false // Caddy refuses it with a better message.
-	}
-	return holdsHandler(v, name)
-}
-
-func holdsHandler(v any, name string) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		if v["handler"] == name {
-			return true
-		}
-		for _, e := range v {
-			if holdsHandler(e, name) {
-				return true
-			}
-		}
-	case []any:
-		for _, e := range v {
-			if holdsHandler(e, name) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/verify"
@@ -40,6 +42,8 @@ type Webhook struct {
 	app *App
 	src *source
 	log *slog.Logger
+	// refused tells of requests that anyone may send.
+	refused *zap.Logger
 
 	memory *memory
 }
@@ -55,6 +59,7 @@ func (Webhook) CaddyModule() caddy.ModuleInfo {
 // Provision joins the handler to its source.
 func (h *Webhook) Provision(ctx caddy.Context) error {
 	h.log = ctx.Slogger()
+	h.refused = ctx.Logger().WithOptions(zap.WrapCore(sampled))
 	h.setDefaults()
 	if err := errors.Join(h.check()...); err != nil {
 		return fmt.Errorf("%s %s: %w", directiveName, h.Name, err)
@@ -64,6 +69,9 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the %s app: %w", appID, err)
 	}
 	h.app = app.(*App)
+	if err := h.fits(h.app.settings().Retention); err != nil {
+		return fmt.Errorf("%s %s: %w", directiveName, h.Name, err)
+	}
 	src, made, err := h.app.sources.join(h.Source)
 	if err != nil {
 		return err
@@ -91,19 +99,22 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	received := time.Now()
 	note := &note{source: h.Name}
 	note.attach(r)
+	if r.Context().Value(attemptKey{}) != nil {
+		return h.refuse(w, r, note, refusal{http.StatusLoopDetected, "a delivery came back to its own webhook"})
+	}
 
 	body, release, err := h.read(w, r)
 	if err != nil {
-		return h.refuse(w, note, err)
+		return h.refuse(w, r, note, err)
 	}
 	held := &share{release: release}
 	defer held.drop()
 
 	if _, err := h.src.verifier.Verify(body, r.Header[verify.Header]...); err != nil {
 		if encoded(r) {
-			return h.refuse(w, note, refusal{http.StatusUnsupportedMediaType, "the body is encoded and its signature is not that of the encoded bytes"})
+			return h.refuse(w, r, note, refusal{http.StatusUnsupportedMediaType, "the body is encoded and its signature is not that of the encoded bytes"})
 		}
-		return h.refuse(w, note, refusal{http.StatusUnauthorized, err.Error()})
+		return h.refuse(w, r, note, refusal{http.StatusUnauthorized, err.Error()})
 	}
 	in := &incoming{r: r, body: body, received: received, source: h.Name, digest: sha256.Sum256(body), held: held}
 	in.identify()
@@ -115,7 +126,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		a, err = h.accept(in)
 	}
 	if err != nil {
-		return h.refuse(w, note, err)
+		return h.refuse(w, r, note, err)
 	}
 	note.result, note.reason = a.result, a.reason
 	if a.result == resultQuarantined {
@@ -126,7 +137,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // refuse turns what went wrong into Caddy's error, so that error routes work.
 // Below 500 Caddy logs only at debug, so rejections are told here.
-func (h *Webhook) refuse(w http.ResponseWriter, note *note, err error) error {
+func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err error) error {
 	status, reason := http.StatusServiceUnavailable, "cannot be stored now"
 	var no refusal
 	switch {
@@ -142,12 +153,30 @@ func (h *Webhook) refuse(w http.ResponseWriter, note *note, err error) error {
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	note.result, note.reason = resultRejected, reason
-	if status >= http.StatusInternalServerError {
-		h.log.Error("request cannot be taken", "source", h.Name, "status", status, "reason", reason, "error", err)
-	} else {
-		h.log.Warn("request refused", "source", h.Name, "status", status, "reason", reason)
+	fields := []zap.Field{zap.String("source", h.Name), zap.Int("status", status), zap.String("reason", reason)}
+	if status < http.StatusInternalServerError {
+		h.refused.Warn("request refused", fields...)
+		return caddyhttp.Error(status, err)
 	}
-	return caddyhttp.Error(status, err)
+	h.refused.Error("request cannot be taken", append(fields, zap.Error(err))...)
+	if hasErrorRoutes(r) {
+		return caddyhttp.Error(status, err)
+	}
+	// Caddy would log the request's headers, with a signature that is valid for
+	// an event that is not stored yet.
+	w.WriteHeader(status)
+	return nil
+}
+
+func hasErrorRoutes(r *http.Request) bool {
+	s, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return s != nil && s.Errors != nil && len(s.Errors.Routes) > 0
+}
+
+// sampled keeps strangers from filling the log: of each message the first ten
+// in a second are written, and then one in a hundred.
+func sampled(core zapcore.Core) zapcore.Core {
+	return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100)
 }
 
 // refusal is an answer other than 200.

@@ -18,34 +18,30 @@ const passIDs = 1 << 20
 
 // memory judges duplicates where there is no store.
 type memory struct {
-	key  memoryKey
-	seen *dedupe.Memory
-	gate *dedupe.Gate
-}
-
-type memoryKey struct {
 	source string
-	window time.Duration
+	seen   *dedupe.Memory
+	gate   *dedupe.Gate
 }
 
 func openMemory(source string, window time.Duration) (*memory, error) {
-	key := memoryKey{source, window}
-	v, _, err := memories.LoadOrNew(key, func() (caddy.Destructor, error) {
+	v, _, err := memories.LoadOrNew(source, func() (caddy.Destructor, error) {
 		// The memory is the judge, and it forgets: a cache in front of it must not
 		// know an id for longer.
 		gate, err := dedupe.New(dedupe.Options{IDs: -1})
 		if err != nil {
 			return nil, err
 		}
-		return &memory{key: key, seen: dedupe.NewMemory(window, passIDs, nil), gate: gate}, nil
+		return &memory{source: source, seen: dedupe.NewMemory(window, passIDs, nil), gate: gate}, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the memory of %s: %w", source, err)
 	}
-	return v.(*memory), nil
+	m := v.(*memory)
+	m.seen.SetWindow(window) // A reload may have changed it.
+	return m, nil
 }
 
-func closeMemory(m *memory) { _, _ = memories.Delete(m.key) }
+func closeMemory(m *memory) { _, _ = memories.Delete(m.source) }
 
 // Destruct ends the memory after its last user has gone.
 func (m *memory) Destruct() error {

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/verify"
 )
 
-// relayed bounds the body of the next handler's answer that is handed on.
+// relayed bounds the body of the next handler's answer that is handed on. A
+// longer one is left out: the platform looks at the status.
 const relayed = 64 << 10
 
 // pass hands the event to the next handler, whose explicitly written 2xx is
@@ -67,9 +70,10 @@ func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *recorder, next 
 	r := in.r.WithContext(joined{ctx, in.r.Context()})
 	r.Body = io.NopCloser(bytes.NewReader(in.body))
 	r.ContentLength = int64(len(in.body))
-	err := runHandler(next, rec, r)
+	r.Header = shown(r.Header, in)
+	left, err := runBounded(ctx, next, rec, r)
 	switch {
-	case ctx.Err() != nil:
+	case left, ctx.Err() != nil:
 		return refusal{http.StatusGatewayTimeout, "the next handler did not answer within ack_timeout"}
 	case err != nil:
 		return refusal{http.StatusBadGateway, fmt.Sprintf("the next handler failed: %v", err)}
@@ -77,6 +81,23 @@ func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *recorder, next 
 		return refusal{http.StatusBadGateway, fmt.Sprintf("the next handler answered %d", rec.status)}
 	}
 	return nil
+}
+
+// shown is what the next handler sees of the headers: ours in place of any that
+// a client has sent under a name of ours.
+func shown(sent http.Header, in *incoming) http.Header {
+	h := make(http.Header, len(sent)+3)
+	for name, values := range sent {
+		plain := strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name))
+		if !strings.HasPrefix(plain, "x-inbox-") || name == verify.Header {
+			h[name] = values
+		}
+	}
+	h["X-Inbox-Source"] = []string{in.source}
+	if in.odd == "" {
+		h["X-Inbox-Event-Id"], h["X-Inbox-Event-Type"] = []string{in.id}, []string{in.typ}
+	}
+	return h
 }
 
 // joined has the deadline of one context and the values of another.

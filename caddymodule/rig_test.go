@@ -42,6 +42,8 @@ type instance struct {
 	// a port by SO_REUSEPORT, so that closing the old one resets what its queue
 	// holds; these tests ask whether a request fails in our hands.
 	bind string
+	// options are further words of the global option inbox.
+	options string
 }
 
 // start runs Caddy with a site of that body on a free port. PORT and DIR in
@@ -82,6 +84,7 @@ func (in *instance) load(global, site string) error {
 	}
 	inbox {
 		data_dir %s
+		%s
 	}
 	%s
 }
@@ -91,7 +94,7 @@ http://:%s {
 	%s
 	respond 404
 }
-`, in.logs, in.dir, global, in.port, in.bind, site)
+`, in.logs, in.dir, in.options, global, in.port, in.bind, site)
 	raw, err := adapt(in.t, "Caddyfile", config)
 	if err != nil {
 		return err

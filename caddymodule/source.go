@@ -100,6 +100,21 @@ func (s *sourceSet) join(conf Source) (src *source, made bool, err error) {
 	return src, true, nil
 }
 
+// renamed maps the former names of a source's routes to their new ones.
+func (s *sourceSet) renamed(source string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make(map[string]string)
+	if src := s.byName[source]; src != nil {
+		for _, r := range src.Routes {
+			if r.Was != "" {
+				names[r.Was] = r.Name
+			}
+		}
+	}
+	return names
+}
+
 func (s *sourceSet) routed() []*source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +133,7 @@ func (s *sourceSet) forget() {
 	defer s.mu.Unlock()
 	for _, src := range s.byName {
 		if src.memory != nil {
-			closeMemory(src.memory)
+			go closeMemory(src.memory) // It waits for requests, and a reload must not.
 			src.memory = nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,38 @@ type storage struct {
 
 	mu   sync.Mutex
 	live map[*deliver.Dispatcher]bool
+	apps []*App // Started ones, oldest first: the newest one's settings count.
+}
+
+// lead makes a's settings count. A configuration whose load fails later has
+// started all the same; follow gives the store back to the one that stays.
+func (s *storage) lead(a *App) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.apps = append(s.apps, a)
+	s.apply(a)
+}
+
+func (s *storage) apply(a *App) {
+	s.log.use(a.log.Handler())
+	if t, ok := s.store.(spool.Tuner); ok {
+		t.Tune(a.settings())
+	}
+}
+
+// follow ends a's part, and returns the app whose settings count again because
+// a, the newest, has gone before it.
+func (s *storage) follow(a *App) *App {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	newest := len(s.apps) > 0 && s.apps[len(s.apps)-1] == a
+	s.apps = slices.DeleteFunc(s.apps, func(o *App) bool { return o == a })
+	if !newest || len(s.apps) == 0 {
+		return nil
+	}
+	back := s.apps[len(s.apps)-1]
+	s.apply(back)
+	return back
 }
 
 // openStorage takes a reference to the storage of dir, opening it if needed.
@@ -60,12 +93,7 @@ func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storag
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", dir, err)
 	}
-	s := v.(*storage)
-	s.log.use(log.Handler())
-	if t, ok := s.store.(spool.Tuner); ok {
-		t.Tune(settings)
-	}
-	return s, nil
+	return v.(*storage), nil
 }
 
 func closeStorage(dir string) error {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,26 +26,44 @@ import (
 type chain struct {
 	handler caddyhttp.Handler
 	server  *caddyhttp.Server // reverse_proxy reads its settings unchecked.
+	run     func(context.Context, caddyhttp.Handler, *recorder, *http.Request) (left bool, err error)
 }
 
 // compile loads the route's handlers, once for all attempts.
 func (r *Route) compile(ctx caddy.Context) error {
+	for _, raw := range r.HandleRaw {
+		if err := resolvable(raw); err != nil {
+			return fmt.Errorf("route %q: %w", r.Name, err)
+		}
+	}
 	routes := caddyhttp.RouteList{{HandlersRaw: r.HandleRaw}}
 	if err := routes.Provision(ctx); err != nil {
 		return fmt.Errorf("route %q: %w", r.Name, err)
 	}
 	// At the end of the chain nothing is written, which is no success.
 	end := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-	r.upstream = &chain{handler: routes.Compile(end), server: new(caddyhttp.Server)}
+	// Where inbox_webhook serves, the provisioning server is known.
+	server := new(caddyhttp.Server)
+	if of, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.NamedRoutes = of.NamedRoutes // For `invoke`.
+	}
+	r.upstream = &chain{handler: routes.Compile(end), server: server, run: runBounded}
+	if heedsContext(r.HandleRaw) {
+		r.upstream.run = runHere
+	}
 	return nil
 }
+
+// attemptKey marks the context of an attempt: one that comes back to us, by
+// `invoke` perhaps, would be answered as a duplicate of itself.
+type attemptKey struct{}
 
 // drained bounds how much of an answer is read before the connection is given up.
 const drained = 1 << 20
 
 // Attempt hands one delivery to the route's handlers.
 func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) deliver.Answer {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, attemptKey{}, true))
 	defer cancel()
 	rec := newRecorder(spool.MaxResponse)
 	rec.tooMuch = cancel
@@ -53,13 +72,18 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) deliver.Answer {
 		return deliver.Answer{Reach: deliver.Answered, Err: err}
 	}
 	req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), nil, c.server)
-	err = runHandler(c.handler, rec, req)
+	left, err := c.run(ctx, c.handler, rec, req)
+	if left {
+		return deliver.Answer{Reach: deliver.Broken, Err: err}
+	}
 	if isStale(err) && rec.status == 0 {
 		// The app had closed the idle connection before it saw anything of
 		// this request: that costs no attempt.
 		req, _ = newRequest(ctx, a)
 		req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), nil, c.server)
-		err = runHandler(c.handler, rec, req)
+		if left, err = c.run(ctx, c.handler, rec, req); left {
+			return deliver.Answer{Reach: deliver.Broken, Err: err}
+		}
 	}
 	return judge(ctx, rec, err)
 }
@@ -73,7 +97,7 @@ func newRequest(ctx context.Context, a deliver.Attempt) (*http.Request, error) {
 	}
 	head := make(http.Header, len(e.Request.Header)+8)
 	for name, values := range e.Request.Header {
-		head[name] = values
+		head[name] = slices.Clone(values) // Handlers change values in place, and other routes share them.
 	}
 	key := e.ID
 	if n := a.Delivery.Replay; n > 0 {
@@ -107,23 +131,6 @@ func newRequest(ctx context.Context, a deliver.Attempt) (*http.Request, error) {
 	return req.WithContext(ctx), nil
 }
 
-// errCut is what Caddy's handlers panic with when an answer ends too early.
-var errCut = errors.New("the answer was cut short")
-
-// runHandler runs h and turns the one panic that is an outcome into an error.
-func runHandler(h caddyhttp.Handler, w http.ResponseWriter, r *http.Request) (err error) {
-	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			err = errCut
-		default:
-			panic(p)
-		}
-	}()
-	return h.ServeHTTP(w, r)
-}
-
 // judge says what became of an attempt. Success is never a missing error
 // alone: an empty chain writes nothing, a cancelled one writes 499.
 func judge(ctx context.Context, rec *recorder, err error) deliver.Answer {
@@ -136,6 +143,10 @@ func judge(ctx context.Context, rec *recorder, err error) deliver.Answer {
 	}
 	if rec.full && rec.status != 0 {
 		a.Err = nil // An endless answer is judged by its status.
+		return a
+	}
+	if rec.status/100 == 2 && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		a.Err = nil // So is one that goes on for longer than an attempt may: the app has the event.
 		return a
 	}
 	switch cause := context.Cause(ctx); {

@@ -108,7 +108,7 @@ func TestAttempt(t *testing.T) {
 			_, _ = io.WriteString(w, "x")
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}))}, deliver.Broken, 200, false},
+		}))}, deliver.Answered, 200, true},
 		"cut in the answer": {[]string{proxy(upstream(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "x")
