@@ -19,16 +19,20 @@ func init() {
 		Usage: "<command>",
 		Short: "Commands for the webhooks of the Inbox platform",
 		Long: `
-Sign and verify bodies, send test events, and see inboxgate at work:
+Register webhooks, sign and verify bodies, send test events, and see inboxgate
+at work:
 
   demo      the whole story on this machine, in seconds
+  emulator  a small Inbox platform on this machine, which signs and retries
+  webhooks  register webhooks with the platform, test them and read their logs
   trigger   post realistic signed events to a URL
   sign      print the signature of a body
   verify    check the signature of a body, and explain a mismatch
 
 The secret is never an argument, because the list of processes shows
 arguments to everybody on the machine. It is read from ` + EnvSecret + `,
-from the file that ` + EnvSecretFile + ` names, or from --secret-file.`,
+from the file that ` + EnvSecretFile + ` names, or from --secret-file. In the
+same way the API key is read from ` + EnvAPIKey + ` or ` + EnvAPIKeyFile + `.`,
 		CobraFunc: commandTree,
 	})
 }
@@ -38,32 +42,44 @@ from the file that ` + EnvSecretFile + ` names, or from --secret-file.`,
 func Subcommands() []string {
 	var parent cobra.Command
 	commandTree(&parent)
-	var names []string
-	for _, c := range parent.Commands() {
-		names = append(names, c.Name())
-	}
-	return names
+	return commandNames(&parent)
 }
 
 func commandTree(parent *cobra.Command) {
-	parent.SilenceUsage = true
-	parent.AddCommand(demoCommand(), triggerCommand(), signCommand(), verifyCommand())
-	for _, c := range parent.Commands() {
-		c.SilenceUsage = true
+	parent.AddCommand(demoCommand(), emulatorCommand(), triggerCommand(), webhooksCommand(), signCommand(), verifyCommand())
+	silenceUsage(parent)
+	needSubcommand(parent)
+}
+
+// silenceUsage keeps an error to one line, at every depth.
+func silenceUsage(cmd *cobra.Command) {
+	cmd.SilenceUsage = true
+	for _, c := range cmd.Commands() {
+		silenceUsage(c)
 	}
-	// Left alone, cobra takes an unknown command below the root for an argument
-	// and prints the help as if all were well.
+}
+
+// needSubcommand refuses an unknown command. Left alone, cobra takes one below
+// the root for an argument and prints the help as if all were well.
+func needSubcommand(parent *cobra.Command) {
 	parent.Args = cobra.ArbitraryArgs
 	parent.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
 		}
-		names := Subcommands()
+		names := commandNames(parent)
 		if near := nearest(args[0], names); near != "" {
 			return fmt.Errorf("unknown command %q; did you mean %q?", args[0], near)
 		}
 		return fmt.Errorf("unknown command %q; there are %s", args[0], strings.Join(names, ", "))
 	}
+}
+
+func commandNames(parent *cobra.Command) (names []string) {
+	for _, c := range parent.Commands() {
+		names = append(names, c.Name())
+	}
+	return names
 }
 
 // errTold ends a command whose output has said already what is wrong.

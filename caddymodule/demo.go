@@ -2,11 +2,10 @@ package caddymodule
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,9 +25,10 @@ func demoCommand() *cobra.Command {
 		Use:   "demo [--once]",
 		Short: "Shows a webhook's whole life on this machine",
 		Long: `
-Starts inboxgate and two small receivers on loopback, in a temporary directory
-and with a secret made for the occasion, and plays the platform: it sends the
-four signed events, a duplicate and a forgery, stops a receiver, sends more and
+Starts an emulator of the Inbox platform, inboxgate and two small receivers on
+loopback, in a temporary directory. It registers inboxgate as a webhook through
+the API, which answers with the secret, and has the emulator send the four
+signed events, a duplicate and forgeries; it stops a receiver, sends more and
 starts it again. It tells what was answered and what arrived, and fails if
 anything is missing, doubled, changed or wrongly answered.
 
@@ -52,7 +52,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	keep, _ := cmd.Flags().GetBool("keep")
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d, err := openDemo(cmd.OutOrStdout(), listen)
+	d, err := openDemo(ctx, cmd.OutOrStdout(), listen, nil)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	}
 	switch {
 	case interrupted:
-		return errors.New("stopped before the end of the story")
+		return errInterrupted
 	case len(faults) > 0:
 		d.say("")
 		for _, f := range faults {
@@ -76,21 +76,22 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 		return fmt.Errorf("the demo failed in %d points", len(faults))
 	}
 	if keep {
-		d.say("\nKept in %s: Caddyfile, store, log and secret.", d.gate.dir)
+		d.say("\nKept in %s: Caddyfile, store, log, secret and API key.", d.gate.dir)
 	}
 	return nil
 }
 
-// demo is inboxgate, two apps behind it, and somebody who plays the platform.
+var errInterrupted = errors.New("stopped before the end of the story")
+
+// demo is the platform's emulator, inboxgate, and two apps behind it.
 type demo struct {
 	out   io.Writer
 	paint palette
 
-	secret      []byte
+	platform    *demoPlatform
 	gate        *demoGate
 	app, onCall *receiver
 	ledger      *ledger
-	platform    sender
 }
 
 const (
@@ -98,19 +99,31 @@ const (
 	onCallRoute = "on-call"
 )
 
-func openDemo(out io.Writer, listen string) (*demo, error) {
+// openDemo starts everything. A nil transport is the emulator's own.
+func openDemo(ctx context.Context, out io.Writer, listen string, transport http.RoundTripper) (*demo, error) {
 	d := &demo{out: out, paint: paletteFor(out), ledger: newLedger()}
-	if err := d.open(listen); err != nil {
+	if err := d.open(ctx, listen, transport); err != nil {
+		if ctx.Err() != nil {
+			err = errInterrupted
+		}
 		return nil, errors.Join(err, d.close(false))
 	}
 	return d, nil
 }
 
-func (d *demo) open(listen string) error {
-	random := make([]byte, 24)
-	_, _ = rand.Read(random) // Never fails.
-	d.secret = []byte(hex.EncodeToString(random))
-	v, err := verify.New(verify.Secret{Key: d.secret})
+// open goes the way of a user: only who has registered knows the secret.
+func (d *demo) open(ctx context.Context, listen string, transport http.RoundTripper) (err error) {
+	if d.gate, err = newDemoGate(listen); err != nil {
+		return err
+	}
+	if d.platform, err = openDemoPlatform(transport); err != nil {
+		return err
+	}
+	if err := d.platform.register(ctx, d.gate.url); err != nil {
+		return err
+	}
+	secret := d.platform.webhook.Secret
+	v, err := verify.New(verify.Key(secret))
 	if err != nil {
 		return err
 	}
@@ -121,11 +134,7 @@ func (d *demo) open(listen string) error {
 			return err
 		}
 	}
-	if d.gate, err = openDemoGate(listen, d.secret, d.app.addr, d.onCall.addr); err != nil {
-		return err
-	}
-	d.platform = newPoster(d.gate.url, defaultPostTimeout)
-	return nil
+	return d.gate.start(secret, d.platform.client.Key, d.app.addr, d.onCall.addr)
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -134,11 +143,15 @@ func (d *demo) say(format string, args ...any) {
 
 // stayUp tells of everything that arrives, until ctx ends.
 func (d *demo) stayUp(ctx context.Context) {
-	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.bold("inboxgate keeps running for your own events."))
-	d.say("  export %s=%s", EnvSecretFile, d.gate.secretFile)
-	d.say("  %s trigger message.failed --to %s", programName(), d.gate.url)
-	d.say("  %s trigger all --to %s --duplicate", programName(), d.gate.url)
-	d.say("  %s trigger message.read --to %s --bad-signature", programName(), d.gate.url)
+	name, api, id := programName(), d.platform.client.BaseURL, d.platform.webhook.ID
+	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.bold("It all keeps running for your own events."))
+	d.say("  export %s=%s %s=%s %s=%s", EnvAPIURL, api, EnvAPIKeyFile, shellWord(d.gate.keyFile), EnvSecretFile, shellWord(d.gate.secretFile))
+	d.say("  %s webhooks list", name)
+	d.say("  %s webhooks test %s --type message.failed", name, id)
+	d.say("  %s webhooks logs %s", name, id)
+	d.say("  curl -d '{\"count\":100,\"duplicates\":0.1,\"cut\":0.1}' %s/_emulator/send", api)
+	d.say("  %s trigger all --to %s --duplicate", name, d.gate.url)
+	d.say("  %s trigger message.read --to %s --bad-signature", name, d.gate.url)
 	d.say("The configuration: %s\n", filepath.Join(d.gate.dir, "Caddyfile"))
 	for a := range d.ledger.live(ctx) {
 		d.say("  %s  %-7s  %-17s  %s", a.at.Format(time.TimeOnly), a.receiver, a.typ, a.id)
@@ -149,17 +162,17 @@ func (d *demo) stayUp(ctx context.Context) {
 // close ends everything in the order in which nothing is left waiting, and
 // removes the directory unless it is to be kept.
 func (d *demo) close(keep bool) error {
-	if p, ok := d.platform.(*poster); ok {
-		p.close()
+	var errs []error
+	if d.platform != nil {
+		errs = append(errs, d.platform.close())
 	}
-	var err error
 	if d.gate != nil {
-		err = d.gate.close(keep)
+		errs = append(errs, d.gate.close(keep))
 	}
 	for _, r := range []*receiver{d.app, d.onCall} {
 		if r != nil {
 			r.stop()
 		}
 	}
-	return err
+	return errors.Join(errs...)
 }

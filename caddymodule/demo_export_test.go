@@ -1,40 +1,55 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/inboxgate/inboxgate/verify"
 )
 
+// roundTrip is a transport made of one function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // DemoOf plays the demo's story with a platform that cheats. tampered is asked
-// about each message: a nil body is never sent and yet answered with status,
+// about each request: a nil body is never sent and yet answered with status,
 // another body is sent in place of the right one, another status than 200 is
-// what the story is told.
+// what the platform is told.
 func DemoOf(ctx context.Context, out io.Writer, tampered func(n int, body []byte) (send []byte, status int)) ([]string, error) {
-	d, err := openDemo(out, "127.0.0.1:0")
+	honest := &http.Transport{}
+	defer honest.CloseIdleConnections()
+	var d *demo
+	var n atomic.Int64
+	d, err := openDemo(ctx, out, "127.0.0.1:0", roundTrip(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		send, status := tampered(int(n.Add(1))-1, body)
+		if send == nil {
+			return &http.Response{
+				StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+				Header: http.Header{"X-Inbox-Result": {resultAccepted}}, Body: http.NoBody,
+			}, nil
+		}
+		r = r.Clone(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(send)), int64(len(send))
+		if !bytes.Equal(send, body) {
+			r.Header.Set(verify.Header, verify.Sign([]byte(d.platform.webhook.Secret), send))
+		}
+		resp, err := honest.RoundTrip(r)
+		if err == nil && status != http.StatusOK {
+			resp.StatusCode = status
+		}
+		return resp, err
+	}))
 	if err != nil {
 		return nil, err
 	}
-	honest, n := d.platform.(*poster), 0
-	defer honest.close()
-	d.platform = senderFunc(func(ctx context.Context, m message) reply {
-		body, status := tampered(n, m.body)
-		n++
-		if body == nil {
-			return reply{status: status, result: resultAccepted}
-		}
-		if string(body) != string(m.body) {
-			m.signature = verify.Sign(d.secret, body)
-			m.body = body
-		}
-		r := honest.send(ctx, m)
-		if status != http.StatusOK {
-			r.status = status
-		}
-		return r
-	})
 	faults := d.tell(ctx)
 	return faults, d.close(false)
 }

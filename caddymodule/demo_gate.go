@@ -21,15 +21,17 @@ import (
 
 // demoGate is inboxgate in this process, with all its files in one directory.
 type demoGate struct {
-	dir                      string
-	url, secretFile, logFile string
-	store                    string
-	loaded                   bool
+	dir, host, port              string
+	url                          string
+	secretFile, keyFile, logFile string
+	store                        string
+	loaded                       bool
 }
 
 const webhookPath = "/webhooks/inbox"
 
-func openDemoGate(listen string, secret []byte, app, onCall string) (*demoGate, error) {
+// newDemoGate settles where inboxgate will be, and starts nothing yet.
+func newDemoGate(listen string) (*demoGate, error) {
 	host, port, err := freeAddress(listen)
 	if err != nil {
 		return nil, err
@@ -38,24 +40,25 @@ func openDemoGate(listen string, secret []byte, app, onCall string) (*demoGate, 
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for the demo: %w", err)
 	}
-	g := &demoGate{
-		dir:        dir,
+	return &demoGate{
+		dir: dir, host: host, port: port,
 		url:        "http://" + net.JoinHostPort(dialHost(host), port) + webhookPath,
 		secretFile: filepath.Join(dir, "secret"),
+		keyFile:    filepath.Join(dir, "api-key"),
 		logFile:    filepath.Join(dir, "caddy.log"),
 		store:      filepath.Join(dir, "store"),
-	}
-	if err := g.start(host, port, secret, app, onCall); err != nil {
-		return nil, errors.Join(err, g.close(false))
-	}
-	return g, nil
+	}, nil
 }
 
-func (g *demoGate) start(host, port string, secret []byte, app, onCall string) error {
-	if err := os.WriteFile(g.secretFile, append(secret, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the demo's secret: %w", err)
+// start loads inboxgate with the webhook's secret. The API's key is put beside
+// it for the user.
+func (g *demoGate) start(secret, key, app, onCall string) error {
+	for path, value := range map[string]string{g.secretFile: secret, g.keyFile: key} {
+		if err := os.WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
+			return fmt.Errorf("writing the demo's secret and key: %w", err)
+		}
 	}
-	config := g.caddyfile(host, port, app, onCall)
+	config := g.caddyfile(g.host, g.port, app, onCall)
 	if err := os.WriteFile(filepath.Join(g.dir, "Caddyfile"), config, 0o600); err != nil {
 		return fmt.Errorf("writing the demo's Caddyfile: %w", err)
 	}

@@ -1,8 +1,9 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"iter"
 	"slices"
@@ -26,8 +27,13 @@ type ledger struct {
 // delivery is one event on its way to one receiver.
 type delivery struct{ receiver, id string }
 
-// sentBodies holds the bytes of each event by its id.
-type sentBodies map[string][]byte
+// sentSums holds the SHA-256 of each event's body, in hex, by its id.
+type sentSums map[string]string
+
+func sumOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
 
 func newLedger() *ledger {
 	return &ledger{got: make(map[delivery][]arrival), news: make(chan struct{}), passed: make(chan arrival, 64)}
@@ -93,7 +99,7 @@ func (l *ledger) waiting() []delivery {
 }
 
 // faults lists what differs between sent and arrived.
-func (l *ledger) faults(sent sentBodies) []string {
+func (l *ledger) faults(sent sentSums) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []string
@@ -115,7 +121,7 @@ func (l *ledger) faults(sent sentBodies) []string {
 			if !a.signed {
 				all = append(all, fmt.Sprintf("%q reached %s without a valid signature", d.id, d.receiver))
 			}
-			if !bytes.Equal(a.body, sent[d.id]) {
+			if sumOf(a.body) != sent[d.id] {
 				all = append(all, fmt.Sprintf("%q reached %s with other bytes than were sent", d.id, d.receiver))
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
 // demoRoom keeps the demo's directory where the test can see that it has gone.
@@ -42,21 +43,26 @@ func TestDemoOnce(t *testing.T) {
 		t.Fatalf("%v: %s\n%s", r.failed, r.err, r.out)
 	}
 	for _, want := range []string{
+		`platform   http://127\.0\.0\.1:\d+  an emulator`,
 		`inboxgate  http://127\.0\.0\.1:\d+/webhooks/inbox\n`,
-		`message\.delivered  200 accepted  +\d+\.\d ms   app has it after`,
-		`message\.failed     200 accepted  +\d+\.\d ms   app has it after .* ms, on-call has it after`,
+		`is registered there as wh_\w+, and has the secret`,
+		`message\.delivered  200 accepted  +(< 1|\d+) ms   app has it after`,
+		`message\.failed     200 accepted  +(< 1|\d+) ms   app has it after .* ms, on-call has it after`,
 		`message\.failed     200 duplicate `,
-		`message\.action     401 `,
+		`(?s)message\.action     401 .*message\.action     401 `,
 		`20 of 20 got 200 accepted`,
+		`on-call does not feel it: it has its 5 after`,
 		`20 wait on disk for the app`,
 		`all 20 are there`,
-		`24 deliveries to the app and 6 to on-call: none missing, none doubled, every byte as sent`,
+		`26 events, 26 attempts, each answered 200 at once`,
+		`1 duplicate, answered 200, and 2 forgeries, all refused`,
+		`26 deliveries to the app and 7 to on-call: none missing, none doubled, every byte as sent`,
 	} {
 		if !regexp.MustCompile(want).MatchString(r.out) {
 			t.Errorf("the story does not say %q:\n%s", want, r.out)
 		}
 	}
-	if n := strings.Count(r.out, "\n"); n > 35 || strings.Contains(r.out, "\x1b") {
+	if n := strings.Count(r.out, "\n"); n > 40 || strings.Contains(r.out, "\x1b") {
 		t.Errorf("the story has %d lines, or colours:\n%q", n, r.out)
 	}
 	if l := left(); len(l) != 0 || caddymodule.OpenStorages() != 0 {
@@ -191,17 +197,29 @@ func TestDemoStaysUp(t *testing.T) {
 	go func() { ended <- root.ExecuteContext(ctx) }()
 
 	text := out.await(t, "The configuration: ")
-	url := regexp.MustCompile(`trigger message.failed --to (\S+)`).FindStringSubmatch(text)
-	file := regexp.MustCompile(`SECRET_FILE=(\S+)`).FindStringSubmatch(text)
-	if url == nil || file == nil {
-		t.Fatalf("no example to follow in:\n%s", text)
+	find := func(pattern string) string {
+		t.Helper()
+		found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("no %s in:\n%s", pattern, text)
+		}
+		return found[1]
 	}
-	r := runCommand(t.Context(), "", "trigger", "message.failed", "--to", url[1], "--secret-file", file[1], "--override", "id=evt_mine")
+	apiEnv(t, find(`INBOX_API_URL=(\S+)`), "", find(`INBOX_API_KEY_FILE=(\S+)`))
+	t.Setenv(caddymodule.EnvSecret, "")
+	t.Setenv(caddymodule.EnvSecretFile, find(`INBOX_WEBHOOK_SECRET_FILE=(\S+)`))
+	r := runCommand(t.Context(), "", "trigger", "message.failed", "--to", find(`trigger all --to (\S+)`), "--override", "id=evt_mine")
 	if r.failed != nil || !strings.Contains(r.out, "accepted") {
 		t.Errorf("following the example: %+v", r)
 	}
 	out.await(t, "on-call  message.failed     evt_mine\n")
 	out.await(t, "app      message.failed     evt_mine\n")
+	id := find(`webhooks test (\S+)`)
+	sent := object[platform.TestEvent](t, "test", id, "--type", "message.failed")
+	out.await(t, "on-call  message.failed     "+sent.EventID+"\n")
+	if logs := objects[platform.LogEntry](t, "logs", id); len(logs) < 26 {
+		t.Errorf("%d lines in the log", len(logs))
+	}
 	cancel()
 	select {
 	case err := <-ended:

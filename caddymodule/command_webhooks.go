@@ -1,0 +1,206 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/platform"
+)
+
+// Environment variables of the commands that ask the platform's API.
+const (
+	EnvAPIURL     = "INBOX_API_URL"
+	EnvAPIKey     = "INBOX_API_KEY"
+	EnvAPIKeyFile = "INBOX_API_KEY_FILE"
+)
+
+func webhooksCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "webhooks <command>",
+		Short: "Registers webhooks with the platform, tests them and reads their logs",
+		Long: `
+Asks the platform's API, or an emulator of it, about your webhooks.
+
+The API's address is ` + platform.DefaultURL + ` unless ` + EnvAPIURL + ` or
+--api-url says otherwise. The API key comes from ` + EnvAPIKey + ` or from the
+file that ` + EnvAPIKeyFile + ` names. There is no flag for the key: the list of
+processes would show it to everybody.
+
+With --format json each line of the output is one object, with the API's names.`,
+		Example: `  ` + programName() + ` webhooks create --url https://yourapp.com/webhooks/inbox
+  ` + programName() + ` webhooks test wh_1234567890 --type message.failed
+  ` + programName() + ` webhooks logs wh_1234567890 --format json`,
+	}
+	f := cmd.PersistentFlags()
+	f.String("api-url", "", "the API's address (default: "+EnvAPIURL+", or "+platform.DefaultURL+")")
+	f.Duration("timeout", platform.DefaultTimeout, "how long to wait for each answer of the API")
+	f.String("format", "text", "text, or json for one object a line")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.AddCommand(webhooksCreate(), webhooksList(), webhooksUpdate(), webhooksDelete(), webhooksTest(), webhooksLogs())
+	needSubcommand(cmd)
+	return cmd
+}
+
+func webhooksCreate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "create --url <url> [--events <types>] [--description <text>]",
+		Short: "Registers a webhook, and shows its secret",
+		Long: `
+Registers a webhook. The answer holds the secret that signs its events; it is
+shown this once. --save-secret writes it to a new file that only you can read,
+rather than to the terminal: ` + EnvSecretFile + ` takes its name.`,
+		Example: `  ` + programName() + ` webhooks create --url https://yourapp.com/webhooks/inbox --events message.read,message.failed
+  ` + programName() + ` webhooks create --url https://yourapp.com/webhooks/inbox --save-secret webhook.secret`,
+		Args: cobra.NoArgs,
+		RunE: runWebhooksCreate,
+	}
+	addRegistration(cmd)
+	cmd.Flags().String("save-secret", "", "write the secret to this file, which must not exist yet")
+	return cmd
+}
+
+func webhooksList() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "Lists the webhooks",
+		Example: `  ` + programName() + ` webhooks list --format json`,
+		Args:    cobra.NoArgs,
+		RunE:    runWebhooksList,
+	}
+}
+
+func webhooksUpdate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "update <id> [--url <url>] [--events <types>] [--description <text>]",
+		Short:   "Changes what is given of a webhook, and leaves the rest",
+		Example: `  ` + programName() + ` webhooks update wh_1234567890 --events message.failed`,
+		Args:    oneWebhook,
+		RunE:    runWebhooksUpdate,
+	}
+	addRegistration(cmd)
+	return cmd
+}
+
+func webhooksDelete() *cobra.Command {
+	return &cobra.Command{
+		Use:     "delete <id>",
+		Short:   "Deletes a webhook",
+		Example: `  ` + programName() + ` webhooks delete wh_1234567890`,
+		Args:    oneWebhook,
+		RunE:    runWebhooksDelete,
+	}
+}
+
+func webhooksTest() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "test <id> [--type <type>]",
+		Short:   "Has the platform send a test event to a webhook",
+		Example: `  ` + programName() + ` webhooks test wh_1234567890 --type message.failed`,
+		Args:    oneWebhook,
+		RunE:    runWebhooksTest,
+	}
+	cmd.Flags().String("type", event.TypeMessageDelivered, "the type of the event")
+	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(event.Types(), cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func webhooksLogs() *cobra.Command {
+	return &cobra.Command{
+		Use:     "logs <id>",
+		Short:   "Shows the platform's attempts to deliver to a webhook",
+		Example: `  ` + programName() + ` webhooks logs wh_1234567890`,
+		Args:    oneWebhook,
+		RunE:    runWebhooksLogs,
+	}
+}
+
+func addRegistration(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.String("url", "", "where the platform sends events: an http or https URL")
+	f.StringSlice("events", event.Types(), "the types to send, separated by commas")
+	f.String("description", "", "a note for people")
+	_ = cmd.RegisterFlagCompletionFunc("events", cobra.FixedCompletions(event.Types(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func oneWebhook(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && args[0] != "" {
+		return nil
+	}
+	return fmt.Errorf("%d webhook ids: give one, as in %q; %q shows them",
+		len(args), programName()+" webhooks "+cmd.Name()+" wh_1234567890", programName()+" webhooks list")
+}
+
+// webhooksCall is one run of a command: whom to ask and how to tell.
+type webhooksCall struct {
+	client *platform.Client
+	out    *webhooksOutput
+}
+
+func newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
+	f := cmd.Flags()
+	// The flags exist and have these types, so reading them cannot fail.
+	url, _ := f.GetString("api-url")
+	timeout, _ := f.GetDuration("timeout")
+	format, _ := f.GetString("format")
+	switch {
+	case timeout <= 0:
+		return nil, errors.New("--timeout must be above zero, for example 15s")
+	case format != "text" && format != "json":
+		return nil, fmt.Errorf("--format is %q: say text or json", format)
+	}
+	if url == "" {
+		url = os.Getenv(EnvAPIURL)
+	}
+	key, err := envAPIKey()
+	if err != nil {
+		return nil, err
+	}
+	if key == "" {
+		return nil, platform.ErrNoKey
+	}
+	return &webhooksCall{
+		client: &platform.Client{BaseURL: url, Key: key, HTTP: &http.Client{Timeout: timeout}},
+		out:    newWebhooksOutput(cmd.OutOrStdout(), format == "json"),
+	}, nil
+}
+
+// envAPIKey reads the API key that the environment holds; none is no error.
+func envAPIKey() (string, error) {
+	value, file := os.Getenv(EnvAPIKey), os.Getenv(EnvAPIKeyFile)
+	if value != "" && file != "" {
+		return "", fmt.Errorf("both %s and %s are set: unset one of them", EnvAPIKey, EnvAPIKeyFile)
+	}
+	if file == "" {
+		return strings.TrimSpace(value), nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", EnvAPIKeyFile, err)
+	}
+	if value = strings.TrimSpace(string(raw)); value == "" {
+		return "", fmt.Errorf("no API key in %s, which %s names: put the key into it", file, EnvAPIKeyFile)
+	}
+	return value, nil
+}
+
+// checkTypeName refuses what is nearly a type of the platform. Whether there
+// are others is for the API to say.
+func checkTypeName(flag, typ string) error {
+	if typ == "" {
+		return fmt.Errorf("--%s has an empty type: the platform has %s", flag, strings.Join(event.Types(), ", "))
+	}
+	if slices.Contains(event.Types(), typ) {
+		return nil
+	}
+	if near := nearest(typ, event.Types()); near != "" {
+		return fmt.Errorf("--%s: unknown event type %q; did you mean %q?", flag, typ, near)
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/inboxgate/inboxgate/internal/platform"
+)
+
+// webhooksOutput tells what the API answered.
+type webhooksOutput struct {
+	w    io.Writer
+	json *json.Encoder // nil for text.
+}
+
+func newWebhooksOutput(w io.Writer, asJSON bool) *webhooksOutput {
+	o := &webhooksOutput{w: w}
+	if asJSON {
+		o.json = json.NewEncoder(w)
+		o.json.SetEscapeHTML(false) // A URL may hold an ampersand.
+	}
+	return o
+}
+
+// created tells of a new webhook. Its secret is shown unless it is in the file.
+func (o *webhooksOutput) created(w platform.Webhook, file string) error {
+	if o.json != nil {
+		return o.webhook(w)
+	}
+	if err := o.say("Created %s.", cell(w.ID)); err != nil {
+		return err
+	}
+	if err := o.webhook(w); err != nil {
+		return err
+	}
+	switch {
+	case file != "":
+		return o.say("The secret is in %s. inboxgate reads it from there:\n  export %s=%s", file, EnvSecretFile, shellWord(file))
+	case w.Secret == "":
+		return o.say("The answer holds no secret: look for it where the platform shows it, and set %s.", EnvSecret)
+	}
+	return o.say("The secret is shown only this once. inboxgate reads it from its environment:\n  export %s=%s", EnvSecret, shellWord(w.Secret))
+}
+
+func (o *webhooksOutput) updated(w platform.Webhook) error {
+	if o.json == nil {
+		if err := o.say("Updated %s.", cell(w.ID)); err != nil {
+			return err
+		}
+	}
+	w.Secret = "" // No API should tell it here; if one does, nobody asked.
+	return o.webhook(w)
+}
+
+// webhook tells of one webhook, a line for each of its members.
+func (o *webhooksOutput) webhook(w platform.Webhook) error {
+	if o.json != nil {
+		if w.Events == nil {
+			w.Events = []string{}
+		}
+		return o.encode(w)
+	}
+	table := o.table()
+	fmt.Fprintf(table, "  url\t%s\n  events\t%s\n", cell(w.URL), cell(strings.Join(w.Events, ", ")))
+	if w.Description != "" {
+		fmt.Fprintf(table, "  description\t%s\n", cell(w.Description))
+	}
+	return flush(table)
+}
+
+func (o *webhooksOutput) list(all []platform.Webhook) error {
+	if o.json != nil {
+		for _, w := range all {
+			if err := o.webhook(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		return o.say("There are no webhooks. %q makes one.", programName()+" webhooks create --url <url>")
+	}
+	table := o.table()
+	fmt.Fprintln(table, "ID\tURL\tEVENTS\tCREATED\tDESCRIPTION")
+	for _, w := range all {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", cell(w.ID), cell(w.URL), cell(strings.Join(w.Events, ",")), instant(w.CreatedAt), cell(w.Description))
+	}
+	return flush(table)
+}
+
+func (o *webhooksOutput) deleted(id string) error {
+	if o.json != nil {
+		return o.encode(struct {
+			ID      string `json:"id"`
+			Deleted bool   `json:"deleted"`
+		}{id, true})
+	}
+	return o.say("Deleted %s.", cell(id))
+}
+
+func (o *webhooksOutput) tested(e platform.TestEvent) error {
+	if o.json != nil {
+		return o.encode(e)
+	}
+	return o.say("A test event is on its way to %s: %s %s\nWhat comes of it: %s webhooks logs %[1]s",
+		cell(e.WebhookID), cell(e.EventType), cell(orDash(e.EventID)), programName())
+}
+
+func (o *webhooksOutput) logs(id string, entries []platform.LogEntry) error {
+	if o.json != nil {
+		for _, e := range entries {
+			if err := o.encode(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(entries) == 0 {
+		return o.say("Nothing was sent to %s yet.", cell(id))
+	}
+	table := o.table()
+	fmt.Fprintln(table, "TIME\tEVENT\tTYPE\tATTEMPT\tANSWER\tTOOK\tSTATUS\tNEXT")
+	for _, e := range entries {
+		answer := fmt.Sprint(e.ResponseStatus)
+		if e.ResponseStatus == 0 {
+			answer = orDash(e.Error)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%d ms\t%s\t%s\n", moment(e.AttemptedAt), cell(orDash(e.EventID)), cell(e.EventType),
+			e.Attempt, cell(answer), e.DurationMS, cell(e.Status), moment(e.NextAttemptAt))
+	}
+	return flush(table)
+}
+
+func (o *webhooksOutput) encode(value any) error { return wrote(o.json.Encode(value)) }
+
+func (o *webhooksOutput) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(o.w, format+"\n", args...)
+	return wrote(err)
+}
+
+func (o *webhooksOutput) table() *tabwriter.Writer {
+	return tabwriter.NewWriter(o.w, 0, 8, 2, ' ', 0)
+}
+
+func flush(table *tabwriter.Writer) error { return wrote(table.Flush()) }
+
+func wrote(err error) error {
+	if err != nil {
+		return fmt.Errorf("writing output: %w", err)
+	}
+	return nil
+}
+
+// cell keeps what the API said from moving the cursor or the columns.
+func cell(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// moment is an instant for logs, where an emulator's retries are milliseconds
+// apart.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=-]+$`)
+
+// shellWord writes s so that a shell reads exactly it.
+func shellWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(cell(s), "'", `'\''`) + "'"
+}

@@ -1,0 +1,87 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/platform"
+	"github.com/inboxgate/inboxgate/internal/platform/emulator"
+)
+
+// demoSpeed makes the platform's first retry come after 50 ms.
+const demoSpeed = 600
+
+// demoPlatform is the emulator in this process, with its API on loopback. What
+// a user asks of the platform is asked over HTTP.
+type demoPlatform struct {
+	emulator *emulator.Emulator
+	client   *platform.Client
+	webhook  platform.Webhook
+
+	end    context.CancelFunc
+	served chan error
+}
+
+// openDemoPlatform starts the emulator. A nil transport is its own.
+func openDemoPlatform(transport http.RoundTripper) (*demoPlatform, error) {
+	e, err := emulator.New(emulator.Options{Speed: demoSpeed, Transport: transport})
+	if err != nil {
+		return nil, fmt.Errorf("starting the emulator: %w", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the emulator: %w", err), e.Close())
+	}
+	e.Start()
+	ctx, end := context.WithCancel(context.Background())
+	p := &demoPlatform{
+		emulator: e,
+		// No proxy: it could not reach this machine's loopback.
+		client: &platform.Client{BaseURL: "http://" + l.Addr().String(), Key: e.Key(), HTTP: &http.Client{Transport: &http.Transport{}}},
+		end:    end, served: make(chan error, 1),
+	}
+	go func() { p.served <- e.Serve(ctx, l) }()
+	return p, nil
+}
+
+// register creates the webhook that goes to url.
+func (p *demoPlatform) register(ctx context.Context, url string) (err error) {
+	p.webhook, err = p.client.Create(ctx, platform.Registration{URL: url, Events: event.Types(), Description: "the demo"})
+	if err != nil {
+		return fmt.Errorf("registering the webhook: %w", err)
+	}
+	return nil
+}
+
+// send has the emulator send events to the webhook, and returns what became of
+// them when all are answered or given up.
+func (p *demoPlatform) send(ctx context.Context, r emulator.SendRequest) ([]emulator.Sent, error) {
+	ctx, cancel := context.WithTimeout(ctx, while)
+	defer cancel()
+	r.WebhookID = p.webhook.ID
+	job, err := p.emulator.SendAll(ctx, r)
+	if err != nil {
+		return nil, fmt.Errorf("sending: %w", err)
+	}
+	var sent []emulator.Sent
+	for _, one := range p.emulator.State().Sent {
+		if one.JobID == job.ID {
+			sent = append(sent, one)
+		}
+	}
+	return sent, nil
+}
+
+func (p *demoPlatform) close() error {
+	p.end()
+	err := <-p.served
+	p.client.HTTP.CloseIdleConnections()
+	if err = errors.Join(err, p.emulator.Close()); err != nil {
+		return fmt.Errorf("stopping the emulator: %w", err)
+	}
+	return nil
+}
