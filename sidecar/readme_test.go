@@ -53,7 +53,7 @@ func TestReadmeCommands(t *testing.T) {
 			t.Parallel()
 			// Written files go elsewhere; go still finds the module.
 			work := t.TempDir()
-			script = strings.NewReplacer("-o inboxgate", "-o "+filepath.Join(work, "inboxgate"), "body.json", filepath.Join(work, "body.json")).Replace(script)
+			script = strings.NewReplacer("127.0.0.1:4000", sidecartest.FreeAddress(t), "127.0.0.1:8080", sidecartest.FreeAddress(t), "-o inboxgate", "-o "+filepath.Join(work, "inboxgate"), "body.json", filepath.Join(work, "body.json")).Replace(script)
 			cmd := exec.Command("sh", "-euc", script)
 			cmd.Dir = ".."
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"))
