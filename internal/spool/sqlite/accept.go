@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -68,22 +69,18 @@ func (a *intake) run(w *writer) error {
 	if err != nil {
 		return err
 	}
+	if known, err := w.known(src, a); known || err != nil {
+		return err
+	}
 	reason := ""
 	if !a.DeliverStale {
 		reason = w.stale(src, a.Event.CreatedAt)
-	}
-	noRoom := w.s.space.refuses()
-	if reason != "" || noRoom || a.Release != 0 {
-		known, err := w.known(src, a)
-		if known || err != nil {
-			return err
-		}
 	}
 	switch {
 	case reason != "":
 		a.receipt = spool.Receipt{Verdict: spool.Stale, Reason: reason}
 		return w.quarantine(src, a.Event, a.head, reason)
-	case noRoom:
+	case w.s.space.refuses():
 		return refuse(spool.ErrFull)
 	}
 	if a.Release != 0 {
@@ -91,23 +88,14 @@ func (a *intake) run(w *writer) error {
 			return err
 		}
 	}
-	seq := w.seq + 1
-	e := a.Event
-	if err := w.q.claim.int(src.id).text(e.ID).blob(e.Digest[:]).int(seq).exec(); err != nil {
-		return err
-	}
-	if w.c.Changes() == 0 {
-		_, err := w.known(src, a)
-		return err
-	}
-	w.seq = seq
+	w.seq++
 	if w.s.o.fault.markFirst {
-		return nil
+		return w.claim(idKey{src.id, a.Event.ID}, knownID{a.Event.Digest, w.seq})
 	}
 	return a.store(w)
 }
 
-// store writes the event whose id was claimed just now.
+// store writes an event whose id is not known.
 func (a *intake) store(w *writer) error {
 	src, err := w.source(a.Event.Source)
 	if err != nil {
@@ -118,6 +106,8 @@ func (a *intake) store(w *writer) error {
 		blob(a.head).blob(e.Request.Body).exec(); err != nil {
 		return err
 	}
+	w.young.gathering.add(idKey{src.id, strings.Clone(e.ID)}, knownID{e.Digest, seq}, w.s.o.limits.run)
+	w.young.added++
 	w.remember(src, a)
 	a.receipt = spool.Receipt{Verdict: spool.Accepted, Seq: seq}
 	return a.deliver(w, src)
@@ -125,17 +115,13 @@ func (a *intake) store(w *writer) error {
 
 // known answers for an id that is remembered.
 func (w *writer) known(src *source, a *intake) (bool, error) {
-	q := w.q.knownID.int(src.id).text(a.Event.ID)
-	if !q.next() {
-		return false, q.end()
+	k := idKey{src.id, a.Event.ID}
+	v, ok, err := w.findID(k)
+	if !ok || err != nil {
+		return false, err
 	}
-	same := string(q.ColumnRawBlob(0)) == string(a.Event.Digest[:])
-	seq, conflicts := q.ColumnInt64(1), q.ColumnInt64(2)
-	if err := q.end(); err != nil {
-		return true, err
-	}
-	if same {
-		a.receipt = spool.Receipt{Verdict: spool.Duplicate, Seq: seq}
+	if v.digest == a.Event.Digest {
+		a.receipt = spool.Receipt{Verdict: spool.Duplicate, Seq: v.seq}
 		return true, nil
 	}
 	a.receipt = spool.Receipt{Verdict: spool.Conflict, Reason: reasonConflict}
@@ -143,17 +129,21 @@ func (w *writer) known(src *source, a *intake) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	if odd == 0 {
-		if conflicts >= spool.MaxConflicts {
-			w.s.count.conflicts.Add(1)
-			return true, nil
-		}
-		if err := w.quarantine(src, a.Event, a.head, reasonConflict); err != nil {
-			return true, err
-		}
-		return true, w.q.conflict.int(src.id).text(a.Event.ID).exec()
+	if odd != 0 {
+		return true, w.quarantine(src, a.Event, a.head, reasonConflict)
 	}
-	return true, w.quarantine(src, a.Event, a.head, reasonConflict)
+	conflicts, err := w.pragma(w.q.conflicts.int(src.id).text(k.id))
+	if err != nil {
+		return true, err
+	}
+	if conflicts >= spool.MaxConflicts {
+		w.s.count.conflicts.Add(1)
+		return true, nil
+	}
+	if err := w.quarantine(src, a.Event, a.head, reasonConflict); err != nil {
+		return true, err
+	}
+	return true, w.q.conflict.int(src.id).text(k.id).blob(v.digest[:]).int(v.seq).exec()
 }
 
 // stale says why an event of an unknown id is not fresh, or nothing.

@@ -43,6 +43,15 @@ func check(t testing.TB, s *Store) {
 // acknowledged is there, and the file is whole.
 func TestRandomCrashes(t *testing.T) {
 	t.Parallel()
+	for name, lim := range map[string]limits{"": {}, "while merging": tiny} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			randomCrashes(t, lim)
+		})
+	}
+}
+
+func randomCrashes(t *testing.T, lim limits) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
@@ -51,6 +60,7 @@ func TestRandomCrashes(t *testing.T) {
 		rounds = 10
 	}
 	e := newEngine(t, faults{})
+	e.lim = lim
 	acked := map[int64]bool{}
 	next := int64(0)
 	for round := range rounds {
@@ -205,7 +215,7 @@ func TestKill(t *testing.T) {
 }
 
 func acceptForEver(dir string) {
-	s, err := Open(dir, Options{})
+	s, err := Open(dir, Options{limits: limits{young: 32, run: 10}})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

@@ -22,6 +22,8 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 			last = v
 		case "floor":
 			w.floor = v
+		case "merged":
+			w.merged = v
 		}
 		return nil
 	})

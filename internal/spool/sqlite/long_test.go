@@ -44,7 +44,8 @@ func fill(tb testing.TB, dir string, n int, events bool) {
 	defer c.Close()
 	series := fmt.Sprintf(`WITH RECURSIVE c(n) AS (SELECT 1000 UNION ALL SELECT n+1 FROM c WHERE n<%d) `, n+1000)
 	sql := `PRAGMA synchronous=OFF; PRAGMA cache_size=-100000; BEGIN;` +
-		`INSERT INTO ids ` + series + `SELECT 1, 'evt_'||lower(hex(randomblob(8))), randomblob(32), n, 0 FROM c ORDER BY 2;`
+		`INSERT INTO ids ` + series + `SELECT 1, 'evt_'||lower(hex(randomblob(8))), randomblob(32), n, 0 FROM c ORDER BY 2;` +
+		fmt.Sprintf(`INSERT INTO meta VALUES ('merged', %d) ON CONFLICT DO UPDATE SET value=excluded.value;`, n+1000)
 	if events {
 		sql += `INSERT INTO events ` + series + `SELECT n, at, source, id, type, head, body FROM c, (SELECT * FROM events LIMIT 1);` +
 			`INSERT INTO deliveries ` + series + `SELECT n<<12, route, state, due, until, fence, attempts, replay, ended, reason, log

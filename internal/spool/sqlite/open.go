@@ -18,9 +18,9 @@ const (
 	applicationID = 0x69626778 // "ibgx"
 	schemaVersion = 1
 	pageSize      = 4096
-	// The writer's cache holds the inner pages of the id table and the hot
-	// ends of the others.
-	writerCacheKiB = 32 << 10
+	// The writer's cache holds the inner pages of the id table and the hot ends of
+	// the others. More would cost: a commit that has split a page walks all of it.
+	writerCacheKiB = 16 << 10
 	readerCacheKiB = 2 << 10
 )
 
@@ -101,6 +101,9 @@ func (w *writer) load(first bool) error {
 		return err
 	}
 	if err := w.readRoutes(); err != nil {
+		return err
+	}
+	if err := w.readYoung(); err != nil {
 		return err
 	}
 	if err := w.recoverRunning(first); err != nil {

@@ -4,7 +4,7 @@ package sqlite
 type statements struct {
 	begin, commit, meta *stmt
 
-	source, watermark                        *stmt
+	source, watermark, conflicts, eventID    *stmt
 	newRoute, setRoute, name, hold, reroute  *stmt
 	claim, knownID, conflict, forget, bucket *stmt
 	event, delivery                          *stmt
@@ -53,8 +53,10 @@ func (q *statements) toAccept() []prepared {
 		{&q.hold, `UPDATE routes SET hold=?2 WHERE route=?1`},
 
 		{&q.claim, `INSERT INTO ids VALUES (?,?,?,?,0) ON CONFLICT DO NOTHING`},
-		{&q.knownID, `SELECT digest, seq, conflicts FROM ids WHERE source=? AND id=?`},
-		{&q.conflict, `UPDATE ids SET conflicts=conflicts+1 WHERE source=? AND id=?`},
+		{&q.knownID, `SELECT digest, seq FROM ids WHERE source=? AND id=?`},
+		{&q.conflicts, `SELECT conflicts FROM ids WHERE source=? AND id=?`},
+		{&q.conflict, `INSERT INTO ids VALUES (?,?,?,?,1) ON CONFLICT DO UPDATE SET conflicts=conflicts+1`},
+		{&q.eventID, `SELECT source, id FROM events WHERE seq=?`},
 		{&q.forget, `DELETE FROM ids WHERE source=? AND id=?`},
 		{&q.bucket, `INSERT INTO forgets VALUES (?,?,?)`},
 		{&q.event, `INSERT INTO events VALUES (?,?,?,?,?,?,?)`},

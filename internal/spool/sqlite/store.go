@@ -36,8 +36,9 @@ type Options struct {
 	// Settings are the operator's; Tune changes them later.
 	Settings spool.Settings
 
-	vfs   string // a registered VFS, for tests
-	fault faults // for tests
+	vfs    string // a registered VFS, for tests
+	fault  faults // for tests
+	limits limits // smaller ones for tests
 }
 
 // Store is a spool.Store, spool.Watcher, spool.Tuner and spool.Sweeper.
@@ -93,6 +94,9 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.o.limits == (limits{}) {
+		s.o.limits = defaultLimits
 	}
 	set := o.Settings.WithDefaults()
 	s.settings.Store(&set)

@@ -21,6 +21,7 @@ type engine struct {
 	dir   string
 	shm   string
 	fault faults
+	lim   limits
 	st    *Store
 	boot  *boot
 }
@@ -48,7 +49,7 @@ func (e *engine) Open(t testing.TB, o spooltest.Options) (spool.Store, error) {
 	if e.boot == nil {
 		e.boot = e.m.start(e.shm)
 	}
-	opts := Options{Now: o.Now, Settings: o.Settings, vfs: e.boot.name, fault: e.fault}
+	opts := Options{Now: o.Now, Settings: o.Settings, vfs: e.boot.name, fault: e.fault, limits: e.lim}
 	if testing.Verbose() && os.Getenv("SPOOL_LOG") != "" {
 		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
@@ -99,4 +100,16 @@ func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) {
 func TestContract(t *testing.T) {
 	t.Parallel()
 	spooltest.Run(t, makeEngine(faults{}))
+}
+
+// tiny has merges begin all the time.
+var tiny = limits{young: 8, run: 3}
+
+func TestContractWhileMerging(t *testing.T) {
+	t.Parallel()
+	spooltest.Run(t, func(t testing.TB) spooltest.Engine {
+		e := newEngine(t, faults{})
+		e.lim = tiny
+		return e
+	})
 }

@@ -14,6 +14,7 @@ const (
 	// dead letters that it has left behind.
 	rewalkEvery = 10 * time.Minute
 	sweepStep   = 100
+	mergeStep   = 500
 	evictStep   = 25
 	keepDead    = 30 * 24 * time.Hour
 )
@@ -104,6 +105,12 @@ func (w *writer) forgetIDs() (bool, error) {
 	key, id, ids := q.ColumnInt64(0), q.ColumnInt64(1), q.bytes(2)
 	if err := q.end(); err != nil {
 		return false, err
+	}
+	if young, err := w.anyYoung(id, ids); young || err != nil {
+		if err != nil {
+			return false, err
+		}
+		return true, w.mergeStep(mergeStep)
 	}
 	mark := int64(math.MinInt64)
 	for d := (decoder{b: ids}); len(d.b) > 0; {
@@ -199,6 +206,11 @@ func (w *writer) drop(seq int64, all []owned) error {
 	}
 	if err := w.saveFloor(); err != nil {
 		return err
+	}
+	if seq > w.merged {
+		if err := w.mergeOne(seq); err != nil {
+			return err
+		}
 	}
 	if len(all) > 0 {
 		if err := w.q.dropAll.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal).exec(); err != nil {

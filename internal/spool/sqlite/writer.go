@@ -39,6 +39,8 @@ type writer struct {
 	issued   []int64 // fences of this batch
 	seq      int64   // the last number given to an event or entry
 	floor    int64   // of seq, as persisted
+	merged   int64   // the ids of all events up to here are in the table
+	young    youngIDs
 	sources  map[string]*source
 	routes   map[int64]*route // merged ones lead to their heir
 	names    map[routeName]*route
@@ -67,6 +69,7 @@ func (w *writer) forget() {
 	w.buckets = map[bucketKey][]byte{}
 	w.renamed, w.moving, w.oddBytes = false, nil, 0
 	w.sweep = sweep{}
+	w.merged, w.young = 0, youngIDs{gathering: newGeneration()}
 }
 
 func (w *writer) loop() {
@@ -206,6 +209,9 @@ func (w *writer) apply(batch []*request) error {
 		return err
 	}
 	if _, err := w.evict(); err != nil {
+		return err
+	}
+	if err := w.mergeAlong(); err != nil {
 		return err
 	}
 	wrote := w.c.TotalChanges() != w.changes

@@ -1,0 +1,164 @@
+package sqlite
+
+import (
+	"fmt"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// mergePace is how many ids are merged for one that is accepted, so that a
+// merge ends before the next one has gathered half of its own.
+const mergePace = 2
+
+// youngIDs are those that the table may lack.
+type youngIDs struct {
+	gathering *generation
+	merging   *generation // nil while none is
+	added     int         // in this batch
+}
+
+func (y *youngIDs) find(k idKey) (knownID, bool) {
+	v, ok := y.gathering.ids[k]
+	if !ok && y.merging != nil {
+		v, ok = y.merging.ids[k]
+	}
+	return v, ok
+}
+
+func (y *youngIDs) size() int {
+	n := len(y.gathering.ids)
+	if y.merging != nil {
+		n += len(y.merging.ids)
+	}
+	return n
+}
+
+// findID looks an id up, among the young ones first.
+func (w *writer) findID(k idKey) (v knownID, ok bool, err error) {
+	if v, ok = w.young.find(k); ok {
+		return v, true, nil
+	}
+	q := w.q.knownID.int(k.source).text(k.id)
+	if ok = q.next(); ok {
+		v.seq = q.ColumnInt64(1)
+		if n := copy(v.digest[:], q.ColumnRawBlob(0)); n != spool.DigestSize {
+			_ = q.end()
+			return v, true, errEncoding
+		}
+	}
+	return v, ok, q.end()
+}
+
+// mergeAlong merges some ids in a batch that has accepted others.
+func (w *writer) mergeAlong() error {
+	y := &w.young
+	n := y.added * mergePace
+	y.added = 0
+	if y.merging == nil && len(y.gathering.ids) >= w.s.o.limits.young {
+		w.beginMerge()
+	}
+	if n == 0 || y.merging == nil {
+		return nil
+	}
+	return w.mergeSome(n)
+}
+
+func (w *writer) beginMerge() {
+	w.young.merging, w.young.gathering = w.young.gathering, newGeneration()
+	w.young.merging.begin()
+}
+
+// mergeSome inserts the next n ids. An id that is in the table already, from a
+// merge that was cut short, stays as it is: its conflicts are counted there.
+func (w *writer) mergeSome(n int) error {
+	g := w.young.merging
+	for ; n > 0 && len(g.runs) > 0; n-- {
+		k := g.next()
+		v, ok := g.ids[k]
+		if !ok {
+			continue // its event has left the store, and it has gone ahead
+		}
+		if err := w.claim(k, v); err != nil {
+			return err
+		}
+	}
+	if len(g.runs) > 0 {
+		return nil
+	}
+	w.young.merging, w.merged = nil, g.last
+	return w.setMeta("merged", g.last)
+}
+
+func (w *writer) claim(k idKey, v knownID) error {
+	return w.q.claim.int(k.source).text(k.id).blob(v.digest[:]).int(v.seq).exec()
+}
+
+// mergeStep goes on with a merge, or begins one, for what cannot wait.
+func (w *writer) mergeStep(n int) error {
+	if w.young.merging == nil {
+		w.beginMerge()
+	}
+	return w.mergeSome(n)
+}
+
+// anyYoung says whether one of a bucket's ids is young. It would come back at
+// the next start.
+func (w *writer) anyYoung(source int64, ids []byte) (bool, error) {
+	for d := (decoder{b: ids}); len(d.b) > 0; {
+		d.int()
+		id := d.string()
+		if d.bad {
+			return false, errEncoding
+		}
+		if _, young := w.young.find(idKey{source, id}); young {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// mergeOne inserts the id of an event that is about to leave the store.
+func (w *writer) mergeOne(seq int64) error {
+	var k idKey
+	q := w.q.eventID.int(seq)
+	ok := q.next()
+	if ok {
+		k = idKey{q.ColumnInt64(0), q.ColumnText(1)}
+	}
+	if err := q.end(); err != nil || !ok {
+		return err
+	}
+	v, ok := w.young.find(k)
+	if !ok || v.seq != seq {
+		return nil
+	}
+	delete(w.young.gathering.ids, k)
+	if w.young.merging != nil {
+		delete(w.young.merging.ids, k)
+	}
+	return w.claim(k, v)
+}
+
+// readYoung reads the young ids at a start. After some crashes in a row there
+// may be more than memory should hold: then the oldest are merged at once.
+func (w *writer) readYoung() error {
+	y, lim := &w.young, w.s.o.limits
+	var late error
+	err := w.rows(fmt.Sprintf(`SELECT seq, source, id, substr(head, 2, %d) FROM events WHERE seq>%d ORDER BY seq`,
+		spool.DigestSize, w.merged), func(q *stmt) error {
+		v := knownID{seq: q.ColumnInt64(0)}
+		if n := copy(v.digest[:], q.ColumnRawBlob(3)); n != spool.DigestSize {
+			return errEncoding
+		}
+		y.gathering.add(idKey{q.ColumnInt64(1), q.ColumnText(2)}, v, lim.run)
+		if len(y.gathering.ids) < lim.young {
+			return nil
+		}
+		if y.merging != nil {
+			late = w.mergeSome(len(y.merging.ids))
+		}
+		w.beginMerge()
+		return late
+	})
+	return err
+}
