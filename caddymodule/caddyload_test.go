@@ -1,7 +1,7 @@
 package caddymodule_test
 
-import "sync"
+import "github.com/inboxgate/inboxgate/caddymodule"
 
 // caddyLoad is held by each test that runs Caddy in this process: there is one
 // configuration at a time.
-var caddyLoad sync.Mutex
+var caddyLoad = &caddymodule.CaddyState

@@ -1,10 +1,14 @@
 package caddymodule
 
 import (
+	"sync"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
+
+// CaddyState is held by each test that makes Caddy write its globals.
+var CaddyState sync.Mutex
 
 // StoreOf is the open store of a data directory, nil if there is none.
 func StoreOf(dir string) spool.Store {

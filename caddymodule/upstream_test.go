@@ -25,7 +25,9 @@ import (
 func proxyTo(t *testing.T, handlers ...string) *chain {
 	t.Helper()
 	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}}
+	CaddyState.Lock()
 	ctx, err := caddy.ProvisionContext(cfg)
+	CaddyState.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
