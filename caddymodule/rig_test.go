@@ -226,11 +226,18 @@ func do(r *http.Request) (res *http.Response, dropped int, err error) {
 			}
 		}
 		res, err = client.Do(r)
-		if err == nil || !(errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
+		if err == nil || !unanswered(err) {
 			return res, dropped, err
 		}
 	}
 	return nil, dropped, err
+}
+
+// unanswered tells whether the connection ended before an answer began. The
+// text is that of an error which net/http keeps to itself.
+func unanswered(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) ||
+		strings.Contains(err.Error(), "server closed idle connection")
 }
 
 // app is a receiving application that remembers what it got.

@@ -25,9 +25,10 @@ import (
 func proxyTo(t *testing.T, handlers ...string) *chain {
 	t.Helper()
 	cfg := &caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}}
+	// Held over compile too: Caddy's reverse_proxy has a global of its own.
 	CaddyState.Lock()
+	defer CaddyState.Unlock()
 	ctx, err := caddy.ProvisionContext(cfg)
-	CaddyState.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
