@@ -12,9 +12,10 @@ import (
 type Clock struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	seen time.Time // what now said last
-	last time.Time // what Now answered last
+	mu     sync.Mutex
+	seen   time.Time // what now said last
+	last   time.Time // what Now answered last
+	jumped time.Duration
 }
 
 // NewClock begins a clock at the larger of now's time and last. A nil now
@@ -23,7 +24,11 @@ func NewClock(now func() time.Time, last time.Time) *Clock {
 	if now == nil {
 		now = time.Now
 	}
-	return &Clock{now: now, seen: now(), last: last}
+	seen := now()
+	if seen.After(last) {
+		last = seen.Round(0)
+	}
+	return &Clock{now: now, seen: seen, last: last}
 }
 
 // Now returns the time.
@@ -37,7 +42,17 @@ func (c *Clock) Now() time.Time {
 	}
 	c.seen = t
 	if t.After(c.last) {
+		c.jumped += t.Round(0).Sub(c.last)
 		c.last = t.Round(0)
 	}
 	return c.last
+}
+
+// Jumped returns how far the clock has gone since it began beyond the time that
+// has passed: somebody set the machine's clock ahead, or the machine slept. It
+// never falls. What began before a jump ends that much later by this clock.
+func (c *Clock) Jumped() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.jumped
 }

@@ -15,6 +15,9 @@ var (
 	ErrFull = errors.New("store is full")
 	// ErrQuarantineFull: quarantine has used up its share; good events go on.
 	ErrQuarantineFull = errors.New("quarantine is full")
+	// ErrDamaged: the files hold less, or other bytes, than was stored. Of
+	// opening a store it says what to do; of an event, that it cannot be read.
+	ErrDamaged = errors.New("store is damaged")
 	// ErrLeaseLost: the lease ran out and the delivery was taken over, or was
 	// settled before.
 	ErrLeaseLost = errors.New("lease is lost")

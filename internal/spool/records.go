@@ -44,7 +44,8 @@ type Record struct {
 	// Event's Seq is the number of the event, or of the quarantine entry.
 	Event      *Event
 	Deliveries []DeliveryRecord
-	// Reason says why an entry is in quarantine.
+	// Reason says why an entry is in quarantine, or that what is stored of an
+	// event or entry is damaged: Event then holds what could be read.
 	Reason string
 	// Copies counts how often the same odd body came.
 	Copies int

@@ -84,10 +84,12 @@ func (k *checkpointer) pass() (err error) {
 	return nil
 }
 
-// tidy keeps the log short after a batch.
-func (w *writer) tidy() error {
-	size := int64(w.wal) * w.pages
-	k := &w.s.ckpt
+// size is that of the log in bytes.
+func (w *writer) size() int64 { return int64(w.wal) * w.pages }
+
+// pass has the log copied beside us once enough has come.
+func (w *writer) pass() {
+	size, k := w.size(), &w.s.ckpt
 	w.s.count.wal.Store(size)
 	if size < k.passed.Load() {
 		k.passed.Store(0) // the log has restarted
@@ -99,6 +101,12 @@ func (w *writer) tidy() error {
 		default:
 		}
 	}
+}
+
+// tidy keeps the log short after a batch.
+func (w *writer) tidy() error {
+	w.pass()
+	size, k := w.size(), &w.s.ckpt
 	switch {
 	case size < tailAt:
 		return nil

@@ -107,13 +107,14 @@ func encodeHead(e *spool.Event, received time.Time) []byte {
 			b = putString(b, v)
 		}
 	}
-	return b
+	return appendSum(b, e)
 }
 
-func decodeHead(b []byte, e *spool.Event) error {
+// decodeHead reads a head, and says how many bytes of a checksum follow it.
+func decodeHead(b []byte, e *spool.Event) (rest int, err error) {
 	d := decoder{b: b}
 	if v := d.take(1); d.bad || v[0] != 1 {
-		return errEncoding
+		return 0, errEncoding
 	}
 	copy(e.Digest[:], d.take(spool.DigestSize))
 	e.CreatedAt, e.Received = d.time(), d.time()
@@ -123,13 +124,13 @@ func decodeHead(b []byte, e *spool.Event) error {
 	}
 	n := d.uint()
 	if n > uint64(len(d.b)) {
-		return errEncoding
+		return 0, errEncoding
 	}
 	r.Header = make(http.Header, n)
 	for range n {
 		k, m := d.string(), d.uint()
 		if m > uint64(len(d.b)) {
-			return errEncoding
+			return 0, errEncoding
 		}
 		vs := make([]string, 0, m)
 		for range m {
@@ -137,10 +138,10 @@ func decodeHead(b []byte, e *spool.Event) error {
 		}
 		r.Header[k] = vs
 	}
-	if d.bad {
-		return errEncoding
+	if rest = len(d.b); d.bad || rest > 0 && (rest != sumSize || d.b[0] != sumMark) {
+		return 0, errEncoding
 	}
-	return nil
+	return rest, nil
 }
 
 // appendAttempt adds an attempt to a log, of which the newest are kept. Each

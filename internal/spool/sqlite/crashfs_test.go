@@ -27,6 +27,8 @@ type medium struct {
 	blocked     chan struct{}
 	syncs       int
 	writtenSize int64
+	writes      int
+	short       shortWrites
 }
 
 const cachePage = 4096
@@ -81,7 +83,7 @@ func (m *medium) end(cacheLost bool, keep func() bool) {
 		close(m.boot.dead)
 		m.boot = nil
 	}
-	m.gate, m.failing, m.sparing = nil, 0, 0
+	m.gate, m.failing, m.sparing, m.short = nil, 0, 0, shortWrites{}
 	if !cacheLost {
 		return
 	}
@@ -209,6 +211,8 @@ func (c *crashFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := c.b.alive(); err != nil {
 		return 0, err
 	}
+	whole := len(p)
+	p = p[:c.b.m.fits(whole)]
 	end := off + int64(len(p))
 	if grow := end - int64(len(c.f.cur)); grow > 0 {
 		c.f.cur = append(c.f.cur, make([]byte, grow)...)
@@ -218,6 +222,9 @@ func (c *crashFile) WriteAt(p []byte, off int64) (int, error) {
 		c.f.dirty[page] = true
 	}
 	c.b.m.writtenSize += int64(len(p))
+	if len(p) < whole {
+		return len(p), vfs.SystemError(errMedium, sqlite3.FULL)
+	}
 	return len(p), nil
 }
 

@@ -54,6 +54,12 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 		s.giveBack(ctx, &b.Deliveries)
 		return spool.Batch{}, fmt.Errorf("loading leased events: %w", err)
 	}
+	good, err := s.bury(ctx, b.Deliveries)
+	if err != nil {
+		s.giveBack(ctx, &b.Deliveries)
+		return spool.Batch{}, fmt.Errorf("burying damaged events: %w", err)
+	}
+	b.Deliveries = good
 	return b, nil
 }
 

@@ -55,7 +55,7 @@ func (w *writer) readRoutes() error {
 	err = w.rows(`SELECT route, source, name, merged, hold FROM routes`, func(q *stmt) error {
 		src := byID[q.ColumnInt64(1)]
 		if src == nil {
-			return fmt.Errorf("route %d has no source", q.ColumnInt64(0))
+			return fmt.Errorf("%w: route %d has no source", errEncoding, q.ColumnInt64(0))
 		}
 		rt := newRoute(q.ColumnInt64(0), src, q.ColumnText(2))
 		if heirs[rt.id] = q.ColumnInt64(3); heirs[rt.id] == 0 {
@@ -72,7 +72,7 @@ func (w *writer) readRoutes() error {
 	err = w.rows(`SELECT source, name, route FROM names`, func(q *stmt) error {
 		rt := w.routes[q.ColumnInt64(2)]
 		if rt == nil {
-			return fmt.Errorf("name %q leads nowhere", q.ColumnText(1))
+			return fmt.Errorf("%w: name %q leads nowhere", errEncoding, q.ColumnText(1))
 		}
 		w.names[routeName{q.ColumnInt64(0), q.ColumnText(1)}] = rt
 		return nil
@@ -117,7 +117,7 @@ func (w *writer) countQueues() error {
 		err := w.rows(set.sql, func(q *stmt) error {
 			rt := w.routes[q.ColumnInt64(0)]
 			if rt == nil {
-				return fmt.Errorf("route %d is missing", q.ColumnInt64(0))
+				return fmt.Errorf("%w: route %d is missing", errEncoding, q.ColumnInt64(0))
 			}
 			set.add(rt, q.ColumnInt64(1))
 			return nil
@@ -143,7 +143,7 @@ func (w *writer) bequeath(heirs map[int64]int64) error {
 		}
 		heir := w.routes[to]
 		if heir == nil || heirs[to] != 0 {
-			return fmt.Errorf("route %d has no heir", id)
+			return fmt.Errorf("%w: route %d has no heir", errEncoding, id)
 		}
 		w.moving = append(w.moving, move{from: old, to: heir})
 	}
@@ -168,7 +168,7 @@ func (w *writer) recoverRunning(first bool) error {
 		FROM deliveries INDEXED BY running WHERE state=2`, func(q *stmt) error {
 		rt := w.routes[q.ColumnInt64(1)]
 		if rt == nil {
-			return fmt.Errorf("route %d is missing", q.ColumnInt64(1))
+			return fmt.Errorf("%w: route %d is missing", errEncoding, q.ColumnInt64(1))
 		}
 		l := &lease{
 			number: q.ColumnInt64(0), route: rt, fence: q.ColumnInt64(2), until: q.ColumnInt64(3),

@@ -22,6 +22,9 @@ const (
 	// the others. More would cost: a commit that has split a page walks all of it.
 	writerCacheKiB = 16 << 10
 	readerCacheKiB = 2 << 10
+	// clockBehind is how far the machine's clock may be behind what the store has
+	// seen, as after a small correction, before an operator is told.
+	clockBehind = time.Minute
 )
 
 //go:embed schema.sql
@@ -32,6 +35,15 @@ var errNotOurs = errors.New("the file is a database of another program; choose a
 // open opens all connections and reads the state. first is the start of the
 // process, else the file must still be there and leases of this process live on.
 func (w *writer) open(first bool) error {
+	err := w.openFiles(first)
+	if first && errors.Is(err, sqlite3.READONLY) && w.s.o.vfs == "" {
+		// makePrivate could open it for writing, so it is the header that forbids it.
+		err = fmt.Errorf("%w: its header names a format that nobody may write to: %w", errEncoding, err)
+	}
+	return w.damaged(err)
+}
+
+func (w *writer) openFiles(first bool) error {
 	w.s.view.mu.Lock()
 	w.s.view.names, w.s.view.routes = nil, nil
 	w.s.view.mu.Unlock()
@@ -40,6 +52,9 @@ func (w *writer) open(first bool) error {
 	}
 	if first && w.s.o.vfs == "" {
 		if err := makePrivate(w.s.path); err != nil {
+			return err
+		}
+		if err := w.s.logAlone(); err != nil {
 			return err
 		}
 	}
@@ -60,6 +75,10 @@ func (w *writer) open(first bool) error {
 	if err := w.identify(first); err != nil {
 		return err
 	}
+	// Before anything is written: what is left of a damaged log may be needed.
+	if err := w.reachesMark(); err != nil {
+		return err
+	}
 	// The database, too, may hold pages whose fsync failed: copied again from
 	// the log they are written afresh.
 	if !w.s.o.fault.noTruncate {
@@ -71,6 +90,9 @@ func (w *writer) open(first bool) error {
 		return err
 	}
 	if err := w.prepare(); err != nil {
+		return err
+	}
+	if err := w.inspect(first); err != nil {
 		return err
 	}
 	if err := w.load(first); err != nil {
@@ -94,9 +116,13 @@ func (w *writer) load(first bool) error {
 		return err
 	}
 	if first {
-		w.s.clock = spool.NewClock(w.s.o.Now, timeOf(last))
+		w.s.clock = spool.NewClock(w.s.machineNow, timeOf(last))
 	}
 	w.now = w.s.clock.Now().UnixNano()
+	if behind := timeOf(w.now).Sub(w.s.machineNow()); first && behind > clockBehind {
+		w.s.log.Warn("the machine's clock is behind the time that the store has seen: the store goes on from that time; events created too long before it go to quarantine",
+			"behind", behind.Round(time.Second).String(), "store", timeOf(w.now).UTC().Format(time.RFC3339))
+	}
 	if err := w.q.begin.exec(); err != nil {
 		return err
 	}
@@ -123,6 +149,14 @@ func (w *writer) load(first bool) error {
 		w.touch(rt, true)
 	}
 	return nil
+}
+
+// machineNow is the machine's time.
+func (s *Store) machineNow() time.Time {
+	if s.o.Now != nil {
+		return s.o.Now()
+	}
+	return time.Now()
 }
 
 // identify checks that the file is ours, and makes it so if it is empty.
@@ -173,9 +207,13 @@ func (w *writer) create() error {
 // damaged says what to do about a file that cannot be read. It is never
 // shortened or replaced silently.
 func (w *writer) damaged(err error) error {
-	if errors.Is(err, sqlite3.CORRUPT) || errors.Is(err, sqlite3.NOTADB) {
-		return fmt.Errorf("%s is damaged: restore it from a backup, or rescue what can be read with "+
-			"`sqlite3 spool.db .recover`, or move the directory away to begin anew: %w", w.s.path, err)
+	if errors.Is(err, spool.ErrDamaged) {
+		return err
+	}
+	// A logic error here means that a table or an index is not as we made it.
+	if spoilt(err) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.ERROR) {
+		return fmt.Errorf("%w: restore %s from a backup, or rescue what can be read with "+
+			"`sqlite3 spool.db .recover`, or move the directory away to begin anew: %w", spool.ErrDamaged, w.s.path, err)
 	}
 	return err
 }

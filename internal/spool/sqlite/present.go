@@ -3,6 +3,8 @@ package sqlite
 import (
 	"fmt"
 	"os"
+
+	"github.com/ncruces/go-sqlite3"
 )
 
 // opened is a file as it was when it was opened.
@@ -41,4 +43,31 @@ func (w *writer) present() error {
 		}
 	}
 	return nil
+}
+
+// rescueLog copies into the database what the log holds that was removed under
+// us: our connection still has it open, and closing that would end it.
+func (w *writer) rescueLog() {
+	if w.c == nil || len(w.files) < 2 || w.s.lock.moved() {
+		return
+	}
+	db, err := os.Stat(w.files[0].path)
+	if err != nil || !os.SameFile(db, w.files[0].info) {
+		return // what we would write to is gone too
+	}
+	if log, err := os.Stat(w.files[1].path); err == nil && os.SameFile(log, w.files[1].info) {
+		return
+	}
+	w.s.ckpt.copying.Lock()
+	defer w.s.ckpt.copying.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			w.s.log.Error("rescuing the removed log failed", "path", w.files[1].path, "error", p)
+		}
+	}()
+	if err := w.checkpoint(sqlite3.CHECKPOINT_FULL); err != nil {
+		w.s.log.Error("rescuing the removed log failed", "path", w.files[1].path, "error", err)
+		return
+	}
+	w.s.log.Warn("the log was removed; all it held is in the database", "path", w.files[1].path)
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -61,7 +62,7 @@ func (r *reader) read(ctx context.Context, f func(*conn) error) (err error) {
 }
 
 // loadEvents reads the events of leased deliveries beside the writer: they
-// cannot go while a delivery of theirs is running.
+// cannot go while a delivery of theirs is running. A damaged one stays nil.
 func (s *Store) loadEvents(ctx context.Context, ds []spool.Delivery) error {
 	if len(ds) == 0 {
 		return nil
@@ -69,31 +70,41 @@ func (s *Store) loadEvents(ctx context.Context, ds []spool.Delivery) error {
 	return s.loads.read(ctx, func(*conn) error {
 		for i := range ds {
 			e, err := s.event(s.loads.seq, ds[i].Lease.Delivery>>ordinalBits)
-			if err != nil {
+			switch {
+			case err == nil:
+				ds[i].Event = e
+			case !errors.Is(err, spool.ErrDamaged):
 				return err
 			}
-			ds[i].Event = e
 		}
 		return nil
 	})
 }
 
+// event reads one. Of a damaged one it returns what could be read, too.
 func (s *Store) event(q *stmt, seq int64) (*spool.Event, error) {
 	if !q.int(seq).next() {
-		if err := q.end(); err != nil {
+		err := q.end()
+		switch {
+		case err == nil:
+			err = errors.New("it is missing")
+		case !spoilt(err):
 			return nil, err
 		}
-		return nil, fmt.Errorf("event %d is missing", seq)
+		return &spool.Event{Seq: seq}, fmt.Errorf("%w: event %d: %w", spool.ErrDamaged, seq, err)
 	}
 	e := &spool.Event{Seq: seq, ID: q.ColumnText(1), Type: q.ColumnText(2)}
 	e.Source = s.view.sourceName(q.ColumnInt64(0))
-	err := decodeHead(q.ColumnRawBlob(3), e)
 	e.Request.Body = q.bytes(4)
-	if end := q.end(); err == nil {
+	err := decodeWhole(q.ColumnRawBlob(3), e)
+	if end := q.end(); end != nil {
 		err = end
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading event %d: %w", seq, err)
+	switch {
+	case err == nil:
+		return e, nil
+	case spoilt(err):
+		return e, fmt.Errorf("%w: event %d: %w", spool.ErrDamaged, seq, err)
 	}
-	return e, nil
+	return nil, fmt.Errorf("reading event %d: %w", seq, err)
 }

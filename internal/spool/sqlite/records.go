@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -123,8 +124,9 @@ func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
 		n++
 		*before = h.ColumnInt64(0)
 		var e spool.Event
-		if err := decodeHead(h.ColumnRawBlob(4), &e); err != nil {
-			return fmt.Errorf("event %d: %w", *before, err)
+		if _, err := decodeHead(h.ColumnRawBlob(4), &e); err != nil {
+			found = append(found, *before) // A damaged one is shown to every query.
+			return nil
 		}
 		e.Source, e.ID, e.Type = l.s.view.sourceName(h.ColumnInt64(1)), h.ColumnText(2), h.ColumnText(3)
 		if l.matches(&e) {
@@ -225,6 +227,10 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 		return rec, false, err
 	}
 	e, err := l.s.event(l.event, seq)
+	if errors.Is(err, spool.ErrDamaged) {
+		rec.Event, rec.Reason = e, reasonDamaged
+		return rec, true, nil
+	}
 	if err != nil {
 		return rec, false, err
 	}
@@ -243,15 +249,16 @@ func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 	st.int(l.q.Cursor)
 	for st.next() {
 		e := &spool.Event{Seq: st.ColumnInt64(0), Source: l.s.view.sourceName(st.ColumnInt64(1)), ID: st.ColumnText(4), Type: st.ColumnText(5)}
-		if err := decodeHead(st.ColumnRawBlob(6), e); err != nil {
-			_ = st.end()
-			return page, fmt.Errorf("entry %d: %w", e.Seq, err)
-		}
+		_, err := decodeHead(st.ColumnRawBlob(6), e)
 		scanned++
-		if l.matches(e) {
+		if err != nil || l.matches(e) {
 			e.Request.Body = st.bytes(7)
+			reason := st.ColumnText(2)
+			if decodeWhole(st.ColumnRawBlob(6), e) != nil {
+				reason = reasonDamaged
+			}
 			size += len(e.Request.Body)
-			page.Records = append(page.Records, spool.Record{Event: e, Reason: st.ColumnText(2), Copies: st.ColumnInt(3)})
+			page.Records = append(page.Records, spool.Record{Event: e, Reason: reason, Copies: st.ColumnInt(3)})
 		}
 		if len(page.Records) == l.q.Limit || size > maxPageBytes || scanned == maxScan {
 			page.Next = e.Seq

@@ -25,6 +25,12 @@ type logFile interface {
 // database before the log below them is durable. A power cut at that moment
 // leaves new pages under an older log, which is a damaged file.
 func (s *Store) rewriteLog() error {
+	if s.o.vfs == "" {
+		// All of the database that may not be on the disk is in the log.
+		if err := evict(s.path); err != nil {
+			return err
+		}
+	}
 	f, sync, err := s.openLog()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -32,6 +38,7 @@ func (s *Store) rewriteLog() error {
 	if err != nil {
 		return fmt.Errorf("opening log: %w", err)
 	}
+	var scan logScan
 	buf := make([]byte, 1<<20)
 	for off := int64(0); ; {
 		n, err := f.ReadAt(buf, off)
@@ -39,6 +46,7 @@ func (s *Store) rewriteLog() error {
 			if _, err := f.WriteAt(buf[:n], off); err != nil {
 				return errors.Join(fmt.Errorf("rewriting log: %w", err), f.Close())
 			}
+			scan.add(buf[:n])
 			off += int64(n)
 		}
 		if errors.Is(err, io.EOF) {
@@ -50,6 +58,12 @@ func (s *Store) rewriteLog() error {
 	}
 	if err := sync(); err != nil {
 		return errors.Join(fmt.Errorf("syncing log: %w", err), f.Close())
+	}
+	if n := scan.dropped(); n > 0 {
+		// No more than that can be told of bytes that do not check; whether an
+		// event was among them, the mark knows.
+		s.log.Warn("the end of the log was not written whole, or is damaged; it is dropped",
+			"path", s.path+"-wal", "kept", scan.kept, "dropped", n)
 	}
 	return f.Close()
 }

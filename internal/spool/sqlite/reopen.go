@@ -31,6 +31,7 @@ func (w *writer) reopen(cause error) {
 	for _, f := range w.issued {
 		unsure[f] = true
 	}
+	w.rescueLog()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		w.shut(false)
 		err := w.again(unsure)
@@ -75,8 +76,8 @@ func (w *writer) finish() {
 	if w.c == nil {
 		return
 	}
-	clean := true
-	if !w.dirty.IsZero() {
+	clean := w.failed == nil
+	if clean && !w.dirty.IsZero() {
 		clean = w.commit(nil) == nil
 	}
 	w.shut(clean)

@@ -59,7 +59,7 @@ func (s *Store) oldest(c *conn, states []spool.RouteState, ids []int64) error {
 		}
 		var e spool.Event
 		if head.int(number >> ordinalBits).next() {
-			if err := decodeHead(head.ColumnRawBlob(0), &e); err != nil {
+			if _, err := decodeHead(head.ColumnRawBlob(0), &e); err != nil {
 				return err
 			}
 			states[i].Oldest = e.Received

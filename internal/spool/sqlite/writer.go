@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
@@ -18,9 +19,13 @@ const (
 )
 
 // writer owns the writing connection and all state that is decided upon. Only
-// its goroutine touches it. A transaction changes the state in memory as it
-// goes; where it fails, everything is read anew from the file.
+// who has the turn touches it: its own goroutine, or a caller by runHere. A
+// transaction changes the state in memory as it goes; where it fails,
+// everything is read anew from the file.
 type writer struct {
+	turn   sync.Mutex
+	failed error // of a caller's batch: the file is to be reopened
+
 	s *Store
 	c *conn
 	q statements
@@ -31,8 +36,9 @@ type writer struct {
 	pages   int64 // size of a page
 	dirty   time.Time
 	files   []opened
-	persist int64 // the last time persisted
-	changes int64 // rows changed by this connection when the batch began
+	persist int64         // the last time persisted
+	jumped  time.Duration // of the clock, as followed
+	changes int64         // rows changed by this connection when the batch began
 
 	epoch    int64 // of the process, for fences
 	fences   int64
@@ -77,25 +83,11 @@ func (w *writer) loop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		batch := w.s.take()
-		if len(batch) > 0 {
-			w.serve(batch)
-			if len(batch) > 1 {
-				// Those who were answered may have more: one batch is cheaper
-				// than two that take turns.
-				runtime.Gosched()
-			}
+		wait, again := w.round()
+		if again {
 			continue
 		}
-		if !w.dirty.IsZero() && time.Since(w.dirty) >= syncWithin {
-			w.serve(nil)
-			continue
-		}
-		wait := time.Hour
-		if !w.dirty.IsZero() {
-			wait = syncWithin - time.Since(w.dirty)
-		}
-		timer.Reset(max(wait, 0))
+		timer.Reset(wait)
 		select {
 		case <-w.s.wake:
 			// Who woke us is seldom alone: the others get on with their requests
@@ -108,6 +100,61 @@ func (w *writer) loop() {
 			return
 		}
 	}
+}
+
+// round serves what waits, and says how long nothing more is to be done.
+func (w *writer) round() (wait time.Duration, again bool) {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	if err := w.failed; err != nil {
+		w.failed = nil
+		w.reopen(err)
+		return 0, true
+	}
+	if batch := w.s.take(); len(batch) > 0 {
+		w.serve(batch)
+		if len(batch) > 1 {
+			// Those who were answered may have more: one batch is cheaper
+			// than two that take turns.
+			runtime.Gosched()
+		}
+		return 0, true
+	}
+	if w.dirty.IsZero() || w.c == nil { // closed in the middle of reopening
+		return time.Hour, false
+	}
+	if wait = syncWithin - time.Since(w.dirty); wait <= 0 {
+		w.serve(nil)
+		return 0, true
+	}
+	return wait, false
+}
+
+// runHere runs the next batch in the goroutine of a caller, where the writer's
+// own is idle: an event that comes alone then waits for no other goroutine. Only
+// a caller that waits to the end in any case may do so. False leaves the rest to
+// the writer's own goroutine, which is to be roused then.
+func (w *writer) runHere() bool {
+	if !w.turn.TryLock() {
+		return false
+	}
+	defer w.turn.Unlock()
+	if w.failed != nil || w.size() >= tailAt {
+		return false
+	}
+	runtime.Gosched() // as in loop
+	batch := w.s.take()
+	if len(batch) == 0 {
+		return true // Another batch has had the caller's request.
+	}
+	if err := w.commit(batch); err != nil {
+		w.s.fail(batch, err)
+		w.failed = err
+		return false
+	}
+	w.answer(batch)
+	w.pass()
+	return w.dirty.IsZero() && w.s.nothingPending()
 }
 
 // take takes what waits, up to a batch.
@@ -127,6 +174,12 @@ func (s *Store) take() []*request {
 	return batch
 }
 
+func (s *Store) nothingPending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending) == 0
+}
+
 // serve runs a batch and answers it. No batch means: sync what is not.
 func (w *writer) serve(batch []*request) {
 	err := w.commit(batch)
@@ -136,14 +189,18 @@ func (w *writer) serve(batch []*request) {
 		w.reopen(err)
 		return
 	}
-	for _, r := range batch {
-		r.done <- struct{}{}
-	}
-	w.tell()
+	w.answer(batch)
 	if err := w.tidy(); err != nil {
 		w.s.fail(nil, err)
 		w.reopen(err)
 	}
+}
+
+func (w *writer) answer(batch []*request) {
+	for _, r := range batch {
+		r.done <- struct{}{}
+	}
+	w.tell()
 }
 
 // commit applies a batch as one transaction. After an error nothing in memory
@@ -167,6 +224,9 @@ func (w *writer) commit(batch []*request) (err error) {
 	if err := w.q.begin.exec(); err != nil {
 		return err
 	}
+	if err := w.followClock(); err != nil {
+		return err
+	}
 	if err := w.s.space.look(w, size); err != nil {
 		return err
 	}
@@ -181,6 +241,7 @@ func (w *writer) commit(batch []*request) (err error) {
 		if err := w.present(); err != nil {
 			return err
 		}
+		w.s.mark.raise(w.s, w.seq)
 		w.dirty = time.Time{}
 		w.s.count.commits.Add(1)
 	case wrote && w.dirty.IsZero():

@@ -1,0 +1,49 @@
+package sqlite
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// inspectUpTo is the size of a database that is looked through at each start of
+// a process, which takes some tenths of a second then. In a larger one only what
+// is read is checked.
+const inspectUpTo = 16 << 20
+
+// inspect has SQLite look at the structure of every page and hold each index
+// against its table: a flipped byte in a page's head can hide rows without any
+// error where they are not found. The bytes of events have checksums of their
+// own, which are looked at when they are read.
+func (w *writer) inspect(first bool) error {
+	if !first {
+		return nil
+	}
+	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pages > inspectUpTo {
+		return err
+	}
+	said := ""
+	err := w.rows("PRAGMA integrity_check(1)", func(q *stmt) error {
+		said = q.ColumnText(0)
+		return nil
+	})
+	if err == nil && said != "ok" {
+		err = w.damaged(fmt.Errorf("%s: %w", said, sqlite3.CORRUPT))
+	}
+	return err
+}
+
+// logAlone refuses a log whose database is gone or empty: SQLite would take the
+// database for a new one, and drop the log. A creation that was cut short leaves
+// no such thing, since the database has its first page before a log begins.
+func (s *Store) logAlone() error {
+	db, err := os.Stat(s.path)
+	if err != nil || db.Size() > 0 {
+		return err
+	}
+	if log, err := os.Stat(s.path + "-wal"); err == nil && log.Size() > 0 {
+		return fmt.Errorf("its log is there and it is empty: %w", sqlite3.CORRUPT)
+	}
+	return nil
+}

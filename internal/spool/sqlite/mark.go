@@ -1,0 +1,101 @@
+package sqlite
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// mark is the number of the last event or entry that was acknowledged, kept in
+// a small file beside the database. A log whose middle went bad ends there as
+// far as SQLite can tell, and one that was removed is simply new: both would
+// drop what was acknowledged without a word. The mark is written after the
+// commit's fsync and is not synced itself: after a power cut it may be too low,
+// and then it only notices less. It is never too high.
+type mark struct {
+	f      *os.File
+	last   int64 // what was acknowledged, as far as is known
+	failed bool  // the last write of it
+}
+
+const markSize = 12 // number, and its CRC-32C
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// open reads the mark of the process before.
+func (m *mark) open(dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "acknowledged"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening mark: %w", err)
+	}
+	m.f = f
+	var b [markSize]byte
+	if _, err := f.ReadAt(b[:], 0); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil // new, or torn by a power cut
+		}
+		return errors.Join(fmt.Errorf("reading mark: %w", err), f.Close())
+	}
+	if crc32.Checksum(b[:8], castagnoli) == binary.LittleEndian.Uint32(b[8:]) {
+		m.last = int64(binary.LittleEndian.Uint64(b[:]))
+	}
+	return nil
+}
+
+// raise notes that everything up to seq is durable. That it cannot be written
+// is no reason to refuse what is.
+func (m *mark) raise(s *Store, seq int64) {
+	if seq <= m.last {
+		return
+	}
+	m.last = seq
+	if m.f == nil {
+		return // The tests' files have no directory.
+	}
+	var b [markSize]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(seq))
+	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[:8], castagnoli))
+	_, err := m.f.WriteAt(b[:], 0)
+	if err != nil && !m.failed {
+		s.log.Warn("writing the mark of what was acknowledged failed", "path", m.f.Name(), "error", err)
+	}
+	m.failed = err != nil
+}
+
+func (m *mark) shut() {
+	if m.f != nil {
+		_ = m.f.Sync() // There is time for it at an end.
+		_ = m.f.Close()
+	}
+}
+
+// reachesMark checks that the store which was found holds all that was
+// acknowledged.
+func (w *writer) reachesMark() error {
+	s, m := w.s, &w.s.mark
+	if m.last == 0 {
+		return nil
+	}
+	seq, err := w.c.one(`SELECT max(coalesce((SELECT max(seq) FROM events), 0), coalesce((SELECT max(number) FROM quarantine), 0),
+		coalesce((SELECT value FROM meta WHERE name='floor'), 0))`)
+	if err != nil || seq >= m.last {
+		return err
+	}
+	return fmt.Errorf("%w: %s was acknowledged up to number %d and ends at %d: its log %s-wal was damaged or removed. "+
+		"Put the file back if you have it, or restore the directory from a backup; to go on without "+
+		"what is missing, remove %s", spool.ErrDamaged, s.path, m.last, seq, s.path, filepath.Join(s.dir, "acknowledged"))
+}
+
+// openMark opens the mark, but for tests whose files have no directory.
+func (s *Store) openMark() error {
+	if s.o.vfs != "" {
+		return nil
+	}
+	return s.mark.open(s.dir)
+}
