@@ -129,13 +129,15 @@ func (g *Gate) cached(key string, digest Digest) bool {
 	return ok && e.Key == key && e.Digest == digest
 }
 
+var errEnded = fmt.Errorf("%w: its goroutine ended", ErrPanic)
+
 // start runs the accept of the call that owns its key, in a goroutine of its
 // own: a caller that goes away must not take a write along that may still land.
 func (g *Gate) start(c *call) {
 	g.running.Add(1)
 	go func() {
 		defer g.running.Done()
-		o := outcome{err: fmt.Errorf("%w: its goroutine ended", ErrPanic)}
+		o := outcome{err: errEnded}
 		defer func() {
 			if p := recover(); p != nil {
 				// The type only: the value may hold what must not be logged.

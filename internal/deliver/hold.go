@@ -133,9 +133,13 @@ func (h *holding) adopt(now time.Time, stored *spool.Hold) change {
 		return nowResumed
 	}
 	next := *stored
-	// The clock of an earlier run may have been ahead.
-	if latest := now.Add(maxProbeWait); next.NextProbe.After(latest) {
-		next.NextProbe = latest
+	// The clock of an earlier run may have been ahead, or the machine's was set
+	// back since: such a time says nothing.
+	if next.NextProbe.After(now.Add(maxProbeWait)) {
+		next.NextProbe = now.Add(probeAfter(next.Probes))
+		if was != nil && was.NextProbe.Before(next.NextProbe) {
+			next.NextProbe = was.NextProbe // Else each reading would put it off.
+		}
 	}
 	h.hold = &next
 	if was == nil || was.ByHand != next.ByHand {

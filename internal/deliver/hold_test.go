@@ -88,7 +88,7 @@ func TestAdoptBoundsTheNextProbe(t *testing.T) {
 	if c := h.adopt(now, &spool.Hold{NextProbe: now.Add(24 * time.Hour)}); c != nowHeld {
 		t.Errorf("change %v", c)
 	}
-	if got := h.hold.NextProbe.Sub(now); got != maxProbeWait {
+	if got := h.hold.NextProbe.Sub(now); got != probeAfter(0) {
 		t.Errorf("next probe after %v", got)
 	}
 	if c := h.adopt(now, nil); c != nowResumed {
@@ -96,5 +96,27 @@ func TestAdoptBoundsTheNextProbe(t *testing.T) {
 	}
 	if c := h.adopt(now, nil); c != unchanged {
 		t.Errorf("change %v", c)
+	}
+}
+
+// A hold is read again and again. One whose times are by a clock that was set
+// back since must not put the probe off each time.
+func TestClockSetBackDelaysNoProbe(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	h := holding{hold: &spool.Hold{Probes: 9, NextProbe: now.Add(5 * time.Second)}}
+	for after := range 3 {
+		h.adopt(now.Add(time.Duration(after)*time.Second), &spool.Hold{Probes: 9, NextProbe: now.Add(24 * time.Hour)})
+		if got := h.hold.NextProbe.Sub(now); got != 5*time.Second {
+			t.Errorf("after %d s the next probe is %v from the beginning, want 5 s", after, got)
+		}
+	}
+	restarted := holding{}
+	for range 3 {
+		restarted.adopt(now, &spool.Hold{Probes: 9, NextProbe: now.Add(24 * time.Hour)})
+		now = now.Add(6 * time.Second)
+	}
+	if restarted.hold.NextProbe.After(now) {
+		t.Errorf("18 s after a restart the next probe is %v away", restarted.hold.NextProbe.Sub(now))
 	}
 }

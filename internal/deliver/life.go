@@ -149,7 +149,7 @@ func (d *Dispatcher) extend(ctx context.Context) {
 			l.mu.Lock()
 			for j := l.jobs.next; j != &l.jobs; j = j.next {
 				if left := j.expires.Sub(now); left > 0 && left <= LeaseFor*2/3 {
-					jobs[j.Lease.Delivery] = j
+					jobs[j.Lease.Fence] = j // Two of one delivery are of one that was taken over.
 					leases = append(leases, j.Lease)
 				}
 			}
@@ -171,11 +171,11 @@ func (d *Dispatcher) extendAll(ctx context.Context, now time.Time, leases []spoo
 	}
 	until := now.Add(LeaseFor)
 	for _, l := range lost {
-		if j := jobs[l.Delivery]; j != nil {
+		if j := jobs[l.Fence]; j != nil {
 			// One that waits is not begun any more; the settle of one that
 			// runs will be refused.
 			j.line.expire(j, now.Add(-1))
-			delete(jobs, l.Delivery)
+			delete(jobs, l.Fence)
 		}
 	}
 	for _, j := range jobs {
