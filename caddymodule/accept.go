@@ -14,6 +14,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -145,7 +146,7 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 		return answer{}, err
 	}
 	if in.odd != "" {
-		if err := app.store.Quarantine(ctx, spool.Odd{Event: in.event(), Reason: in.odd}); err != nil {
+		if err := in.quarantine(ctx, app.store); err != nil {
 			return answer{}, fmt.Errorf("quarantining a body: %w", err)
 		}
 		return quarantined(in.odd), nil
@@ -170,6 +171,24 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	return answer{result: resultAccepted}, nil
 }
 
+// quarantine keeps the body. Where the store is slow, the request goes when ctx
+// ends; the store has the bytes for longer, and so has the body budget.
+func (in *incoming) quarantine(ctx context.Context, store spool.Store) error {
+	odd := spool.Odd{Event: in.event(), Reason: in.odd}
+	done := make(chan error, 1)
+	in.held.keep()
+	go func() {
+		defer in.held.drop()
+		done <- store.Quarantine(context.WithoutCancel(ctx), odd)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // deadline bounds the answer. The claim belongs to the accept: a client that
 // goes away cancels nothing, and its retry finds the result.
 func (in *incoming) deadline() (context.Context, context.CancelFunc) {
@@ -191,19 +210,10 @@ func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (dedu
 	for i, m := range matched {
 		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m].Name, Start: d.Reserve(h.src.keys[m])}
 	}
+	var receipt spool.Receipt
+	// After a panic too: room that nobody gives back is lost until a restart.
+	defer func() { h.offer(d, matched, in.Routes, receipt.Running) }()
 	receipt, err := app.store.Accept(ctx, in)
-	born := 0
-	for i, m := range matched {
-		if !in.Routes[i].Start {
-			continue
-		}
-		if born < len(receipt.Running) && receipt.Running[born].Route == h.src.keys[m] {
-			d.Offer(receipt.Running[born])
-			born++
-			continue
-		}
-		d.Unreserve(h.src.keys[m])
-	}
 	if err != nil {
 		return 0, err
 	}
@@ -218,4 +228,19 @@ func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (dedu
 		return 0, staleError{receipt.Reason}
 	}
 	return 0, fmt.Errorf("accepting an event: the store gave no verdict")
+}
+
+// offer hands what was born running to the dispatcher, and gives back the room
+// that was reserved for the rest.
+func (h *Webhook) offer(d *deliver.Dispatcher, matched []int, wishes []spool.RouteWish, running []spool.Delivery) {
+	for i, m := range matched {
+		switch key := h.src.keys[m]; {
+		case !wishes[i].Start:
+		case len(running) > 0 && running[0].Route == key:
+			d.Offer(running[0])
+			running = running[1:]
+		default:
+			d.Unreserve(key)
+		}
+	}
 }

@@ -41,16 +41,12 @@ func (a answer) write(w http.ResponseWriter) error {
 		_, err := w.Write(a.relay.kept)
 		return err
 	}
-	head["Content-Type"] = plainText
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(bodyOK)
+	head["Content-Type"] = []string{"text/plain; charset=utf-8"} // Its own: handlers of the site may edit it in place.
+	_, err := w.Write(bodyOK) // Which is a 200: to write that first would set Caddy's deadline twice.
 	return err
 }
 
-var (
-	plainText = []string{"text/plain; charset=utf-8"}
-	bodyOK    = []byte("OK")
-)
+var bodyOK = []byte("OK")
 
 // note is what is known of a request, for placeholders and the access log. It
 // is looked at only where somebody asks: most requests are not logged.
@@ -63,6 +59,9 @@ const placeholders = "http.inbox_webhook."
 // attach makes the note known to the request's replacer and access log.
 func (n *note) attach(r *http.Request) {
 	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(n.placeholder)
+	if s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && s.Logs == nil {
+		return // Nobody would look at the fields.
+	}
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Add(zap.Inline(n))
 	}

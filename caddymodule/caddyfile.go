@@ -126,6 +126,9 @@ func (p *webhookParser) secret() error {
 		return p.Errf("secret needs a value, for example: secret {env.%s}", EnvSecret)
 	}
 	s.Value = p.Val()
+	if err := s.mistyped(); err != nil {
+		return p.WrapErr(fmt.Errorf("secret: %w", err))
+	}
 	for p.NextArg() {
 		switch p.Val() {
 		case "optional":

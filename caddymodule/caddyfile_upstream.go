@@ -22,8 +22,8 @@ type upstream struct {
 }
 
 func parseUpstream(s string) (upstream, error) {
-	if strings.Contains(s, "{http.") || strings.Contains(s, "{vars.") {
-		return upstream{}, fmt.Errorf("upstream '%s' depends on the request, so a sender could choose where events go: name it outright", s)
+	if err := notOfRequest(s); err != nil {
+		return upstream{}, err
 	}
 	if strings.HasPrefix(s, "unix/") || strings.HasPrefix(s, "unix+h2c/") || strings.HasPrefix(s, "{") {
 		return upstream{dial: s}, nil

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -129,7 +130,7 @@ func (s *Source) setDefaults() {
 	if s.ReadTimeout == 0 {
 		s.ReadTimeout = caddy.Duration(defaultReadTimeout)
 	}
-	if s.AckTimeout == 0 {
+	if s.AckTimeout == 0 && s.Pass {
 		s.AckTimeout = caddy.Duration(defaultAckTimeout)
 	}
 	if s.Stale == "" {
@@ -155,7 +156,9 @@ func (s *Source) check() []error {
 	if t := time.Duration(s.ReadTimeout); t < 0 || t > answerWithin-time.Second {
 		add("read_timeout is %s: it must lie between 0 and 7s, because the answer comes within 8s", t)
 	}
-	if t := time.Duration(s.AckTimeout); t < 0 || t > defaultAckTimeout {
+	if t := time.Duration(s.AckTimeout); t != 0 && !s.Pass {
+		add("ack_timeout without pass: remove it, or give the route a `timeout` (events that are stored are answered without waiting for an app)")
+	} else if t < 0 || t > defaultAckTimeout {
 		add("ack_timeout is %s: it must lie between 0 and 8s, because the platform waits 10s", t)
 	}
 	if s.Stale != staleQuarantine && s.Stale != staleDeliver {
@@ -188,6 +191,12 @@ func (s *Source) check() []error {
 	}
 	if n := countFallbacks(s.Routes); n > 1 {
 		add("%d routes without types: one `to` takes what no `on` took; several addresses in it are replicas", n)
+	} else if n == 1 {
+		for _, r := range s.Routes {
+			if slices.Contains(r.Types, "*") {
+				add("`on *` (route %q) takes every event, so that nothing is left for `to`: remove the `to`, or make it an `on *` too if both apps shall get every event", r.Name)
+			}
+		}
 	}
 	return errs
 }

@@ -297,6 +297,8 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 		"port":             {"", "inbox_webhook /hook app:99999", "1 to 65535"},
 		"mixed schemes":    {"", "inbox_webhook /hook http://a:1 https://b:1", "the same scheme"},
 		"tls in handle":    {"", "inbox_webhook /hook {\n to {\n name a\n handle {\n tls internal\n}\n}\n}", "Caddyfile:"},
+		"sender's choice":  {"", "inbox_webhook /hook {\n to {\n name a\n handle {\n reverse_proxy {header.User-Agent}\n}\n}\n}", "a sender could choose"},
+		"sender's name":    {"", "inbox_webhook /hook {\n to {\n name a\n handle {\n reverse_proxy {\n dynamic a {host} 80\n}\n}\n}\n}", "a sender could choose"},
 		"block":            {"", "inbox_webhook /hook {\n pass {\n}\n}", "no block belongs here"},
 	} {
 		in.options = c.options

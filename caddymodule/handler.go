@@ -152,6 +152,12 @@ func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
 	}
+	if len(r.TransferEncoding) > 0 {
+		// net/http takes a request with a Content-Length beside it as chunked. A
+		// proxy in front may have seen its end elsewhere, and what follows on the
+		// connection would be a stranger's choice.
+		w.Header().Set("Connection", "close")
+	}
 	note.result, note.reason = resultRejected, reason
 	fields := []zap.Field{zap.String("source", h.Name), zap.Int("status", status), zap.String("reason", reason)}
 	if status < http.StatusInternalServerError {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/verify"
 )
 
 // emptyKeySignature is made with the key "", which package verify refuses to use.
@@ -86,4 +87,39 @@ func hugeHeader() string {
 		b[i] = 'a'
 	}
 	return string(b)
+}
+
+// A proxy that goes by the length has sent one request here, whose body holds
+// what looks like another.
+func TestRefusedChunksEndTheConnection(t *testing.T) {
+	t.Setenv("INBOX_WEBHOOK_SECRET", secret)
+	in := start(t, "", "inbox_webhook /hook app.invalid:1")
+	_, body := sample(t, "message.read")
+	hidden := fmt.Sprintf("POST /hook HTTP/1.1\r\nHost: h\r\nX-Inbox-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
+		verify.Sign([]byte(secret), body), len(body), body)
+	c, err := net.Dial("tcp", "127.0.0.1:"+in.port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(c, "POST /hook HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", len(hidden)+5, hidden)
+	answers := bufio.NewReader(c)
+	res, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusUnauthorized || !res.Close {
+		t.Errorf("answered %d, connection ends: %t", res.StatusCode, res.Close)
+	}
+	if res, err := http.ReadResponse(answers, nil); err == nil {
+		t.Errorf("the hidden request was answered %d", res.StatusCode)
+		res.Body.Close()
+	}
+	if got := in.records(spool.Query{}); len(got) != 0 {
+		t.Errorf("stored %d events", len(got))
+	}
 }

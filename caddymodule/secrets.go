@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -99,12 +100,15 @@ func resolveSecrets(configured []Secret, now time.Time) (keys []verify.Secret, w
 }
 
 func (s Secret) resolve(i int, now time.Time) (keys []verify.Secret, warning string, err error) {
+	if err := s.mistyped(); err != nil {
+		return nil, "", err
+	}
 	value, err := caddy.NewReplacer().ReplaceOrErr(s.Value, true, true)
 	switch {
 	case err != nil && s.Optional, err == nil && s.Optional && strings.TrimSpace(value) == "":
 		return nil, "", nil
 	case err != nil:
-		return nil, "", fmt.Errorf("%s is unknown or empty: set what it names, or mark the secret `optional`", s.placeholder())
+		return nil, "", fmt.Errorf("%s is empty: set what it names, or mark the secret `optional`", s.placeholder())
 	case strings.TrimSpace(value) == "":
 		return nil, "", errors.New("it is empty: give the webhook's secret, for example {env." + EnvSecret + "}")
 	}
@@ -123,6 +127,27 @@ func (s Secret) resolve(i int, now time.Time) (keys []verify.Secret, warning str
 		keys = append(keys, k)
 	}
 	return keys, warning, nil
+}
+
+var (
+	// halfPlaceholder is what is left of {env.NAME} without one of its braces.
+	halfPlaceholder = regexp.MustCompile(`^(env|file)\.|\{(env|file)\.[^}]*$`)
+	filePlaceholder = regexp.MustCompile(`\{file\.[^}]*\}`)
+)
+
+// mistyped finds what was meant for a placeholder and is none. Left alone, its
+// text would be the secret, which anyone could guess; or an optional secret
+// would be missing for ever.
+func (s Secret) mistyped() error {
+	if halfPlaceholder.MatchString(s.Value) {
+		return errors.New("a placeholder in it lacks a brace: write it as {env.NAME} or {file./path}")
+	}
+	// An unset variable is known, and empty. So is a missing file, of which Caddy
+	// would log an error at each look.
+	if _, err := caddy.NewReplacer().ReplaceOrErr(filePlaceholder.ReplaceAllString(s.Value, ""), false, true); err != nil {
+		return fmt.Errorf("%s is unknown: write it as {env.NAME} or {file./path}", s.placeholder())
+	}
+	return nil
 }
 
 // placeholder names the value for a message: only what is nothing but a

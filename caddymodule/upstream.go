@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,6 +29,9 @@ type chain struct {
 	handler caddyhttp.Handler
 	server  *caddyhttp.Server // reverse_proxy reads its settings unchecked.
 	run     func(context.Context, caddyhttp.Handler, *recorder, *http.Request) (left bool, err error)
+	// tls: some handler may speak TLS to the app, whose errors look alike before
+	// and after the request was sent. Watching for the difference costs.
+	tls bool
 }
 
 // compile loads the route's handlers, once for all attempts.
@@ -51,6 +56,9 @@ func (r *Route) compile(ctx caddy.Context) error {
 	if heedsContext(r.HandleRaw) {
 		r.upstream.run = runHere
 	}
+	for _, raw := range r.HandleRaw {
+		r.upstream.tls = r.upstream.tls || bytes.Contains(raw, []byte(`"tls"`))
+	}
 	return nil
 }
 
@@ -67,6 +75,12 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) deliver.Answer {
 	defer cancel()
 	rec := newRecorder(spool.MaxResponse)
 	rec.tooMuch = cancel
+	var stood atomic.Bool
+	if c.tls {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GotConn: func(httptrace.GotConnInfo) { stood.Store(true) },
+		})
+	}
 	req, err := newRequest(ctx, a)
 	if err != nil {
 		return deliver.Answer{Reach: deliver.Answered, Err: err}
@@ -79,13 +93,14 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) deliver.Answer {
 	if isStale(err) && rec.status == 0 {
 		// The app had closed the idle connection before it saw anything of
 		// this request: that costs no attempt.
+		stood.Store(false)
 		req, _ = newRequest(ctx, a)
 		req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), nil, c.server)
 		if left, err = c.run(ctx, c.handler, rec, req); left {
 			return deliver.Answer{Reach: deliver.Broken, Err: err}
 		}
 	}
-	return judge(ctx, rec, err)
+	return judge(ctx, rec, err, stood.Load())
 }
 
 // newRequest is the platform's request as it came, and what we add.
@@ -133,7 +148,10 @@ func newRequest(ctx context.Context, a deliver.Attempt) (*http.Request, error) {
 
 // judge says what became of an attempt. Success is never a missing error
 // alone: an empty chain writes nothing, a cancelled one writes 499.
-func judge(ctx context.Context, rec *recorder, err error) deliver.Answer {
+//
+// stood says that a connection to the app is known to have stood, its TLS
+// handshake done.
+func judge(ctx context.Context, rec *recorder, err error, stood bool) deliver.Answer {
 	a := deliver.Answer{
 		Reach:      deliver.Answered,
 		Status:     rec.status,
@@ -152,7 +170,7 @@ func judge(ctx context.Context, rec *recorder, err error) deliver.Answer {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, context.DeadlineExceeded):
 		a.Reach, a.Err = deliver.Broken, errors.New("the upstream did not answer in time")
-		if unreached(err) {
+		if unreached(err, stood) {
 			a.Reach, a.Err = deliver.Unreached, bare(err)
 		}
 		return a
@@ -167,7 +185,7 @@ func judge(ctx context.Context, rec *recorder, err error) deliver.Answer {
 		return a
 	}
 	a.Err = bare(err)
-	if unreached(err) {
+	if unreached(err, stood) {
 		a.Reach = deliver.Unreached
 		return a
 	}
@@ -199,23 +217,28 @@ func bare(err error) error {
 }
 
 // unreached: the connection never stood, so the app cannot have seen anything.
-func unreached(err error) bool {
+func unreached(err error, stood bool) bool {
 	if err == nil {
 		return false
 	}
 	var dial reverseproxy.DialError
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	if errors.As(err, &dial) || errors.As(err, &cert) || errors.As(err, &record) {
+	if errors.As(err, &dial) {
 		return true
 	}
 	text := err.Error()
-	for _, sign := range []string{"no upstreams available", "TLS handshake timeout", "remote error: tls:", "tls: "} {
-		if strings.Contains(text, sign) {
-			return true
-		}
+	if strings.Contains(text, "no upstreams available") {
+		return true
 	}
-	return false
+	// In TLS 1.3 our side of the handshake has ended before the app's TLS has
+	// looked at our certificate.
+	if strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate") {
+		return true
+	}
+	// Any other alert after the handshake may follow what the app has done.
+	return !stood && (errors.As(err, &cert) || errors.As(err, &record) ||
+		strings.Contains(text, "TLS handshake timeout") || strings.Contains(text, "tls: "))
 }
 
 func isStale(err error) bool {
