@@ -8,9 +8,10 @@ GOLANGCI_LINT := .build/golangci-lint@$(GOLANGCI)/golangci-lint
 FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 1
-# Which packages' benchmarks, and the flags of the side-by-side run.
+# Which packages' benchmarks, and the flags of the side-by-side run: without -long
+# it leaves out the stores of millions of events.
 BENCH_PKG ?= ./verify ./event ./dedupe ./internal/... ./caddymodule
-BESIDE    ?=
+BESIDE    ?= -long -require
 # The packages a target is about.
 PKG      ?= ./...
 
@@ -63,22 +64,33 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks (BENCH, COUNT), then inboxgate side by side with its yardsticks (BESIDE=-long)
+bench: bench-express ## measure inboxgate side by side with its yardsticks, write docs/performance.md (BESIDE)
+	go run ./internal/bench -write docs $(BESIDE)
+
+.PHONY: bench-page
+bench-page: ## write docs/performance.md again from the figures it keeps
+	go run ./internal/bench -from docs/performance/run.json -write docs >/dev/null
+
+.PHONY: bench-go
+bench-go: ## run the Go benchmarks (BENCH, COUNT, BENCH_PKG)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(BENCH_PKG)
-	go run ./internal/bench $(BESIDE)
 
 .PHONY: bench-express
 bench-express: ## install the packages of the Express yardstick
 	npm install --prefix internal/bench/express --no-package-lock --no-audit --no-fund
 
 .PHONY: bench-smoke
-bench-smoke: bench-express ## run every row of the side-by-side benchmark once, in a minute
-	go run ./internal/bench -short -require
+bench-smoke: bench-express ## run nearly every row of the side-by-side benchmark once, in about a minute
+	go run ./internal/bench -short -require -write .build/bench-docs
 
 .PHONY: e2e
 e2e: ## run the tests that start the whole program
 	go test -count=1 -run E2E $(PKG)
 
 .PHONY: proof
-proof: ## run the long forms of the crash tests
-	INBOXGATE_LONG=1 go test -count=1 -timeout 2h ./internal/... ./caddymodule/... ./sidecar/...
+proof: ## break it in every way of the catalogue, for hours (root, Linux), and write docs/proof.md
+	go run ./internal/proof -write docs/proof.md
+
+.PHONY: proof-short
+proof-short: ## the same faults in fewer rounds, in minutes
+	go run ./internal/proof -short

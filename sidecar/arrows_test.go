@@ -44,6 +44,7 @@ var house = []room{
 	{path: "internal/platform", may: []string{"event", "verify"}, tests: []string{"internal/platform/..."}},
 	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
+	{path: "internal/proof", may: []string{"..."}},
 	{path: "examples", may: []string{"verify", "dedupe", "event"}, tests: []string{"internal/platform/...", "sidecar/sidecartest"}},
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proof/history"
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
 	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
@@ -47,7 +49,7 @@ func (s e2eShell) run(args ...string) []byte {
 	var out, bad bytes.Buffer
 	cmd := exec.CommandContext(s.t.Context(), "sh", append([]string{"-c", e2eScript, "inbox"}, args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &out, &bad
-	cmd.Env = sidecartest.Env(s.dir, "INBOX_WEBHOOK_SECRET="+newSecret, "INBOX_URL="+s.url)
+	cmd.Env = sidecartest.Env(s.dir, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_URL="+s.url)
 	if err := cmd.Run(); err != nil {
 		s.t.Fatalf("%v: %v\n%s\n%s\nthe script:\n%s", args, err, bad.String(), out.String(), e2eScript)
 	}
@@ -86,8 +88,8 @@ func (s e2eShell) want(file, signature string, status int, result, reason string
 	}
 }
 
-// event signs a file and notes it as sent.
-func (s e2eShell) event(l *e2eLedger, file string) *e2eSent {
+// event signs a file that goes to the routes.
+func (s e2eShell) event(file string) history.Event {
 	s.t.Helper()
 	body, err := os.ReadFile(filepath.Join(s.dir, file))
 	if err != nil {
@@ -97,8 +99,10 @@ func (s e2eShell) event(l *e2eLedger, file string) *e2eSent {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	e := &e2eSent{id: parsed.ID, typ: parsed.Type, body: body, round: 1, signature: strings.TrimSpace(string(s.run("sign", file)))}
-	l.add(e)
+	e := history.Event{ID: parsed.ID, Type: parsed.Type, Body: body, Signature: strings.TrimSpace(string(s.run("sign", file))), Routes: []string{"all"}}
+	if e.Type == event.TypeMessageFailed {
+		e.Routes = append(e.Routes, "oncall")
+	}
 	return e
 }
 
@@ -141,50 +145,54 @@ func (s e2eShell) documented() (files []string) {
 func TestE2ECurl(t *testing.T) {
 	t.Parallel()
 	e2eTools(t, "openssl", "curl")
-	l, dir, listen := newE2ELedger(), t.TempDir(), e2eAddress(t)
-	all, oncall := newE2EApp(t, l, "all", 0), newE2EApp(t, l, "oncall", 0)
-	mount(t, dir, e2eCaddyfile(listen, all, oncall))
-	all.start(t) // and oncall is down
-	p := sidecartest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret, "E2E_ROUND=1"}))
-	p.Await(t, started, 1)
-	sh := e2eShell{t: t, dir: dir, url: "http://" + listen + "/webhooks/inbox"}
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rig.New(t, rig.Options{Binary: bin, Routes: []rig.Route{{Name: "all", Types: "message.*"}, {Name: "oncall", Types: event.TypeMessageFailed}}})
+	r.App("oncall").Stop()
+	p := r.Start()
+	sh := e2eShell{t: t, dir: r.Dir, url: r.URL}
 
 	files := sh.documented()
 	for _, f := range files { // Their created_at is of 2025.
 		sh.want(f, strings.TrimSpace(string(sh.run("sign", f))), http.StatusOK, "quarantined", "window")
 	}
 	// Quarantine claims no id, so the same ids are new.
-	var sent []*e2eSent
+	var sent []history.Event
 	for _, f := range files {
-		if err := os.WriteFile(filepath.Join(dir, "fresh-"+f), sh.run("fresh", f), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(r.Dir, "fresh-"+f), sh.run("fresh", f), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		e := sh.event(l, "fresh-"+f)
+		e := sh.event("fresh-" + f)
+		r.Log.Sending(e, p.N)
 		sent = append(sent, e)
-		if e.typ == event.TypeMessageFailed {
-			e2eForged(t, sh, "fresh-"+f, e.signature)
+		if e.Type == event.TypeMessageFailed {
+			e2eForged(t, sh, "fresh-"+f, e.Signature)
 		}
-		sh.want("fresh-"+f, e.signature, http.StatusOK, "accepted", "")
+		sh.want("fresh-"+f, e.Signature, http.StatusOK, "accepted", "")
+		r.Log.Answered(e.ID, history.Answer{Life: p.N, Status: http.StatusOK, Result: "accepted"})
 		// While oncall is down, its route holds up nobody.
-		if !l.await(func() bool { return len(l.got[e2eKey{"all", e.id}]) == 1 }) {
-			t.Fatalf("%s did not come to all while oncall is down", e.id)
+		if !r.Log.Await(sidecartest.Patience, func() bool { return len(r.Log.Attempts("all")) == len(sent) }) {
+			t.Fatalf("%s did not come to all while oncall is down", e.ID)
 		}
-		sh.want("fresh-"+f, e.signature, http.StatusOK, "duplicate", "known")
-		sh.want("fresh-"+f, strings.TrimPrefix(e.signature, "sha256="), http.StatusOK, "duplicate", "known")
-		l.ack(e, 1)
+		sh.want("fresh-"+f, e.Signature, http.StatusOK, "duplicate", "known")
+		sh.want("fresh-"+f, strings.TrimPrefix(e.Signature, "sha256="), http.StatusOK, "duplicate", "known")
 	}
-	if n := len(l.choose(func(e *e2eSent) bool { return len(l.got[e2eKey{"oncall", e.id}]) > 0 })); n != 0 {
+	if n := len(r.Log.Attempts("oncall")); n != 0 {
 		t.Errorf("%d events came to oncall while it was down", n)
 	}
-	oncall.start(t)
-	l.awaitAll(t)
-	newE2ESender(sh.url, 1, l, nil, nil).sentinel(t)
-	if code := p.Stop(t); code != 0 {
+	r.App("oncall").Start()
+	r.AwaitAll()
+	r.Sentinel()
+	if code := r.Stop(); code != 0 {
 		t.Errorf("SIGTERM ends with exit code %d", code)
 	}
-	l.check(t)
-	if n := l.in[1]; n != len(sent)+1+2 {
+	if n := r.Log.Arrivals(p.N); n != len(sent)+1+2 {
 		t.Errorf("%d deliveries, want %d: one each, two of message.failed and of the last", n, len(sent)+1+2)
+	}
+	if bad := r.Log.Check(history.Rules{}).Violations; len(bad) > 0 {
+		t.Error(history.First(bad))
 	}
 	e2eLog(t, p.Output(), sent)
 }
@@ -222,7 +230,7 @@ func e2eForged(t *testing.T, sh e2eShell, file, signature string) {
 
 // e2eLog checks that the log says why an event is in quarantine, and nothing
 // that is private.
-func e2eLog(t *testing.T, output string, sent []*e2eSent) {
+func e2eLog(t *testing.T, output string, sent []history.Event) {
 	t.Helper()
 	var ids []string
 	for line := range strings.Lines(output) {
@@ -238,12 +246,12 @@ func e2eLog(t *testing.T, output string, sent []*e2eSent) {
 			t.Errorf("the log does not say why: %s", line)
 		}
 	}
-	private := []string{newSecret, "15551234567", "has not installed"}
+	private := []string{rig.Secret, "15551234567", "has not installed"}
 	for _, e := range sent {
-		if !slices.Contains(ids, e.id) {
-			t.Errorf("the quarantine of %s is not in the log", e.id)
+		if !slices.Contains(ids, e.ID) {
+			t.Errorf("the quarantine of %s is not in the log", e.ID)
 		}
-		private = append(private, strings.TrimPrefix(e.signature, "sha256="))
+		private = append(private, strings.TrimPrefix(e.Signature, "sha256="))
 	}
 	for _, text := range private {
 		if strings.Contains(output, text) {

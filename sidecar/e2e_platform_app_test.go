@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proof/history"
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
 	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -59,7 +61,7 @@ type flapConnKey struct{}
 func newFlapApp(t *testing.T, name, secret string) *flapApp {
 	t.Helper()
 	a := &flapApp{
-		name: name, addr: e2eAddress(t), secret: secret,
+		name: name, addr: rig.Address(t), secret: secret,
 		got: make(map[string][]*flapArrival), through: make(map[string]bool), refused: make(map[string]int), changed: make(chan struct{}),
 	}
 	t.Cleanup(func() { a.stop(true) })
@@ -287,7 +289,7 @@ func (a *flapApp) check(t *testing.T, ids map[string]string) (refused, lost int)
 		}
 	}
 	if len(faults) > 0 {
-		t.Errorf("%d faults:\n%s", len(faults), e2eFirst(faults))
+		t.Errorf("%d faults:\n%s", len(faults), history.First(faults))
 	}
 	return refused, lost
 }

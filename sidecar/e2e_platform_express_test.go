@@ -10,6 +10,7 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
 	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
@@ -23,7 +24,7 @@ func TestE2EPlatformExpress(t *testing.T) {
 	e := startEmulator(t, emulator.Options{Speed: 1000})
 	t.Run("directly", func(t *testing.T) {
 		t.Parallel()
-		address := e2eAddress(t)
+		address := rig.Address(t)
 		hook := createHook(t, e, "http://"+address)
 		app := startExpress(t, dir, address, hook.Secret)
 		for id, copies := range sendToExpress(t, e, hook.ID) {
@@ -35,7 +36,7 @@ func TestE2EPlatformExpress(t *testing.T) {
 	})
 	t.Run("through inboxgate", func(t *testing.T) {
 		t.Parallel()
-		address, listen := e2eAddress(t), e2eAddress(t)
+		address, listen := rig.Address(t), rig.Address(t)
 		hook := createHook(t, e, "http://"+listen)
 		app := startExpress(t, dir, address, hook.Secret)
 		gate := sidecartest.Start(t, command(t, t.TempDir(), []string{

@@ -13,6 +13,7 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
 	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
@@ -48,7 +49,7 @@ func TestE2EPlatformFlapping(t *testing.T) {
 	defer inner.CloseIdleConnections()
 	flap := &flapTransport{RoundTripper: inner, step: int64(count / 24), steps: make(chan struct{}, 1)}
 	e := startEmulator(t, emulator.Options{Speed: 600, Transport: flap})
-	listen := e2eAddress(t)
+	listen := rig.Address(t)
 	hook, err := e.Create(platform.Registration{URL: "http://" + listen + "/webhooks/inbox", Events: event.Types()})
 	if err != nil {
 		t.Fatal(err)

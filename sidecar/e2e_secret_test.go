@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
 // TestE2ENoSecret starts the process, once with the built-in Caddyfile and once
@@ -25,9 +27,9 @@ func TestE2ENoSecret(t *testing.T) {
 				fix := c.builtIn
 				if mounted {
 					fix = c.mounted
-					mount(t, dir, fmt.Sprintf("{\n\tadmin off\n}\nhttp://%s {\n\tinbox_webhook /webhooks/inbox app:3000\n}\n", e2eAddress(t)))
+					mount(t, dir, fmt.Sprintf("{\n\tadmin off\n}\nhttp://%s {\n\tinbox_webhook /webhooks/inbox app:3000\n}\n", rig.Address(t)))
 				} else {
-					env = append(env, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN="+e2eAddress(t))
+					env = append(env, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN="+rig.Address(t))
 				}
 				code, out := run(t, command(t, dir, env))
 				if code == 0 || strings.Contains(out, started) {

@@ -139,6 +139,31 @@ func (p *Process) Await(t testing.TB, text string, n int) {
 	}
 }
 
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Until waits until done is true of what the process has written, and says
+// whether it became so before the process ended or patience ran out.
+func (p *Process) Until(patience time.Duration, done func(output string) bool) bool {
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for ended := false; ; {
+		p.mu.Lock()
+		ok, changed := done(p.output.String()), p.changed
+		p.mu.Unlock()
+		if ok || ended {
+			return ok
+		}
+		select {
+		case <-changed:
+		case <-p.done:
+			ended = true
+		case <-timeout.C:
+			return false
+		}
+	}
+}
+
 // Signal sends a signal to the process.
 func (p *Process) Signal(t testing.TB, s os.Signal) {
 	t.Helper()

@@ -1,0 +1,137 @@
+package faults
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
+)
+
+// clockFile names, in the environment of a binary of clockBinary, the file
+// that holds how far its wall clock is off, as a duration.
+const clockFile = "PROOF_CLOCK"
+
+// clockDirs hold all of the product that serves, stores or delivers. The
+// commands beside it keep the machine's time.
+var clockDirs = []string{"verify", "dedupe", "internal/spool", "internal/spool/sqlite", "internal/deliver", "caddymodule"}
+
+var (
+	readsClock = regexp.MustCompile(`\btime\.Now\b`)
+	beside     = regexp.MustCompile(`(_test|^command\w*|^demo\w*)\.go$`)
+)
+
+// setClock is a clock that can be set. Like the kernel's, a set clock leaves
+// the monotonic reading alone, which no public function of package time does:
+// bits 30 to 62 of a Time's first word are the seconds of the wall.
+const setClock = `
+// WallNow is time.Now by the clock that the test sets.
+func WallNow() time.Time {
+	t := time.Now()
+	b, err := os.ReadFile(os.Getenv("` + clockFile + `"))
+	if err != nil {
+		panic(err)
+	}
+	off, err := time.ParseDuration(strings.TrimSpace(string(b)))
+	if err != nil {
+		panic(err)
+	}
+	wall := (*uint64)(unsafe.Pointer(&t))
+	if *wall>>63 == 0 {
+		panic("a time without a monotonic reading")
+	}
+	*wall += uint64(int64(off/time.Second)) << 30
+	return t
+}
+`
+
+// clockBinary is the real program, but that it reads the wall clock through
+// clockFile.
+func clockBinary(t *testing.T) string {
+	t.Helper()
+	return rig.Overlay(t, clockReplacements(t))
+}
+
+// clockReplacements come from the present source, and each must find what it
+// replaces.
+func clockReplacements(t *testing.T) []rig.Replacement {
+	t.Helper()
+	root := filepath.Join("..", "..", "..")
+	var set []rig.Replacement
+	for _, dir := range clockDirs {
+		names, err := fs.Glob(os.DirFS(root), path.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := 0
+		for _, name := range names {
+			text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if beside.MatchString(path.Base(name)) || !readsClock.Match(text) {
+				continue
+			}
+			to, err := throughFile(name, string(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			set = append(set, rig.Replacement{File: name, Old: string(text), New: to})
+			changed++
+		}
+		if changed == 0 {
+			t.Fatalf("nothing in %s reads the clock: this overlay must follow the source", dir)
+		}
+	}
+	return set
+}
+
+// throughFile makes one source file read the clock through clockFile.
+func throughFile(name, text string) (string, error) {
+	const block = "\nimport (\n"
+	if strings.Count(text, block) != 1 {
+		return "", fmt.Errorf("%s has no import block, or two: this overlay must follow the source", name)
+	}
+	if path.Dir(name) == "internal/spool" {
+		text = readsClock.ReplaceAllString(text, "WallNow")
+		return strings.Replace(text, block, block+"\t\"os\"\n\t\"strings\"\n\t\"unsafe\"\n", 1) + setClock, nil
+	}
+	text = readsClock.ReplaceAllString(text, "wallclock.WallNow")
+	text = strings.Replace(text, block, block+"\twallclock \"github.com/inboxgate/inboxgate/internal/spool\"\n", 1)
+	// A file may name the clock in a comment alone.
+	return text + "\nvar (\n\t_ time.Duration\n\t_ = wallclock.WallNow\n)\n", nil
+}
+
+// wallClock is the clock of one process of clockBinary.
+type wallClock struct {
+	t    *testing.T
+	file string
+}
+
+func newWallClock(t *testing.T) *wallClock {
+	t.Helper()
+	c := &wallClock{t: t, file: filepath.Join(t.TempDir(), "clock")}
+	c.set(0)
+	return c
+}
+
+// set sets the clock off by d, in whole seconds, from the next reading on.
+func (c *wallClock) set(d time.Duration) {
+	c.t.Helper()
+	next := c.file + ".next"
+	if err := os.WriteFile(next, []byte(d.String()), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.Rename(next, c.file); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// env is what the process needs to know.
+func (c *wallClock) env() string { return clockFile + "=" + c.file }
