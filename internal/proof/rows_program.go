@@ -76,4 +76,5 @@ var programTests = []named{
 	{"TestFaultRequestChoosesUpstream", []int{60}},
 	{"TestFaultInventedTypes", []int{61}},
 	{"TestFaultFormat", []int{70}},
+	{"TestFaultTimingOfTheCompare", []int{45}},
 }

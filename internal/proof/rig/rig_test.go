@@ -47,8 +47,8 @@ func TestRig(t *testing.T) {
 			t.Errorf("%s answered %+v, want %d %q", c.event.Type, a, c.status, c.result)
 		}
 	}
-	if !r.Log.Await(sidecartest.Patience, func() bool { return len(r.Log.Attempts("gone")) == 1 }) {
-		t.Fatal("nothing came to the app that is gone")
+	if !r.Log.Await(sidecartest.Patience, func() bool { return len(r.Log.Attempts("gone")) == 1 && r.Log.Waiting() == 1 }) {
+		t.Fatalf("not all has come that will:\n%s", r.Log.Missing())
 	}
 	r.Kill()
 	if r.Log.Check(history.Rules{}).Lost != 1 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,7 +142,8 @@ func (r *recovery) check(t *testing.T) {
 	}
 	m.raise(nil, r.mark)
 	m.shut()
-	s, err := Open(dir, Options{limits: tiny})
+	var told bytes.Buffer
+	s, err := Open(dir, Options{limits: tiny, Log: slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		r.refused(t, err)
 		return
@@ -155,7 +157,7 @@ func (r *recovery) check(t *testing.T) {
 	case r.mark == 0 && len(r.db) == 0 && len(r.wal) == 0: // Nothing is left that could tell.
 	case errors.Is(err, errFewer) && (r.mark > 0 || !r.logHarmed):
 		t.Errorf("the database was damaged, the store opened without a word, and %v", err)
-	case !r.dbHarmed && r.mark > 0:
+	case !r.dbHarmed && r.mark > 0 && told.Len() == 0: // A settle may go, if that is told: its attempt is repeated.
 		t.Errorf("the log was damaged, the store opened without a word, and %v", err)
 	}
 }
