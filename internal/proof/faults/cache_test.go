@@ -32,9 +32,6 @@ func TestFaultCache(t *testing.T) {
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
-			if !rig.Long() {
-				t.Skip("only in the long form, because it builds a binary of its own; TestPromisesUnderEveryCache is the short one")
-			}
 			const copies = 8
 			r := rig.New(t, rig.Options{Binary: rig.Overlay(t, []rig.Replacement{c.replacement})})
 			r.Start()
