@@ -3,14 +3,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 )
@@ -113,36 +111,4 @@ func (b *bench) pinned(f func() error) error {
 		return err
 	}
 	return errors.Join(f(), confine(b.cpus))
-}
-
-// environment says on what the figures were taken.
-func (b *bench) environment(ctx context.Context) string {
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	cpu := "unknown processor"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range bytes.Lines(text) {
-			if name, ok := bytes.CutPrefix(line, []byte("model name")); ok {
-				cpu = strings.TrimSpace(strings.TrimLeft(string(name), "\t :"))
-				break
-			}
-		}
-	}
-	load, _ := os.ReadFile("/proc/loadavg")
-	disk := "a disk whose flushes cannot be counted"
-	if b.disk.name != "" {
-		cache, err := os.ReadFile(filepath.Join("/sys/block", b.disk.name, "queue/write_cache"))
-		if err != nil {
-			cache = []byte("of an unknown cache")
-		}
-		disk = fmt.Sprintf("%s (%s), %s", b.disk.name, strings.TrimSpace(string(cache)), b.idleFlushes(ctx))
-	}
-	return fmt.Sprintf("%d cores (%s), Linux %s, %s, disk %s, load average before %s",
-		len(b.cpus), cpu, strings.TrimSpace(string(kernel)), runtime.Version(), disk, firstWord(load))
-}
-
-func firstWord(text []byte) string {
-	if f := strings.Fields(string(text)); len(f) > 0 {
-		return f[0]
-	}
-	return "unknown"
 }

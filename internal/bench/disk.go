@@ -13,10 +13,10 @@ import (
 )
 
 // idleFlushes tells how much others flush while this run does nothing.
-func (b *bench) idleFlushes(ctx context.Context) string {
-	before := b.disk.flushes()
+func (d disk) idleFlushes(ctx context.Context) string {
+	before := d.flushes()
 	wait(ctx, time.Second)
-	return fmt.Sprintf("%.0f flushes/s by others", b.disk.flushes()-before)
+	return fmt.Sprintf("%.0f flushes/s by others before the run", d.flushes()-before)
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -27,6 +27,8 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
+
+const diskName = "write 4 KiB, fdatasync"
 
 const (
 	page = 4096

@@ -24,13 +24,16 @@ type figures struct {
 	RSS     float64 `json:"rss_mib"`
 	// Start is how long the first answer of the process took, in ms.
 	Start float64 `json:"start_ms"`
+	// Nanos and Allocs are those of one check of a signature.
+	Nanos  float64 `json:"ns_per_check"`
+	Allocs float64 `json:"allocations_per_check"`
 	// Void says what makes these figures worthless.
 	Void string `json:"void,omitempty"`
 }
 
 // blank has no figure yet.
 func blank() figures {
-	return figures{Rate: unknown, P50: unknown, P99: unknown, P999: unknown, CPU: unknown, Flushes: unknown, Written: unknown, RSS: unknown, Start: unknown}
+	return figures{Rate: unknown, P50: unknown, P99: unknown, P999: unknown, CPU: unknown, Flushes: unknown, Written: unknown, RSS: unknown, Start: unknown, Nanos: unknown, Allocs: unknown}
 }
 
 // timed are the figures of a sample.
@@ -94,6 +97,9 @@ func median(values []float64) float64 {
 type series struct {
 	Name    string    `json:"name"`
 	Setting string    `json:"setting,omitempty"` // where a row has several
+	Body    int       `json:"body,omitempty"`
+	Conns   int       `json:"connections,omitempty"`
+	Rate    int       `json:"rate,omitempty"` // of the generator, 0 in a closed loop
 	Rounds  []figures `json:"rounds"`
 }
 
@@ -115,93 +121,4 @@ func (s *series) void() string {
 		}
 	}
 	return ""
-}
-
-// metric is one figure, and how it is called and written.
-type metric struct {
-	name   string
-	digits int
-	of     func(figures) float64
-}
-
-var (
-	perSecond = metric{"req/s", 0, func(f figures) float64 { return f.Rate }}
-	p50       = metric{"p50 ms", 3, func(f figures) float64 { return f.P50 }}
-	p99       = metric{"p99 ms", 3, func(f figures) float64 { return f.P99 }}
-	p999      = metric{"p99.9 ms", 3, func(f figures) float64 { return f.P999 }}
-	cpu       = metric{"CPU µs/event", 1, func(f figures) float64 { return f.CPU }}
-	flushes   = metric{"flushes/event", 3, func(f figures) float64 { return f.Flushes }}
-	written   = metric{"disk B/event", 0, func(f figures) float64 { return f.Written }}
-	rss       = metric{"RSS MiB", 0, func(f figures) float64 { return f.RSS }}
-	startUp   = metric{"first answer ms", 0, func(f figures) float64 { return f.Start }}
-)
-
-// goal is what the comparison should show. The zero value asks nothing.
-type goal struct {
-	text string
-	met  func(c comparison) bool
-}
-
-func atLeast(ratio float64, text string) goal {
-	return goal{text, func(c comparison) bool { return c.Ratio != unknown && c.Ratio >= ratio }}
-}
-
-func atMost(ratio float64, text string) goal {
-	return goal{text, func(c comparison) bool { return c.Ratio != unknown && c.Ratio <= ratio }}
-}
-
-func below(limit float64, text string) goal {
-	return goal{text, func(c comparison) bool { return c.Ours != unknown && c.Ours <= limit }}
-}
-
-// comparison sets one figure of ours beside that of the yardstick: the medians
-// of the rounds and their ratio, and the least and largest ratio of a round.
-type comparison struct {
-	What   string  `json:"what"`
-	Metric string  `json:"metric"`
-	Yard   float64 `json:"yardstick"`
-	Ours   float64 `json:"ours"`
-	Ratio  float64 `json:"ratio"`
-	Least  float64 `json:"least_ratio"`
-	Most   float64 `json:"largest_ratio"`
-	Goal   string  `json:"goal,omitempty"`
-	Met    string  `json:"met,omitempty"` // yes, no or void
-
-	yardName string
-	digits   int
-}
-
-func compare(what string, m metric, yard, ours *series, g goal) comparison {
-	c := comparison{
-		What: what, Metric: m.name, Goal: g.text, digits: m.digits, yardName: yard.Name,
-		Yard: yard.median(m.of), Ours: ours.median(m.of), Ratio: unknown, Least: unknown, Most: unknown,
-	}
-	c.Ratio = ratio(c.Ours, c.Yard)
-	for i := range min(len(yard.Rounds), len(ours.Rounds)) {
-		r := ratio(m.of(ours.Rounds[i]), m.of(yard.Rounds[i]))
-		if r == unknown {
-			continue
-		}
-		if c.Least == unknown || r < c.Least {
-			c.Least = r
-		}
-		c.Most = max(c.Most, r)
-	}
-	switch {
-	case yard.void() != "" || ours.void() != "":
-		c.Met = "void"
-	case g.met == nil:
-	case g.met(c):
-		c.Met = "yes"
-	default:
-		c.Met = "no"
-	}
-	return c
-}
-
-func ratio(ours, yard float64) float64 {
-	if ours == unknown || yard == unknown || yard == 0 {
-		return unknown
-	}
-	return ours / yard
 }

@@ -66,6 +66,9 @@ func TestCompare(t *testing.T) {
 	if c := compare("x", perSecond, yard, ours, goal{}); c.Met != "" {
 		t.Errorf("no goal is %q", c.Met)
 	}
+	if c := compare("x", perSecond, yard, ours, below(80, "")); c.Met != "no" || c.Reach != 0.8 {
+		t.Errorf("100 against at most 80 reaches %g: %q", c.Reach, c.Met)
+	}
 	if c := compare("x", p99, yard, ours, atMost(2, "")); c.Met != "no" || c.Ratio != unknown {
 		t.Errorf("a goal for an unknown figure is %q", c.Met)
 	}
@@ -75,7 +78,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("a void row is %q", c.Met)
 	}
 	var r report
-	r.add("1", outcome{Comparisons: []comparison{c}, Series: []*series{yard, ours}})
+	r.add(row{name: "1"}, outcome{Comparisons: []comparison{c}, Series: []*series{yard, ours}})
 	if text := r.markdown(); !r.void() || !strings.Contains(text, "row 1 is VOID: ours: two requests failed") {
 		t.Errorf("the report is silent about it:\n%s", text)
 	}

@@ -24,6 +24,7 @@ type load struct {
 	bytes []byte // everything that differs
 	ends  []int  // where each request's part ends
 	tail  []byte // what all bodies end in
+	size  int    // bytes of a body
 }
 
 // makeLoad prepares n requests of the platform with bodies of size bytes.
@@ -31,7 +32,7 @@ func makeLoad(n, size int, typ string) *load {
 	now := time.Now().UTC().Format(time.RFC3339)
 	front := appendFront(nil, 0, typ, now)
 	tail := []byte(strings.Repeat("x", max(0, size-len(front)-len(bodyEnd))) + bodyEnd)
-	l := &load{tail: tail, ends: make([]int, 0, n)}
+	l := &load{size: size, tail: tail, ends: make([]int, 0, n)}
 	body := make([]byte, 0, size+64)
 	for i := range n {
 		front = appendFront(front[:0], i, typ, now)

@@ -4,9 +4,11 @@
 // Caddy, Caddy's reverse_proxy, the documented Express handler with Redis and
 // BullMQ, and one fdatasync of the same disk. From the root of the repository:
 //
-//	go run ./internal/bench            # some minutes
+//	go run ./internal/bench            # a dozen minutes
 //	go run ./internal/bench -short     # a smoke run: its figures say nothing
 //	go run ./internal/bench -long      # also the stores of millions of events
+//	go run ./internal/bench -long -write docs
+//	go run ./internal/bench -from docs/performance/run.json -write docs
 //
 // Guarantee: both sides of a row run in turn, round by round, in the same run
 // under the same generator, and their medians are compared. Every request's
@@ -28,6 +30,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
@@ -65,61 +68,67 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// row is one line of the goals, measured by one function.
-type row struct {
-	name string
-	long bool // only with -long
-	run  func(context.Context, *bench) (outcome, error)
-}
-
-var rows = []row{
-	{name: "1", run: newEvents},
-	{name: "1b", long: true, run: newEventsAmongMany},
-	{name: "2", run: besideExpress},
-	{name: "3", run: fixedRate},
-	{name: "4", run: oneConnection},
-	{name: "5", run: duplicates},
-	{name: "6", run: wholeLife},
-	{name: "7", run: catchingUp},
-	{name: "8", long: true, run: manyWaiting},
-}
-
 func run(ctx context.Context, o options) error {
+	if o.from != "" {
+		rep, err := readReport(o.from)
+		if err != nil {
+			return err
+		}
+		return rep.write(os.Stdout, o)
+	}
 	b, err := prepare(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	rep := report{Environment: b.environment(ctx), Options: o.text()}
-	var failed error
+	rep := report{Machine: b.machine(ctx), Flags: o.flags(), Short: o.short}
+	before, err := readEffort()
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	failed := b.runRows(ctx, &rep)
+	after, err := readEffort()
+	if err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	rep.Took, rep.Quiet = took.Round(time.Second).String(), quiet(before, after, took, len(b.cpus))
+	if ctx.Err() != nil {
+		o.docs = "" // Half a run is no page.
+	}
+	if err := rep.write(os.Stdout, o); err != nil {
+		return err
+	}
+	if rep.void() {
+		failed = errors.Join(failed, errors.New("a row is void: its figures mean nothing"))
+	}
+	return failed
+}
+
+func (b *bench) runRows(ctx context.Context, rep *report) (failed error) {
 	for _, r := range rows {
-		if !o.wants(r.name) {
+		if ctx.Err() != nil {
+			return errors.Join(failed, ctx.Err())
+		}
+		if !b.wants(r.name) {
 			continue
 		}
-		if r.long && !o.long {
-			rep.skip(r.name, "needs -long")
+		if why := b.tooLong(r); why != "" {
+			rep.skip(r.name, why)
 			continue
 		}
-		b.say("row %s", r.name)
+		b.say("row %s: %s", r.name, r.title)
 		out, err := r.run(ctx, b)
 		var s skipped
 		switch {
-		case errors.As(err, &s) && !o.require:
+		case errors.As(err, &s) && !b.require:
 			rep.skip(r.name, s.Error())
 		case err != nil:
 			failed = errors.Join(failed, fmt.Errorf("row %s: %w", r.name, err))
 			rep.skip(r.name, "failed: "+err.Error())
 		}
-		rep.add(r.name, out)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if err := rep.write(os.Stdout, o.json); err != nil {
-		return err
-	}
-	if rep.void() {
-		failed = errors.Join(failed, errors.New("a row is void: its figures mean nothing"))
+		rep.add(r, out)
 	}
 	return failed
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -13,9 +14,13 @@ type drive struct {
 	load  *load
 	conns int
 	rate  int // requests per second, 0 for as fast as they are answered
+	// length of the measurement, 0 for that of the options.
+	length time.Duration
 	// cycle sends only the first requests of the load, again and again.
 	cycle int
 }
+
+func (d drive) body() int { return d.load.size }
 
 // warm is the part of a measurement's length that goes before it.
 const warm = 5
@@ -26,7 +31,11 @@ const ahead = 40_000
 
 // prepareLoad makes as many requests as the fastest of our rounds may need.
 func (b *bench) prepareLoad(size int, typ string) *load {
-	n := int(b.seconds*ahead*(1+1./warm)) + 1000
+	return prepareFor(b.length(), size, typ)
+}
+
+func prepareFor(length time.Duration, size int, typ string) *load {
+	n := int(length.Seconds()*ahead*(1+1./warm)) + 1000
 	if size > 4<<10 {
 		n /= 2
 	}
@@ -45,7 +54,8 @@ func (b *bench) measure(ctx context.Context, s *side, d drive) (figures, error) 
 	if d.cycle > 0 {
 		g.limit, g.cycle = d.cycle, true
 	}
-	g.closed(ctx, b.length()/warm, 0)
+	length := cmp.Or(d.length, b.length())
+	g.closed(ctx, length/warm, 0)
 	before, err := b.disk.read(s.procs)
 	if err != nil {
 		return figures{}, err
@@ -53,9 +63,9 @@ func (b *bench) measure(ctx context.Context, s *side, d drive) (figures, error) 
 	warmed := g.good.Load()
 	var taken sample
 	if d.rate > 0 {
-		taken = g.open(ctx, d.rate, b.length(), nap)
+		taken = g.open(ctx, d.rate, length, nap)
 	} else {
-		taken = g.closed(ctx, b.length(), 0)
+		taken = g.closed(ctx, length, 0)
 	}
 	after, err := b.disk.read(s.procs)
 	if err != nil {
@@ -116,48 +126,4 @@ func into(ctx context.Context, s *series, measure func(context.Context) (figures
 	}
 	s.add(f)
 	return nil
-}
-
-// bareRound measures bare Caddy once.
-func (b *bench) bareRound(cpus []int, d drive) func(context.Context) (figures, error) {
-	return func(ctx context.Context) (figures, error) {
-		s, err := b.bare(ctx, cpus)
-		if err != nil {
-			return figures{}, err
-		}
-		defer s.close()
-		if d.cycle == 0 {
-			d.cycle = d.load.len()
-		}
-		return b.measure(ctx, s, d)
-	}
-}
-
-// heldRound measures inboxgate once, with its only route held, so that nothing
-// but the accept is measured.
-func (b *bench) heldRound(cpus []int, d drive) func(context.Context) (figures, error) {
-	return func(ctx context.Context) (figures, error) { return b.held(ctx, "", 0, cpus, d) }
-}
-
-// held measures the accept over a store, a new one if none is named, that
-// holds some deliveries already.
-func (b *bench) held(ctx context.Context, store string, before int64, cpus []int, d drive) (figures, error) {
-	gone, err := freeAddress()
-	if err != nil {
-		return figures{}, err
-	}
-	s, err := b.gate(ctx, "\t\tto "+gone, store, cpus)
-	if err != nil {
-		return figures{}, err
-	}
-	defer s.close()
-	if err := s.hold(ctx, d.load); err != nil {
-		return figures{}, err
-	}
-	f, err := b.measure(ctx, s, d)
-	if err != nil {
-		return f, err
-	}
-	f.durable(d.conns, len(d.load.tail))
-	return f, b.accounted(ctx, s, &f, before)
 }

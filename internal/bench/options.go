@@ -23,33 +23,37 @@ type options struct {
 	dir     string
 	express string
 	json    string
+	docs    string
+	from    string
 	short   bool
 	long    bool
 	require bool
 	timeout time.Duration
-	args    []string
 }
 
 // The connections and the body that the goals speak of.
 const (
 	goalConns = 64
 	goalBody  = 270
+	goalRate  = 2000 // requests per second
 )
 
 func parseOptions(args []string) (options, error) {
-	o := options{args: args}
+	o := options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.rounds, "rounds", 3, "how often each side of a row is measured")
-	f.Float64Var(&o.seconds, "seconds", 5, "how long each measurement lasts")
-	f.IntVar(&o.rate, "rate", 2000, "requests per second of the rows at a fixed rate")
-	f.Float64Var(&o.scale, "scale", 1, "shrinks the stores of rows 1b, 7 and 8: their goals are for 1")
-	rows := f.String("rows", "", "the rows to run, such as 1,3,1b (default all)")
-	conns := f.String("conns", "64", "connections of rows 1 and 5, such as 1,16,64,256; the goals are for 64")
-	bodies := f.String("bodies", "270", "bytes of a body in rows 1 and 5, such as 270,16384; the goals are for 270")
+	f.Float64Var(&o.seconds, "seconds", 4, "how long each measurement lasts; a cell of the matrix takes a quarter of it")
+	f.IntVar(&o.rate, "rate", goalRate, "requests per second of the rows at a fixed rate")
+	f.Float64Var(&o.scale, "scale", 1, "shrinks the stores of rows 1b, 7 and 8; their goals are for 1")
+	rows := f.String("rows", "", "the rows to run, such as 1,3,1b,m (default all)")
+	conns := f.String("conns", "1,16,64,256", "connections of the matrix; the goals are for 64")
+	bodies := f.String("bodies", "270,16384", "bytes of a body in the matrix; the goals are for 270")
 	f.StringVar(&o.dir, "dir", ".build/bench", "where the stores are, on the disk to be measured")
 	f.StringVar(&o.express, "express", "", "where the packages of the Express yardstick are installed (default internal/bench/express)")
 	f.StringVar(&o.json, "json", "", "writes every round's figures to this file as well")
-	f.BoolVar(&o.short, "short", false, "a smoke run of every row in less than a minute; its figures say nothing")
+	f.StringVar(&o.docs, "write", "", "writes performance.md with its plots and figures into this directory")
+	f.StringVar(&o.from, "from", "", "measures nothing, but reads the figures of an earlier run that -json or -write wrote")
+	f.BoolVar(&o.short, "short", false, "a smoke run of nearly every row in about a minute; its figures say nothing")
 	f.BoolVar(&o.long, "long", false, "also the rows with millions of events in the store")
 	f.BoolVar(&o.require, "require", false, "makes a row that cannot run here an error")
 	f.DurationVar(&o.timeout, "timeout", 2*time.Hour, "ends the whole run")
@@ -57,13 +61,13 @@ func parseOptions(args []string) (options, error) {
 		return o, err
 	}
 	if o.short {
-		o.shorten(f)
+		o.shorten(f, conns)
 	}
 	return o, o.check(f.Args(), *rows, *conns, *bodies)
 }
 
 // shorten shortens what was not said expressly.
-func (o *options) shorten(f *flag.FlagSet) {
+func (o *options) shorten(f *flag.FlagSet, conns *string) {
 	said := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) { said[fl.Name] = true })
 	o.long = true
@@ -75,6 +79,9 @@ func (o *options) shorten(f *flag.FlagSet) {
 	}
 	if !said["scale"] {
 		o.scale = 0.01
+	}
+	if !said["conns"] {
+		*conns = "1,64"
 	}
 }
 
@@ -127,6 +134,15 @@ func (o options) length() time.Duration {
 // scaled is n shrunk by -scale.
 func (o options) scaled(n int) int { return max(1, int(float64(n)*o.scale)) }
 
-func (o options) text() string {
-	return fmt.Sprintf("rounds %d, seconds %g, rate %d/s, scale %g, flags %q", o.rounds, o.seconds, o.rate, o.scale, o.args)
+// flags are those that repeat this run's figures; where it ran and what it
+// wrote is nobody's business.
+func (o options) flags() string {
+	text := fmt.Sprintf("-rounds %d -seconds %g", o.rounds, o.seconds)
+	if o.rate != goalRate {
+		text += fmt.Sprintf(" -rate %d", o.rate)
+	}
+	if o.scale != 1 {
+		text += fmt.Sprintf(" -scale %g", o.scale)
+	}
+	return text
 }

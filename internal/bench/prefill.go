@@ -44,6 +44,10 @@ func (b *bench) prefill(ctx context.Context, n int, route string) (dir string, e
 	return dir, nil
 }
 
+// fillers are twice what the engine takes into one commit, so that the next one
+// is full when the last is on the disk.
+const fillers = 1024
+
 func fill(ctx context.Context, store spool.Store, n int, route string) error {
 	var wishes []spool.RouteWish
 	if route != "" {
@@ -61,7 +65,7 @@ func fill(ctx context.Context, store spool.Store, n int, route string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	for range 256 {
+	for range fillers {
 		wg.Go(func() {
 			for next.Add(1) <= int64(n) {
 				r, err := store.Accept(ctx, spool.Intake{Event: stand(), Routes: wishes})

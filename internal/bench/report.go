@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 )
 
 // outcome is what one row gave.
@@ -31,14 +29,19 @@ func (o *outcome) join(other outcome) {
 
 // report is the whole run.
 type report struct {
-	Environment string       `json:"environment"`
-	Options     string       `json:"options"`
-	Rows        []reportRow  `json:"rows"`
-	Skipped     []skippedRow `json:"skipped,omitempty"`
+	Machine machine      `json:"machine"`
+	Flags   string       `json:"flags"`
+	Short   bool         `json:"short,omitempty"`
+	Took    string       `json:"took"`
+	Quiet   string       `json:"quiet"`
+	Rows    []reportRow  `json:"rows"`
+	Skipped []skippedRow `json:"skipped,omitempty"`
 }
 
 type reportRow struct {
-	Row string `json:"row"`
+	Row   string `json:"row"`
+	Title string `json:"title"`
+	Brief string `json:"brief"`
 	outcome
 }
 
@@ -49,10 +52,20 @@ type skippedRow struct {
 
 func (r *report) skip(row, why string) { r.Skipped = append(r.Skipped, skippedRow{row, why}) }
 
-func (r *report) add(row string, o outcome) {
+func (r *report) add(row row, o outcome) {
 	if len(o.Series) > 0 {
-		r.Rows = append(r.Rows, reportRow{row, o})
+		r.Rows = append(r.Rows, reportRow{row.name, row.title, row.brief, o})
 	}
+}
+
+// row is what one of them gave, or nil.
+func (r *report) row(name string) *reportRow {
+	for i := range r.Rows {
+		if r.Rows[i].Row == name {
+			return &r.Rows[i]
+		}
+	}
+	return nil
 }
 
 func (r *report) void() bool {
@@ -66,95 +79,43 @@ func (r *report) void() bool {
 	return false
 }
 
-// write gives the tables, and everything to a file if one is named.
-func (r *report) write(w io.Writer, file string) error {
+// readReport reads what an earlier run has written.
+func readReport(file string) (*report, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading an earlier run: %w", err)
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("reading an earlier run: %w", err)
+	}
+	return &r, nil
+}
+
+// write gives the tables, and more to the files that the options name.
+func (r *report) write(w io.Writer, o options) error {
 	if _, err := io.WriteString(w, r.markdown()); err != nil {
 		return fmt.Errorf("writing report: %w", err)
 	}
-	if file == "" {
-		return nil
+	if o.json != "" {
+		if err := r.save(o.json); err != nil {
+			return err
+		}
 	}
-	text, err := json.MarshalIndent(r, "", "\t")
-	if err != nil {
-		return fmt.Errorf("writing report: %w", err)
-	}
-	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("writing report: %w", err)
+	if o.docs != "" {
+		return r.publish(o.docs)
 	}
 	return nil
 }
 
-var columns = []metric{perSecond, p50, p99, p999, cpu, flushes, written, rss, startUp}
-
-func (r *report) markdown() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s\n\n", r.Environment, r.Options)
-	b.WriteString("Medians of the rounds, and in brackets the ratios of the worst and the best.\n\n")
-	line(&b, "row", "what", "figure", "yardstick", "is", "ours", "ratio", "goal", "met?")
-	line(&b, "---", "---", "---", "---", "---:", "---:", "---:", "---", "---")
-	for _, row := range r.Rows {
-		for _, c := range row.Comparisons {
-			line(&b, row.Row, c.What, c.Metric, c.yardName, number(c.Yard, c.digits), number(c.Ours, c.digits), c.ratioText(), c.Goal, c.Met)
-		}
+// save writes every round's figures.
+func (r *report) save(file string) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("writing figures: %w", err)
 	}
-	b.WriteString("\nEach side's medians. Flushes are those of the whole disk.\n\n")
-	head, under := []string{"row", "side", "events"}, []string{"---", "---", "---:"}
-	for _, m := range columns {
-		head, under = append(head, m.name), append(under, "---:")
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing figures: %w", err)
 	}
-	line(&b, head...)
-	line(&b, under...)
-	for _, row := range r.Rows {
-		for _, s := range row.Series {
-			cells := []string{row.Row, s.label(), number(s.median(func(f figures) float64 { return float64(f.Events) }), 0)}
-			for _, m := range columns {
-				cells = append(cells, number(s.median(m.of), m.digits))
-			}
-			line(&b, cells...)
-		}
-	}
-	r.remarks(&b)
-	return b.String()
-}
-
-func (s *series) label() string {
-	if s.Setting == "" {
-		return s.Name
-	}
-	return s.Name + ", " + s.Setting
-}
-
-func (r *report) remarks(b *strings.Builder) {
-	b.WriteByte('\n')
-	for _, row := range r.Rows {
-		for _, s := range row.Series {
-			if why := s.void(); why != "" {
-				fmt.Fprintf(b, "- row %s is VOID: %s\n", row.Row, why)
-			}
-		}
-		for _, n := range row.Notes {
-			fmt.Fprintf(b, "- row %s: %s\n", row.Row, n)
-		}
-	}
-	for _, s := range r.Skipped {
-		fmt.Fprintf(b, "- row %s was not measured: %s\n", s.Row, s.Why)
-	}
-}
-
-func line(b *strings.Builder, cells ...string) {
-	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
-}
-
-func number(v float64, digits int) string {
-	if v == unknown {
-		return "–"
-	}
-	return strconv.FormatFloat(v, 'f', digits, 64)
-}
-
-func (c comparison) ratioText() string {
-	if c.Ratio == unknown {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f (%.2f–%.2f)", c.Ratio, c.Least, c.Most)
+	return nil
 }

@@ -9,31 +9,29 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 )
 
+// How the sides are called.
 const (
-	bareName = "bare Caddy"
-	ourName  = "inboxgate"
+	bareName   = "bare Caddy"
+	ourName    = "inboxgate"
+	copiesName = "inboxgate, duplicates"
+	proxyName  = "reverse_proxy"
 )
 
 // newEvents is row 1: new events answered by a server on one core.
 func newEvents(ctx context.Context, b *bench) (out outcome, err error) {
+	l := b.prepareLoad(goalBody, event.TypeMessageDelivered)
 	err = b.pinned(func() error {
-		for _, size := range b.bodies {
-			l := b.prepareLoad(size, event.TypeMessageDelivered)
-			for _, conns := range b.conns {
-				d := drive{load: l, conns: conns}
-				what, rate, tail := fmt.Sprintf("new event, %d B, %d connections, one core", size, conns), goal{}, goal{}
-				if conns == goalConns && size == goalBody {
-					rate, tail = atLeast(0.6, "≥ 60 %"), atMost(2, "≤ 2×")
-				}
-				ys, gs := &series{Name: bareName, Setting: what}, &series{Name: ourName, Setting: what}
-				if err := b.duel(ctx, b.bareRound(b.server(), d), b.heldRound(b.server(), d), ys, gs); err != nil {
-					return err
-				}
-				out.join(outcome{
-					Comparisons: []comparison{compare(what, perSecond, ys, gs, rate), compare(what, p99, ys, gs, tail)},
-					Series:      []*series{ys, gs},
-				})
-			}
+		all, err := b.contest(ctx, []contender{b.bareSide(l, b.server()), b.heldSide(l, "", b.server())}, drive{load: l, conns: goalConns})
+		if err != nil {
+			return err
+		}
+		ys, gs := all[0][0], all[1][0]
+		what := fmt.Sprintf("new event, %d B, %d connections, one core", goalBody, goalConns)
+		out.Series = []*series{ys, gs}
+		out.Comparisons = []comparison{
+			compare(what, perSecond, ys, gs, atLeast(0.6, "≥ 60 %")),
+			compare(what, p99, ys, gs, atMost(2, "≤ 2×")),
+			compare(what, cpu, ys, gs, goal{}),
 		}
 		return nil
 	})
@@ -42,12 +40,14 @@ func newEvents(ctx context.Context, b *bench) (out outcome, err error) {
 
 // fixedRate is row 3: both at the same rate, far below what they can do.
 func fixedRate(ctx context.Context, b *bench) (out outcome, err error) {
-	d := drive{load: b.prepareLoad(goalBody, event.TypeMessageDelivered), conns: goalConns, rate: b.rate}
-	ys, gs := &series{Name: bareName}, &series{Name: ourName}
-	if err := b.duel(ctx, b.bareRound(b.both(), d), b.heldRound(b.both(), d), ys, gs); err != nil {
+	l := b.prepareLoad(goalBody, event.TypeMessageDelivered)
+	d := drive{load: l, conns: goalConns, rate: b.rate}
+	all, err := b.contest(ctx, []contender{b.bareSide(l, b.both()), b.heldSide(l, "", b.both())}, d)
+	if err != nil {
 		return out, err
 	}
-	what := fmt.Sprintf("%d/s, two cores", b.rate)
+	ys, gs := all[0][0], all[1][0]
+	what := fmt.Sprintf("new event at %d/s, two cores", b.rate)
 	out.Series = []*series{ys, gs}
 	out.Comparisons = []comparison{
 		compare(what, p50, ys, gs, goal{}),
@@ -59,8 +59,8 @@ func fixedRate(ctx context.Context, b *bench) (out outcome, err error) {
 
 // oneConnection is row 4: one event at a time beside one fdatasync at a time.
 func oneConnection(ctx context.Context, b *bench) (out outcome, err error) {
-	d := drive{load: b.prepareLoad(goalBody, event.TypeMessageDelivered), conns: 1}
-	ys, gs, grown := &series{Name: "write 4 KiB, fdatasync"}, &series{Name: ourName}, &series{Name: "the same, the file grows"}
+	l := b.prepareLoad(goalBody, event.TypeMessageDelivered)
+	ys, gs, grown := &series{Name: diskName}, &series{Name: ourName, Body: goalBody, Conns: 1}, &series{Name: "the same, the file grows"}
 	sync := func(grow bool) func(context.Context) (figures, error) {
 		return func(ctx context.Context) (figures, error) {
 			before := b.disk.flushes()
@@ -72,68 +72,41 @@ func oneConnection(ctx context.Context, b *bench) (out outcome, err error) {
 			return f, err
 		}
 	}
-	if err := b.duel(ctx, sync(false), b.heldRound(b.both(), d), ys, gs); err != nil {
+	ours := func(ctx context.Context) (figures, error) {
+		all, err := b.turn(ctx, b.heldSide(l, "", b.both()), drive{load: l, conns: 1})
+		if err != nil {
+			return figures{}, err
+		}
+		return all[0], nil
+	}
+	if err := b.duel(ctx, sync(false), ours, ys, gs); err != nil {
 		return out, err
 	}
 	if err := into(ctx, grown, sync(true)); err != nil {
 		return out, err
 	}
 	out.Series = []*series{ys, grown, gs}
-	within := goal{"≤ yardstick + 0.4 ms", func(c comparison) bool { return c.Ours <= c.Yard+0.4 }}
+	within := goal{"≤ that + 0.4 ms", func(c comparison) float64 { return ratio(c.Yard+0.4, c.Ours) }, false}
 	out.Comparisons = []comparison{compare("one connection, two cores", p50, ys, gs, within)}
 	return out, nil
 }
 
-// copies is how many events row 5 sends again and again.
-const copies = 1000
-
 // duplicates is row 5: copies of events that are stored.
 func duplicates(ctx context.Context, b *bench) (out outcome, err error) {
+	l := makeLoad(copies, goalBody, event.TypeMessageDelivered)
 	err = b.pinned(func() error {
-		for _, size := range b.bodies {
-			l := makeLoad(copies, size, event.TypeMessageDelivered)
-			for _, conns := range b.conns {
-				d := drive{load: l, conns: conns, cycle: copies}
-				what, rate := fmt.Sprintf("duplicate, %d B, %d connections, one core", size, conns), goal{}
-				if conns == goalConns && size == goalBody {
-					rate = atLeast(0.85, "≥ 85 %")
-				}
-				ys, gs := &series{Name: bareName, Setting: what}, &series{Name: ourName, Setting: what}
-				if err := b.duel(ctx, b.bareRound(b.server(), d), b.copiesRound(d), ys, gs); err != nil {
-					return err
-				}
-				out.join(outcome{
-					Comparisons: []comparison{compare(what, perSecond, ys, gs, rate), compare(what, p99, ys, gs, goal{})},
-					Series:      []*series{ys, gs},
-				})
-			}
+		all, err := b.contest(ctx, []contender{b.bareSide(l, b.server()), b.copiesSide(l, b.server())}, drive{load: l, conns: goalConns})
+		if err != nil {
+			return err
+		}
+		ys, gs := all[0][0], all[1][0]
+		what := fmt.Sprintf("duplicate, %d B, %d connections, one core", goalBody, goalConns)
+		out.Series = []*series{ys, gs}
+		out.Comparisons = []comparison{
+			compare(what, perSecond, ys, gs, atLeast(0.85, "≥ 85 %")),
+			compare(what, p99, ys, gs, goal{}),
 		}
 		return nil
 	})
 	return out, err
-}
-
-// copiesRound stores the events first, unmeasured.
-func (b *bench) copiesRound(d drive) func(context.Context) (figures, error) {
-	return func(ctx context.Context) (figures, error) {
-		gone, err := freeAddress()
-		if err != nil {
-			return figures{}, err
-		}
-		s, err := b.gate(ctx, "\t\tto "+gone, "", b.server())
-		if err != nil {
-			return figures{}, err
-		}
-		defer s.close()
-		if err := s.prod(ctx, d.load, copies, `"msg":"route held"`); err != nil {
-			return figures{}, err
-		}
-		s.want, s.offset = wantDuplicate, 0
-		f, err := b.measure(ctx, s, d)
-		s.offset = copies
-		if err != nil {
-			return f, err
-		}
-		return f, b.accounted(ctx, s, &f, 0)
-	}
 }

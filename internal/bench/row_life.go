@@ -15,12 +15,14 @@ import (
 func wholeLife(ctx context.Context, b *bench) (out outcome, err error) {
 	l := b.prepareLoad(goalBody, event.TypeMessageDelivered)
 	for _, rate := range []int{0, b.rate} {
-		what, g := fmt.Sprintf("whole life, %d connections", goalConns), atMost(1.3, "≤ 1.3×")
+		how, g := "closed loop", atMost(1.3, "≤ 1.3×")
 		if rate > 0 {
-			what, g = fmt.Sprintf("whole life, %d/s", rate), goal{}
+			how, g = fmt.Sprintf("at %d/s", rate), goal{}
 		}
+		what := "whole life, " + how
 		d := drive{load: l, conns: goalConns, rate: rate}
-		ys, gs := &series{Name: "reverse_proxy", Setting: what}, &series{Name: ourName, Setting: what}
+		ys := &series{Name: proxyName, Setting: how, Body: goalBody, Conns: goalConns, Rate: rate}
+		gs := &series{Name: ourName, Setting: how, Body: goalBody, Conns: goalConns, Rate: rate}
 		yard := func(ctx context.Context) (figures, error) {
 			return b.life(ctx, d, func(to string) (*side, error) { return b.proxy(ctx, to, b.both()) })
 		}

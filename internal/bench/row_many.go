@@ -21,20 +21,19 @@ func newEventsAmongMany(ctx context.Context, b *bench) (out outcome, err error) 
 		return out, err
 	}
 	defer os.RemoveAll(filepath.Dir(store))
-	d := drive{conns: goalConns}
-	ys, gs := &series{Name: bareName}, &series{Name: ourName}
-	yard := func(ctx context.Context) (figures, error) {
-		d.load = b.prepareLoad(goalBody, event.TypeMessageDelivered)
-		return b.bareRound(b.server(), d)(ctx)
-	}
-	ours := func(ctx context.Context) (figures, error) {
-		d.load = b.prepareLoad(goalBody, event.TypeMessageDelivered)
-		before, err := stored(ctx, store)
-		if err != nil {
-			return figures{}, err
+	ys, gs := &series{Name: bareName, Body: goalBody, Conns: goalConns}, &series{Name: ourName, Body: goalBody, Conns: goalConns}
+	one := func(c func(*load) contender) func(context.Context) (figures, error) {
+		return func(ctx context.Context) (figures, error) {
+			fresh := b.prepareLoad(goalBody, event.TypeMessageDelivered)
+			all, err := b.turn(ctx, c(fresh), drive{load: fresh, conns: goalConns})
+			if err != nil {
+				return figures{}, err
+			}
+			return all[0], nil
 		}
-		return b.held(ctx, store, before, b.server(), d)
 	}
+	yard := one(func(l *load) contender { return b.bareSide(l, b.server()) })
+	ours := one(func(l *load) contender { return b.heldSide(l, store, b.server()) })
 	if err := b.pinned(func() error { return b.duel(ctx, yard, ours, ys, gs) }); err != nil {
 		return out, err
 	}

@@ -20,6 +20,7 @@ type side struct {
 	addr  string
 	want  string // what a good answer's head holds
 	store string // of a gate
+	redis string // address, where there is one
 	dir   string // removed with it
 	// offset is how many of the load's requests it has had already.
 	offset int
@@ -76,7 +77,7 @@ func (b *bench) bare(ctx context.Context, cpus []int) (*side, error) {
 
 // proxy starts Caddy's reverse_proxy to an app.
 func (b *bench) proxy(ctx context.Context, to string, cpus []int) (*side, error) {
-	return b.yardstick(ctx, "reverse_proxy", "reverse_proxy "+path+" "+to, cpus)
+	return b.yardstick(ctx, proxyName, "reverse_proxy "+path+" "+to, cpus)
 }
 
 func (b *bench) yardstick(ctx context.Context, name, directive string, cpus []int) (*side, error) {
@@ -140,10 +141,10 @@ func (s *side) prod(ctx context.Context, l *load, n int, text string) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
 	for range n {
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
 		if err := c.exchange(l, s.offset); err != nil {
 			return fmt.Errorf("sending an event: %w", err)
 		}
