@@ -35,12 +35,23 @@ var errNotOurs = errors.New("the file is a database of another program; choose a
 // open opens all connections and reads the state. first is the start of the
 // process, else the file must still be there and leases of this process live on.
 func (w *writer) open(first bool) error {
-	err := w.openFiles(first)
+	err := w.tryFiles(first)
 	if first && errors.Is(err, sqlite3.READONLY) && w.s.o.vfs == "" {
 		// makePrivate could open it for writing, so it is the header that forbids it.
 		err = fmt.Errorf("%w: its header names a format that nobody may write to: %w", errEncoding, err)
 	}
 	return w.damaged(err)
+}
+
+// tryFiles: on a damaged schema the driver can panic while it quotes the
+// statement that failed.
+func (w *writer) tryFiles(first bool) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: the driver gave it up: %v", errEncoding, p)
+		}
+	}()
+	return w.openFiles(first)
 }
 
 func (w *writer) openFiles(first bool) error {
