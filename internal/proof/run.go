@@ -83,6 +83,8 @@ func (r *runner) run(ctx context.Context, p plan) error { return r.runIn(ctx, ".
 // runIn is run where root is the module's directory.
 func (r *runner) runIn(ctx context.Context, root string, p plan) error {
 	args := []string{"test", "-json", "-count=1", "-timeout=" + r.timeout.String(), "-run=" + p.pattern()}
+	// Most of what these tests do is wait, so more than the cores go at a time.
+	args = append(args, "-parallel=6")
 	if r.race {
 		args = append(args, "-race")
 	}
