@@ -172,12 +172,19 @@ func (r *Rig) Configure(text string) {
 // Config is the file that Configure writes.
 func (r *Rig) Config() string { return filepath.Join(r.Dir, "Caddyfile") }
 
+// given holds the addresses of this process. An app that is stopped keeps its
+// own, though nobody listens there.
+var given sync.Map
+
 // Address is a port that stays free while nobody listens on it: connections to
 // other ports are given none below 32768 as their own end.
 func Address(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.N(10000))
+		if _, taken := given.LoadOrStore(addr, true); taken {
+			continue
+		}
 		if l, err := net.Listen("tcp", addr); err == nil {
 			_ = l.Close()
 			return addr

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -20,6 +21,9 @@ func (w *writer) inspect(first bool) error {
 	if !first {
 		return nil
 	}
+	if err := w.compareSchema(); err != nil {
+		return err
+	}
 	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pages > inspectUpTo {
 		return err
 	}
@@ -30,6 +34,43 @@ func (w *writer) inspect(first bool) error {
 	})
 	if err == nil && said != "ok" {
 		err = w.damaged(fmt.Errorf("%s: %w", said, sqlite3.CORRUPT))
+	}
+	return err
+}
+
+const listSchema = `SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name`
+
+// compareSchema holds the schema against the one that this program makes: with a
+// byte of its text flipped, a column can be another, and all rows of a table be
+// hidden, while the structure of every page is sound.
+func (w *writer) compareSchema() error {
+	c, err := sqlite3.OpenFlags(":memory:", sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_MEMORY)
+	if err != nil {
+		return err
+	}
+	model := &conn{Conn: c}
+	defer func() { _ = model.shut() }()
+	if err := model.Exec(schema); err != nil {
+		return err
+	}
+	var want, got []string
+	st := model.prepare(listSchema)
+	if model.err != nil {
+		return model.err
+	}
+	err = st.each(func() error {
+		want = append(want, st.ColumnText(0))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = w.rows(listSchema, func(q *stmt) error {
+		got = append(got, q.ColumnText(0))
+		return nil
+	})
+	if err == nil && !slices.Equal(got, want) {
+		err = fmt.Errorf("its schema is not the one of this version: %w", sqlite3.CORRUPT)
 	}
 	return err
 }
