@@ -80,6 +80,11 @@ func (w *writer) readRoutes() error {
 	if err != nil {
 		return err
 	}
+	for _, rt := range w.routes {
+		if w.names[routeName{rt.source.id, rt.key.Route}] == nil {
+			return w.damaged(fmt.Errorf("%w: nothing leads to route %q", errEncoding, rt.key.Route))
+		}
+	}
 	if err := w.countQueues(); err != nil {
 		return err
 	}
