@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -228,6 +229,8 @@ var told = map[string]string{"pass": "ok  ", "fail": "FAIL", "skip": "SKIP"}
 const quoted = 400
 
 func (r *runner) quote(lines []string) {
+	// What the test says comes last, where it is kept, behind the log of the program.
+	slices.SortStableFunc(lines, func(a, b string) int { return cmp.Compare(logged(b), logged(a)) })
 	if n := len(lines) - quoted; n > 0 {
 		fmt.Fprintf(r.out, "     (%d lines before)\n", n)
 		lines = lines[n:]
@@ -249,4 +252,12 @@ func build(ctx context.Context, dir string, race bool) (string, error) {
 		return "", fmt.Errorf("building inboxgate: %w\n%s", err, out)
 	}
 	return bin, nil
+}
+
+// logged is 1 for a line of the program's own log.
+func logged(line string) int {
+	if strings.HasPrefix(strings.TrimSpace(line), `{"level"`) {
+		return 1
+	}
+	return 0
 }

@@ -18,14 +18,15 @@ import (
 // HTTP/1, all of which must be accepted, and bounds the memory that it took. An
 // attacker returns what it has done, once the server has enough of it.
 func flooded(t *testing.T, fault string, attack func(t *testing.T, c *http2Client, e func() history.Event) int) {
-	const mostMiB = 192
+	attacks := rig.Rounds(8, 200)
+	// A connection may have 250 streams, each with a goroutine and buffers.
+	mostMiB := 160 + 4*int64(attacks)
 	r := rig.New(t, rig.Options{})
 	config, addr := overTLS(t, r, r.Caddyfile(""))
 	r.Configure(config)
 	l := r.Start()
 	wantOK(t, r, r.Event(event.TypeMessageRead))
 	before := peakRSS(t, l.PID)
-	attacks := rig.Rounds(8, 200)
 	var ended sync.WaitGroup
 	var mu sync.Mutex
 	done := 0

@@ -53,10 +53,10 @@ func (r *Rig) Send(ctx context.Context, e history.Event) history.Answer {
 }
 
 // Persist sends an event as the platform does, again while nothing answers, at
-// most five times. It is for a single event after a reload, which cuts idle
-// connections.
+// most 200 times. It is for a single event after a reload, which cuts idle
+// connections: each of them has to be met.
 func (r *Rig) Persist(ctx context.Context, e history.Event) (a history.Answer) {
-	for range 5 {
+	for range 200 {
 		if a = r.Send(ctx, e); a.Status != 0 {
 			return a
 		}
