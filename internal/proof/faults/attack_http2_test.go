@@ -20,7 +20,7 @@ import (
 func flooded(t *testing.T, fault string, attack func(t *testing.T, c *http2Client, e func() history.Event) int) {
 	attacks := rig.Rounds(8, 200)
 	// A connection may have 250 streams, each with a goroutine and buffers.
-	mostMiB := 160 + 4*int64(attacks)
+	mostMiB := 160 + 4*attacks
 	r := rig.New(t, rig.Options{})
 	config, addr := overTLS(t, r, r.Caddyfile(""))
 	r.Configure(config)
