@@ -46,6 +46,7 @@ const (
 // Dispatcher delivers for the routes of one configuration.
 type Dispatcher struct {
 	store    spool.Store
+	holder   spool.Holder // nil if the store is none
 	lanes    *Lanes
 	log      *slog.Logger
 	observer Observer
@@ -93,6 +94,7 @@ func New(c Config) (*Dispatcher, error) {
 	if _, ok := c.Store.(spool.Watcher); ok {
 		d.poll = pollWatched
 	}
+	d.holder, _ = c.Store.(spool.Holder)
 	for _, r := range c.Routes {
 		if err := r.validate(); err != nil {
 			return nil, fmt.Errorf("making dispatcher: route %q of source %q: %w", r.Key.Route, r.Key.Source, err)
@@ -148,18 +150,17 @@ func (d *Dispatcher) Offer(dl spool.Delivery) {
 	l.offer(j)
 }
 
-// giveBack releases leases without an attempt counted.
+// giveBack releases leases without an attempt counted. It goes on for as long as
+// a lease lasts, also for those that have run out: nobody takes them over while
+// the route is held, and those that somebody did are ignored.
 func (d *Dispatcher) giveBack(jobs []*job) {
 	leases := make([]spool.Lease, 0, len(jobs))
-	var last time.Time
+	last := time.Now().Add(LeaseFor)
 	for _, j := range jobs {
 		if j.line != nil && j.line.isGone(j) {
 			continue
 		}
 		leases = append(leases, j.Lease)
-		if t := j.line.expires(j); t.After(last) {
-			last = t
-		}
 	}
 	for try := 0; len(leases) > 0; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)

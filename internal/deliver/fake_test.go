@@ -62,8 +62,11 @@ func newFake() *fakeStore {
 type deaf struct{ spool.Store }
 
 func (s *fakeStore) enter() (unlock func(), err error) {
-	if s.latency > 0 {
-		time.Sleep(s.latency)
+	s.mu.Lock()
+	latency := s.latency
+	s.mu.Unlock()
+	if latency > 0 {
+		time.Sleep(latency)
 	}
 	s.mu.Lock()
 	if s.fail != nil {
@@ -148,6 +151,8 @@ var errDisk = errors.Join(spool.ErrUnavailable, errors.New("disk failed"))
 
 // setFail makes every call fail with err, nil ends that.
 func (s *fakeStore) setFail(err error) { s.mu.Lock(); s.fail = err; s.mu.Unlock() }
+
+func (s *fakeStore) setLatency(d time.Duration) { s.mu.Lock(); s.latency = d; s.mu.Unlock() }
 
 func (s *fakeStore) row(n int64) row { s.mu.Lock(); defer s.mu.Unlock(); return *s.rows[n] }
 

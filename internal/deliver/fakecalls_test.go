@@ -176,6 +176,14 @@ func (s *fakeStore) setHold(k spool.RouteKey, h *spool.Hold) error {
 	return nil
 }
 
+func (s *fakeStore) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
+	h := s.held(k)
+	if h == nil || !h.ByHand {
+		return spool.Hold{}, false
+	}
+	return *h, true
+}
+
 func (s *fakeStore) Hold(_ context.Context, k spool.RouteKey, h spool.Hold) error {
 	return s.setHold(k, &h)
 }

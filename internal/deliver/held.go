@@ -71,6 +71,22 @@ func (l *line) follow(st spool.RouteState) (c change, back []*job) {
 	return c, back
 }
 
+// heed follows an operator's hold as soon as the store has it. One that meets a
+// change of ours is found when that is written.
+func (l *line) heed() {
+	l.mu.Lock()
+	h, byHand := l.newByHand()
+	if !byHand || l.stopped || l.pending != nothing {
+		l.mu.Unlock()
+		return
+	}
+	c, back := l.follow(spool.RouteState{Key: l.Key, Hold: &h})
+	l.version++ // A reading that began before says nothing.
+	hold := l.h.hold
+	l.mu.Unlock()
+	l.announce(c, hold, back)
+}
+
 // begone ends what goes on before a hold: the caller gives back what is
 // returned, and holds mu.
 func (l *line) begone() []*job {

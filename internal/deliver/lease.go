@@ -72,6 +72,8 @@ func (l *line) step() (wait time.Duration, over bool) {
 			return pauseAfterError, false
 		}
 	}
+	l.heed()
+	l.fill() // What an operator held and resumed before we followed still waits.
 	p := l.next(time.Now())
 	if p.n == 0 {
 		return p.wait, false
@@ -95,6 +97,9 @@ func (l *line) next(now time.Time) plan {
 	defer l.mu.Unlock()
 	poll := l.d.poll
 	p := plan{wait: poll, pick: spool.Pick{Owner: l.d.owner, Route: l.Key, LeaseFor: LeaseFor}}
+	if _, byHand := l.newByHand(); byHand {
+		return p
+	}
 	if h := l.h.hold; h != nil {
 		switch {
 		case h.ByHand, l.h.probing, l.pending != nothing:
@@ -177,7 +182,7 @@ func (l *line) accept(p plan, b spool.Batch, asked time.Time) {
 		l.typical = largest
 	}
 	// Meanwhile the route may have been held, or the dispatcher stopped.
-	back := l.stopped || (l.h.hold != nil && !p.probe)
+	back := !l.open(p.probe)
 	if !back {
 		for _, j := range jobs {
 			l.queue.push(j)

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 const (
@@ -125,7 +127,7 @@ func (l *line) offer(j *job) {
 	l.mu.Lock()
 	l.reserved = max(l.reserved-1, 0)
 	l.link(j)
-	ok := l.started && !l.stopped && l.h.hold == nil
+	ok := l.open(false)
 	begin := ok && l.queue.n == 0 && l.take(j)
 	if ok && !begin {
 		if ok = l.queue.bytes+j.size() <= maxQueuedBytes; ok {
@@ -156,11 +158,31 @@ func (l *line) begin(j *job) {
 	j.held = l.h.hold != nil
 }
 
-// runnable says whether the queue's front may begin. On a held route that is
-// the probe and nothing else. The caller holds mu.
+// runnable says whether the queue's front may begin. The caller holds mu.
 func (l *line) runnable() bool {
 	j := l.queue.front()
-	return j != nil && !l.stopped && (l.h.hold == nil || j.probe)
+	return j != nil && l.open(j.probe)
+}
+
+// open says whether an attempt may begin. On a held route that is the probe and
+// nothing else, and on one that an operator holds nothing at all: of their hold
+// the store is asked, because we may not have read it yet. The caller holds mu.
+func (l *line) open(probe bool) bool {
+	h := l.h.hold
+	if !l.started || l.stopped || h != nil && (h.ByHand || !probe) {
+		return false
+	}
+	_, byHand := l.newByHand()
+	return !byHand
+}
+
+// newByHand is the operator's hold, if the store has one that we have not
+// followed. The caller holds mu.
+func (l *line) newByHand() (h spool.Hold, ok bool) {
+	if l.d.holder == nil || l.h.hold != nil && l.h.hold.ByHand {
+		return spool.Hold{}, false
+	}
+	return l.d.holder.HeldByHand(l.Key)
 }
 
 // fill begins what waits, as far as there are slots.

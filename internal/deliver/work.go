@@ -39,8 +39,12 @@ func (l *line) work(j *job) {
 func (l *line) attempt(j *job) (settle func()) {
 	start := time.Now()
 	if start.After(l.expires(j)) {
-		// The delivery may be running elsewhere.
-		return func() { l.lost(j, "lease ran out before the attempt began") }
+		// The delivery may be running elsewhere. If not, nobody would take it
+		// over while the route is held: so it is given back all the same.
+		return func() {
+			l.noteLost(j, "lease ran out before the attempt began")
+			l.d.giveBack([]*job{j})
+		}
 	}
 	n := j.Attempts + 1
 	a := l.call(Attempt{Delivery: j.Delivery, N: n})
@@ -210,9 +214,13 @@ func (l *line) settled(j *job, s spool.Settlement, again time.Time) {
 }
 
 func (l *line) lost(j *job, why string) {
+	l.noteLost(j, why)
+	l.drop(j)
+}
+
+func (l *line) noteLost(j *job, why string) {
 	l.d.leasesLost.Add(1)
 	l.d.log.Warn("lease lost", "source", l.Key.Source, "route", l.Key.Route, "delivery", j.Lease.Delivery, "at", why)
-	l.drop(j)
 }
 
 func (l *line) isGone(j *job) bool {
@@ -222,9 +230,6 @@ func (l *line) isGone(j *job) bool {
 }
 
 func (l *line) expires(j *job) time.Time {
-	if l == nil {
-		return j.expires
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return j.expires

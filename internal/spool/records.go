@@ -12,6 +12,13 @@ type Query struct {
 	Route    string
 	// State selects events that have a delivery in that state.
 	State State
+	// Seq selects one event or entry by its number.
+	Seq int64
+	// Contains selects events whose body holds these bytes. It is for a search
+	// that no index serves: each page looks at a few thousand bodies at most.
+	Contains []byte
+	// Match, where not nil, is asked last for each event; it must be quick.
+	Match func(*Event) bool
 	// Unrouted selects events that no route wanted.
 	Unrouted bool
 	// Since and Until bound the time of receipt: Since <= t < Until.
@@ -31,6 +38,9 @@ const (
 	// Quarantined entries.
 	Quarantined
 )
+
+// ReasonConflict is why a body is in quarantine whose id is known with another.
+const ReasonConflict = "known id with another body"
 
 // Page is one page of records.
 type Page struct {

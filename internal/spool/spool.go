@@ -209,6 +209,8 @@ const (
 	Delivered
 	// Dead is a dead letter.
 	Dead
+	// Discarded is a dead letter that an operator let go.
+	Discarded
 )
 
 func (s State) String() string {
@@ -223,6 +225,8 @@ func (s State) String() string {
 		return "delivered"
 	case Dead:
 		return "dead"
+	case Discarded:
+		return "discarded"
 	}
 	return "unknown"
 }

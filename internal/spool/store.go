@@ -47,7 +47,7 @@ type Store interface {
 	// Resume ends a hold; durable when it returns. Not held is no error.
 	Resume(ctx context.Context, k RouteKey) error
 
-	// Redeliver makes finished deliveries (Delivered or Dead) of an event wait
+	// Redeliver makes finished deliveries (Delivered, Dead, Discarded) of an event wait
 	// again as their next replay, with a fresh budget; durable when it returns.
 	// An empty route means every route that the event has a delivery for; a
 	// route the event had none for gets one. It returns how many now wait.
@@ -67,4 +67,13 @@ type Watcher interface {
 	// Watch calls f, which must not block, after each commit that makes
 	// deliveries of a route due, and after Resume and Hold. stop ends that.
 	Watch(f func(RouteKey)) (stop func())
+}
+
+// Holder is implemented by engines that know at once, without I/O, which routes
+// an operator holds. Of others that is read from Routes, which may be late.
+type Holder interface {
+	// HeldByHand returns the route's hold if it is by hand: from before Hold
+	// returns until Resume or another Hold. Callers may hold locks of theirs
+	// that the function given to Watch takes.
+	HeldByHand(k RouteKey) (h Hold, ok bool)
 }

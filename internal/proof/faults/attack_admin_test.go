@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,12 +94,18 @@ func TestFaultNoAdminByDefault(t *testing.T) {
 	r := rig.New(t, rig.Options{})
 	cmd := exec.Command(rig.Binary(t))
 	cmd.Dir = r.Dir
-	cmd.Env = sidecartest.Env(r.Dir, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_LISTEN="+r.Listen,
+	ops := rig.Address(t)
+	// An empty variable is an unset one: the admin endpoint is where it is by
+	// default, which is no address of the network.
+	cmd.Env = sidecartest.Env(r.Dir, "INBOX_ADMIN=", "INBOX_OPS_LISTEN="+ops, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_LISTEN="+r.Listen,
 		"INBOX_UPSTREAM="+r.App("all").Addr, "CADDY_ADMIN=0.0.0.0:"+strings.Split(rig.Address(t), ":")[1])
 	p := sidecartest.Start(t, cmd)
 	p.Await(t, "serving initial configuration", 1)
-	if got := listening(t, p.PID()); len(got) != 1 || got[0] != r.Listen {
-		t.Errorf("it listens on %q, and should on %q alone", got, r.Listen)
+	got, want := listening(t, p.PID()), []string{r.Listen, ops}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("it listens on %q, and should on %q alone", got, want)
 	}
 	if code := p.Stop(t); code != 0 {
 		t.Errorf("exit code %d", code)

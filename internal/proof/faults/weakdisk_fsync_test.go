@@ -19,7 +19,7 @@ import (
 // nothing, calls the pages clean, and reports no error again. Nothing may be
 // acknowledged meanwhile, and what is acknowledged afterwards, by this process
 // or by the next, must be on the medium when the power goes.
-func TestFaultFsyncFailsForReal(t *testing.T) {
+func TestFaultFsyncFailsForReal(t *testing.T) { //nolint:tparallel // Its subtests go one by one: each has a disk.
 	rig.Needs(t, onWeakDisk...)
 	t.Parallel()
 	for n := range rig.Rounds(4, 60) {

@@ -64,9 +64,12 @@ var cases = []testCase{
 	{"a context ends the waiting only", cancelled},
 	{"reads go on beside a sync", readsGoOn},
 	{"watchers are told", watch},
+	{"an operator's hold is known at once", heldByHand},
 
 	{"records are selected", recordFilters},
 	{"records are paged", recordPages},
+	{"records are searched", searches},
+	{"what is discarded is gone for good", discard},
 
 	{"two owners in turn", twoOwners},
 	{"two owners at once", ownersAtOnce},

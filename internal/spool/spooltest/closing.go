@@ -156,6 +156,30 @@ func readsGoOn(t testing.TB, mk Make) {
 	}
 }
 
+// heldByHand: an engine that knows who holds a route knows it when Hold returns.
+func heldByHand(t testing.TB, mk Make) {
+	r := newRig(t, mk, spool.Settings{})
+	h, ok := r.st.(spool.Holder)
+	if !ok {
+		t.Skip("the engine is no spool.Holder")
+	}
+	want := func(what string, reason string) {
+		t.Helper()
+		if got, held := h.HeldByHand(key("a")); held != (reason != "") || got.Reason != reason {
+			t.Errorf("%s: held %v, %+v", what, held, got)
+		}
+	}
+	want("unknown route", "")
+	r.ok(r.st.Hold(bg, key("a"), spool.Hold{Reason: "down"}), "Hold")
+	want("held, not by hand", "")
+	r.ok(r.st.Hold(bg, key("a"), spool.Hold{Reason: "mine", ByHand: true}), "Hold")
+	want("held by hand", "mine")
+	r.ok(r.st.Configure(bg, key("a").Source, []spool.RouteName{{Name: "heir", Was: "a"}}), "Configure")
+	want("by its former name", "mine")
+	r.ok(r.st.Resume(bg, key("a")), "Resume")
+	want("resumed", "")
+}
+
 // watch: an engine that can tell, tells of all that makes a route due.
 func watch(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})

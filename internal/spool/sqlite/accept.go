@@ -12,7 +12,7 @@ import (
 
 // Reasons a verdict gives, in public words.
 const (
-	reasonConflict = "known id with another body"
+	reasonConflict = spool.ReasonConflict
 	reasonFuture   = "created too far in the future"
 	reasonOld      = "created before the window"
 	reasonBelow    = "created before ids that were forgotten"

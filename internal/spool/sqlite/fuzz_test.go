@@ -38,7 +38,7 @@ func FuzzRecover(f *testing.F) {
 	if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
 		root = "/dev/shm"
 	}
-	dir, err := os.MkdirTemp(root, "recover") //nolint:usetesting // In memory where there is such a place.
+	dir, err := os.MkdirTemp(root, "recover")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func FuzzRecover(f *testing.F) {
 		r.tailLost = powerCut || !bytes.Equal(whole, r.wal)
 		r.logHarmed = len(r.wal) < len(log) || !bytes.Equal(r.wal[:len(log)], log)
 		if in[1]&8 == 0 {
-			r.mark = int64(im.seq)
+			r.mark = im.seq
 		}
 		r.check(t)
 	})

@@ -36,8 +36,9 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 	events, err1 := w.c.one(`SELECT max(seq) FROM events`)
 	odd, err2 := w.c.one(`SELECT max(number) FROM quarantine`)
 	bytes, err3 := w.c.one(`SELECT sum(size) FROM quarantine INDEXED BY bodies`)
-	w.seq, w.oddBytes = max(w.floor, events, odd), bytes
-	return last, w.damaged(errors.Join(err1, err2, err3))
+	entries, err4 := w.c.one(`SELECT count(*) FROM quarantine INDEXED BY bodies`)
+	w.seq, w.oddBytes, w.oddEntries = max(w.floor, events, odd), bytes, entries
+	return last, w.damaged(errors.Join(err1, err2, err3, err4))
 }
 
 // readRoutes reads sources, routes and names, and counts what waits.

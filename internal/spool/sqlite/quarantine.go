@@ -44,6 +44,7 @@ func (w *writer) quarantine(src *source, e *spool.Event, head []byte, reason str
 	}
 	w.seq++
 	w.oddBytes += size
+	w.oddEntries++
 	return w.q.odd.int(w.seq).int(w.now).int(src.id).text(reason).int(size).blob(e.Digest[:]).
 		text(e.ID).text(e.Type).blob(head).blob(e.Request.Body).exec()
 }
@@ -74,6 +75,7 @@ func (w *writer) letGo(src *source, number int64) error {
 
 func (w *writer) dropOdd(number, size int64) error {
 	w.oddBytes -= size
+	w.oddEntries--
 	if err := w.saveFloor(); err != nil {
 		return err
 	}

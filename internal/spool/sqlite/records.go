@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -45,6 +46,9 @@ type listing struct {
 	c *conn
 	q spool.Query
 
+	// known are the events that are remembered by their id, newest first.
+	known []int64
+
 	event, of *stmt
 	open      []*stmt
 }
@@ -70,6 +74,12 @@ const (
 )
 
 func (l *listing) page(ctx context.Context) (spool.Page, error) {
+	if l.q.Seq != 0 {
+		if l.q.Seq >= l.q.Cursor {
+			return spool.Page{}, nil
+		}
+		l.q.Cursor = l.q.Seq + 1
+	}
 	if l.q.Kind == spool.Quarantined {
 		return l.quarantined(ctx)
 	}
@@ -80,12 +90,19 @@ func (l *listing) page(ctx context.Context) (spool.Page, error) {
 	if l.c.err != nil {
 		return spool.Page{}, l.c.err
 	}
+	var err error
+	if l.known, err = l.remembered(); err != nil {
+		return spool.Page{}, err
+	}
 	var page spool.Page
 	size, before := 0, l.q.Cursor
 	for scanned := 0; scanned < maxScan; {
 		found, n, err := l.candidates(heads, &before)
-		if err != nil || n == 0 {
+		if err != nil || n == 0 || l.q.Seq != 0 && (len(found) == 0 || found[0] != l.q.Seq) {
 			return page, err
+		}
+		if l.q.Seq != 0 {
+			found = found[:1]
 		}
 		scanned += n
 		for _, seq := range found {
@@ -106,6 +123,9 @@ func (l *listing) page(ctx context.Context) (spool.Page, error) {
 		if err := ctx.Err(); err != nil {
 			return page, err
 		}
+		if l.q.Seq != 0 {
+			return page, nil
+		}
 	}
 	page.Next = before
 	return page, nil
@@ -114,19 +134,26 @@ func (l *listing) page(ctx context.Context) (spool.Page, error) {
 // candidates are the next events that may match, newest first, by what stands
 // in an index or beside the body.
 func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
-	if l.q.State != 0 && l.q.State != spool.Delivered {
+	if stateIndexes[l.q.State] != nil {
 		return l.byState(before)
+	}
+	if len(l.q.Contains) > 0 {
+		return l.containing(before)
+	}
+	if known := l.known; len(known) > 0 {
+		l.known, *before = nil, known[len(known)-1]
+		return known, len(known), nil
 	}
 	var found []int64
 	n := 0
-	h := heads.int(*before).int(500)
+	h := heads.int(*before).int(l.heads())
 	err := h.each(func() error {
 		n++
 		*before = h.ColumnInt64(0)
 		var e spool.Event
-		if _, err := decodeHead(h.ColumnRawBlob(4), &e); err != nil {
+		if _, bad := decodeHead(h.ColumnRawBlob(4), &e); bad != nil {
 			found = append(found, *before) // A damaged one is shown to every query.
-			return nil
+			return nil                     //nolint:nilerr // It is told in the record.
 		}
 		e.Source, e.ID, e.Type = l.s.view.sourceName(h.ColumnInt64(1)), h.ColumnText(2), h.ColumnText(3)
 		if l.matches(&e) {
@@ -137,9 +164,17 @@ func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
 	return found, n, err
 }
 
+// heads is how many events are looked at in one go.
+func (l *listing) heads() int64 {
+	if l.q.Seq != 0 {
+		return 1
+	}
+	return 500
+}
+
 func (l *listing) matches(e *spool.Event) bool {
 	q := &l.q
-	return (q.Source == "" || q.Source == e.Source) && (q.ID == "" || q.ID == e.ID) &&
+	return (q.Seq == 0 || q.Seq == e.Seq || e.Seq == 0) && (q.Source == "" || q.Source == e.Source) && (q.ID == "" || q.ID == e.ID) &&
 		(q.Type == "" || q.Type == e.Type) && (q.Since.IsZero() || !e.Received.Before(q.Since)) &&
 		(q.Until.IsZero() || e.Received.Before(q.Until))
 }
@@ -235,7 +270,7 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 		return rec, false, err
 	}
 	rec.Event = e
-	return rec, l.matches(e), nil
+	return rec, l.matches(e) && (l.q.Match == nil || l.q.Match(e)), nil
 }
 
 func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
@@ -251,8 +286,11 @@ func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 		e := &spool.Event{Seq: st.ColumnInt64(0), Source: l.s.view.sourceName(st.ColumnInt64(1)), ID: st.ColumnText(4), Type: st.ColumnText(5)}
 		_, err := decodeHead(st.ColumnRawBlob(6), e)
 		scanned++
-		if err != nil || l.matches(e) {
-			e.Request.Body = st.bytes(7)
+		if l.q.Seq != 0 && e.Seq != l.q.Seq {
+			break
+		}
+		e.Request.Body = st.bytes(7)
+		if err != nil || l.matches(e) && bytes.Contains(e.Request.Body, l.q.Contains) && (l.q.Match == nil || l.q.Match(e)) {
 			reason := st.ColumnText(2)
 			if decodeWhole(st.ColumnRawBlob(6), e) != nil {
 				reason = reasonDamaged

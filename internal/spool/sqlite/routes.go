@@ -36,6 +36,17 @@ func (s *Store) Routes(ctx context.Context) ([]spool.RouteState, error) {
 	})
 }
 
+// HeldByHand implements spool.Holder: a commit is shown before it is answered.
+func (s *Store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
+	s.view.mu.Lock()
+	defer s.view.mu.Unlock()
+	rv := s.view.names[k]
+	if rv == nil || rv.state.Hold == nil || !rv.state.Hold.ByHand {
+		return spool.Hold{}, false
+	}
+	return *rv.state.Hold, true
+}
+
 func (s *Store) oldest(c *conn, states []spool.RouteState, ids []int64) error {
 	first := c.prepare(`SELECT min(
 		coalesce((SELECT number FROM deliveries INDEXED BY fresh WHERE route=?1 AND state=1 ORDER BY number LIMIT 1), ?2),

@@ -112,7 +112,7 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 			continue
 		}
 		found = true
-		if d.state != delivered && d.state != dead {
+		if d.state != delivered && d.state != dead && d.state != discarded {
 			continue
 		}
 		if d.state == dead {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 // DiskFloor is the free space below which new events are refused, so that
@@ -26,6 +28,7 @@ type space struct {
 	full     bool
 	free     atomic.Uint64
 	usedNow  atomic.Int64
+	file     atomic.Int64
 	freeDisk func(dir string) (uint64, error) // replaced by tests
 	floor    uint64
 }
@@ -47,9 +50,11 @@ func (p *space) look(w *writer, size int) error {
 	}
 	p.used = (all - free) * w.pages
 	p.usedNow.Store(p.used)
+	p.file.Store(all * w.pages)
 	p.full = p.used >= w.s.settings.Load().MaxSize
 	w.s.count.refusing.Store(p.refuses())
 	w.s.count.odd.Store(w.oddBytes)
+	w.s.count.entries.Store(w.oddEntries)
 	if time.Since(p.looked) < lookEvery {
 		return nil
 	}
@@ -86,38 +91,22 @@ func (w *writer) pragma(q *stmt) (int64, error) {
 	return v, q.end()
 }
 
-// Stats are what a store knows of itself.
-type Stats struct {
-	// Used is the bytes in used pages, of at most Settings.MaxSize; Log the
-	// bytes in the write-ahead log; Quarantine those of odd bodies; Free what
-	// the file system has left, 0 before it was asked.
-	Used, Log, Quarantine int64
-	Free                  uint64
-	// Refusing: new events get spool.ErrFull.
-	Refusing bool
-	// Duplicates and Conflicts (those beyond what is kept) since the start.
-	Duplicates, Conflicts int64
-	// Failures counts how often the store had to be reopened since the start.
-	Failures int64
-	// Unavailable is why the store does not work at present, nil if it does.
-	Unavailable error
-}
-
 type counters struct {
-	duplicates, conflicts, poisoned, wal, odd, commits atomic.Int64
-	refusing                                           atomic.Bool
+	duplicates, conflicts, poisoned, wal, odd, entries, commits, calls atomic.Int64
+	refusing                                                           atomic.Bool
 }
 
-// Stats tells how full the store is and what has happened since it was opened.
-func (s *Store) Stats() Stats {
+// Stats implements spool.Gauge.
+func (s *Store) Stats() spool.Stats {
 	s.mu.Lock()
 	down := s.down
 	s.mu.Unlock()
 	c := &s.count
-	return Stats{
-		Used: s.space.usedNow.Load(), Log: c.wal.Load(), Quarantine: c.odd.Load(), Free: s.space.free.Load(),
-		Refusing: c.refusing.Load(), Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(),
-		Failures: c.poisoned.Load(), Unavailable: down,
+	return spool.Stats{
+		Used: s.space.usedNow.Load(), File: s.space.file.Load(), Log: c.wal.Load(), Quarantine: c.odd.Load(),
+		Odd: c.entries.Load(), Free: s.space.free.Load(), Floor: DiskFloor, Refusing: c.refusing.Load(),
+		Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(),
+		Commits: c.commits.Load(), Calls: c.calls.Load(), Failures: c.poisoned.Load(), Unavailable: down,
 	}
 }
 

@@ -20,11 +20,15 @@ const (
 	delivered = int64(spool.Delivered)
 	dead      = int64(spool.Dead)
 	again     = int64(6)
+	discarded = int64(7)
 )
 
 func public(state int64) spool.State {
-	if state == again {
+	switch state {
+	case again:
 		return spool.Available
+	case discarded:
+		return spool.Discarded
 	}
 	return spool.State(state)
 }

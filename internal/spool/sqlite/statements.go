@@ -9,7 +9,7 @@ type statements struct {
 	claim, knownID, conflict, forget, bucket *stmt
 	event, delivery                          *stmt
 
-	findOdd, copyOdd, odd, oddSize, dropOdd *stmt
+	findOdd, copyOdd, odd, oddSize, anyOddSize, dropOdd *stmt
 
 	firstLater, firstFresh               *stmt
 	pickFresh, pickLater                 *stmt
@@ -17,6 +17,7 @@ type statements struct {
 	start, cutShort, extend, give, log   *stmt
 	settle                               *stmt
 	ofEvent, replay, eventSource, buried *stmt
+	discard                              *stmt
 
 	oldBuckets, dropBucket        *stmt
 	oldEvents, dropEvent, dropAll *stmt
@@ -66,6 +67,7 @@ func (q *statements) toAccept() []prepared {
 		{&q.copyOdd, `UPDATE quarantine SET copies=copies+1 WHERE number=?`},
 		{&q.odd, `INSERT INTO quarantine VALUES (?,?,?,?,1,?,?,?,?,?,?)`},
 		{&q.oddSize, `SELECT size FROM quarantine WHERE number=? AND source=?`},
+		{&q.anyOddSize, `SELECT size FROM quarantine WHERE number=?`},
 		{&q.dropOdd, `DELETE FROM quarantine WHERE number=?`},
 	}
 }
@@ -94,6 +96,7 @@ func (q *statements) toDeliver() []prepared {
 			WHERE number BETWEEN ? AND ? ORDER BY number`},
 		{&q.replay, `UPDATE deliveries SET state=6, due=?2, attempts=0, replay=replay+1, ended=0, reason='' WHERE number=?1`},
 		{&q.eventSource, `SELECT source FROM events WHERE seq=?`},
+		{&q.discard, `UPDATE deliveries SET state=7, ended=?2 WHERE number=?1`},
 		{&q.buried, `UPDATE deliveries SET state=5, ended=?2, reason=?3 WHERE number=?1`},
 	}
 }

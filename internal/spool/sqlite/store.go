@@ -58,6 +58,7 @@ type Store struct {
 	down    error // why the store is not available, nil when it is
 	closed  bool
 	wake    chan struct{}
+	asides  chan *aside
 	closing chan struct{} // closed when no call is running any more
 	calls   sync.WaitGroup
 	ended   sync.WaitGroup
@@ -76,8 +77,14 @@ type Store struct {
 var (
 	_ spool.Store   = (*Store)(nil)
 	_ spool.Watcher = (*Store)(nil)
+	_ spool.Holder  = (*Store)(nil)
 	_ spool.Tuner   = (*Store)(nil)
 	_ spool.Sweeper = (*Store)(nil)
+
+	_ spool.Discarder = (*Store)(nil)
+	_ spool.Backuper  = (*Store)(nil)
+	_ spool.Compacter = (*Store)(nil)
+	_ spool.Gauge     = (*Store)(nil)
 )
 
 // Open opens the store in dir, which is created if it does not exist. It fails
@@ -92,7 +99,7 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{
 		o: o, dir: dir, path: filepath.Join(dir, "spool.db"),
 		log:  o.Log,
-		wake: make(chan struct{}, 1), closing: make(chan struct{}),
+		wake: make(chan struct{}, 1), asides: make(chan *aside), closing: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

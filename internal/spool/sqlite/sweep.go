@@ -169,7 +169,7 @@ func (w *writer) retire(seq int64) error {
 	gone := true
 	for _, d := range all {
 		switch d.state {
-		case delivered:
+		case delivered, discarded:
 		case dead:
 			gone = gone && d.ended < w.now-dur(keepDead)
 		case running:
@@ -263,7 +263,7 @@ func (w *writer) evict() (bool, error) {
 		}
 		done := true
 		for _, d := range all {
-			done = done && d.state == delivered
+			done = done && (d.state == delivered || d.state == discarded)
 		}
 		if done {
 			if err := w.drop(seq, all); err != nil {

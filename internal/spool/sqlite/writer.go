@@ -56,7 +56,9 @@ type writer struct {
 	renamed  bool // names or routes have changed
 	moving   []move
 	oddBytes int64
-	sweep    sweep
+	// oddEntries counts what is in quarantine.
+	oddEntries int64
+	sweep      sweep
 }
 
 func newWriter(s *Store) *writer {
@@ -73,7 +75,7 @@ func (w *writer) forget() {
 	w.leases = map[int64]*lease{}
 	w.touched = map[*route]bool{}
 	w.buckets = map[bucketKey][]byte{}
-	w.renamed, w.moving, w.oddBytes = false, nil, 0
+	w.renamed, w.moving, w.oddBytes, w.oddEntries = false, nil, 0, 0
 	w.sweep = sweep{}
 	w.merged, w.young = 0, youngIDs{gathering: newGeneration()}
 }
@@ -94,6 +96,10 @@ func (w *writer) loop() {
 			// first, or each would pay for a flush of its own. On one core that
 			// is 0.05 flushes an event in place of 0.6.
 			runtime.Gosched()
+		case a := <-w.s.asides:
+			w.turn.Lock()
+			w.takeStep(a)
+			w.turn.Unlock()
 		case <-timer.C:
 		case <-w.s.closing:
 			w.finish()
@@ -113,6 +119,7 @@ func (w *writer) round() (wait time.Duration, again bool) {
 	}
 	if batch := w.s.take(); len(batch) > 0 {
 		w.serve(batch)
+		w.spare()
 		if len(batch) > 1 {
 			// Those who were answered may have more: one batch is cheaper
 			// than two that take turns.
@@ -244,6 +251,7 @@ func (w *writer) commit(batch []*request) (err error) {
 		w.s.mark.raise(w.s, w.seq)
 		w.dirty = time.Time{}
 		w.s.count.commits.Add(1)
+		w.s.count.calls.Add(int64(len(batch)))
 	case wrote && w.dirty.IsZero():
 		w.dirty = time.Now()
 	}

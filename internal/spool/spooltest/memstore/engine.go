@@ -38,6 +38,7 @@ func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.disk.
 var (
 	_ spool.Store   = (*store)(nil)
 	_ spool.Watcher = (*store)(nil)
+	_ spool.Holder  = (*store)(nil)
 	_ spool.Sweeper = (*store)(nil)
 	_ spool.Tuner   = (*store)(nil)
 )

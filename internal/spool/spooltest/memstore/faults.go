@@ -57,6 +57,10 @@ const (
 	LeasesNewest
 	// ProbesTheOldest begins every probe at the oldest delivery.
 	ProbesTheOldest
+	// DiscardsLazily answers Discard before it is durable.
+	DiscardsLazily
+	// DiscardsWaiting discards what is no dead letter.
+	DiscardsWaiting
 	// KeepsOldAttempts keeps the first attempts of a long log.
 	KeepsOldAttempts
 	// ForgetsMarks keeps watermarks in memory only.

@@ -93,7 +93,7 @@ func (d delivery) dueAt() time.Time {
 	return d.due
 }
 
-func (d delivery) finished() bool { return d.state == spool.Delivered || d.state == spool.Dead }
+func (d delivery) finished() bool { return d.state >= spool.Delivered }
 
 // attempted adds an attempt to the log, of which the newest are kept.
 func (d delivery) attempted(a spool.Attempt) delivery {

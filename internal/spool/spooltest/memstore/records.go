@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -24,13 +25,13 @@ func (tx *tx) records(q spool.Query) (p spool.Page) {
 	var found []spool.Record
 	if q.Kind == spool.Quarantined {
 		for _, o := range tx.im.odd {
-			if asked(q, o.event) {
+			if asked(q, o.event) && askedBody(q, o.event) {
 				found = append(found, spool.Record{Event: o.event, Reason: o.reason, Copies: o.copies})
 			}
 		}
 	} else {
 		for seq, ev := range tx.im.events {
-			if asked(q, ev) {
+			if asked(q, ev) && askedBody(q, ev) {
 				if r := (spool.Record{Event: ev, Deliveries: tx.deliveries(seq)}); askedDeliveries(q, r) {
 					found = append(found, r)
 				}
@@ -52,12 +53,17 @@ func (tx *tx) records(q spool.Query) (p spool.Page) {
 
 // asked tells whether a query selects an event, as far as the event tells.
 func asked(q spool.Query, ev *spool.Event) bool {
-	return (q.Source == "" || q.Source == ev.Source) &&
+	return (q.Seq == 0 || q.Seq == ev.Seq) &&
+		(q.Source == "" || q.Source == ev.Source) &&
 		(q.ID == "" || q.ID == ev.ID) &&
 		(q.Type == "" || q.Type == ev.Type) &&
 		(q.Since.IsZero() || !ev.Received.Before(q.Since)) &&
 		(q.Until.IsZero() || ev.Received.Before(q.Until)) &&
 		(q.Cursor == 0 || ev.Seq < q.Cursor)
+}
+
+func askedBody(q spool.Query, ev *spool.Event) bool {
+	return bytes.Contains(ev.Request.Body, q.Contains) && (q.Match == nil || q.Match(ev))
 }
 
 func askedDeliveries(q spool.Query, r spool.Record) bool {

@@ -121,6 +121,17 @@ func (s *store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) er
 	return err
 }
 
+// HeldByHand implements spool.Holder.
+func (s *store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.im.queues[s.im.names[k]].hold
+	if h == nil || !h.ByHand {
+		return spool.Hold{}, false
+	}
+	return *h, true
+}
+
 func (s *store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
 	return do(ctx, s, func() (n int, err error) {
 		err = s.update(true, func(tx *tx) error {

@@ -1,0 +1,286 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Client calls the API of a running instance.
+type Client struct {
+	http  *http.Client
+	base  string
+	at    string // as told to people
+	token string
+}
+
+// NewClient makes a client of an address: host:port, a URL, or the path of a
+// Unix socket as unix//run/inbox.sock.
+func NewClient(address, token string) (*Client, error) {
+	c := &Client{http: &http.Client{}, at: address, token: token}
+	if path, ok := strings.CutPrefix(address, "unix/"); ok {
+		path, _, _ = strings.Cut(path, "|") // Caddy's form for the mode.
+		c.base = "http://inbox"
+		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}}
+		return c, nil
+	}
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%q is no address of an admin endpoint: write localhost:2019, https://host:port or unix//path", c.at)
+	}
+	c.base = u.Scheme + "://" + u.Host
+	return c, nil
+}
+
+// do sends a call and returns the answer if it is 200.
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
+	var text io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		text = bytes.NewReader(raw)
+	}
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, method, target, text)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	res, err := c.http.Do(r)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, fmt.Errorf("asking inboxgate at %s: %w", c.at, err)
+	}
+	if res.StatusCode != http.StatusOK {
+		defer res.Body.Close()
+		return nil, c.refused(res)
+	}
+	return res, nil
+}
+
+func (c *Client) refused(res *http.Response) error {
+	e := &Error{Status: res.StatusCode}
+	raw, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	if json.Unmarshal(raw, e) != nil || e.Message == "" {
+		e.Message = fmt.Sprintf("%s answered %s: is inboxgate running there, with its admin endpoint on?", c.at, res.Status)
+	}
+	return e
+}
+
+// call reads a JSON answer into v.
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, v any) error {
+	res, err := c.do(ctx, method, path, query, body)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.at, err)
+	}
+	return nil
+}
+
+// List is what to list.
+type List struct {
+	Filter
+	// Quarantine lists its entries instead of events.
+	Quarantine bool
+	Limit      int
+	Cursor     int64
+	Reveal     bool
+}
+
+func (l List) values() url.Values {
+	v := l.Filter.values()
+	for name, n := range map[string]int64{"limit": int64(l.Limit), "cursor": l.Cursor} {
+		if n != 0 {
+			v.Set(name, strconv.FormatInt(n, 10))
+		}
+	}
+	return revealed(v, l.Reveal)
+}
+
+func revealed(v url.Values, reveal bool) url.Values {
+	if reveal {
+		v.Set("reveal", "1")
+	}
+	return v
+}
+
+// Events reads one page.
+func (c *Client) Events(ctx context.Context, l List) (p Page, err error) {
+	path := Prefix + "events"
+	if l.Quarantine {
+		path = Prefix + "quarantine"
+	}
+	err = c.call(ctx, http.MethodGet, path, l.values(), nil, &p)
+	return p, err
+}
+
+// Ref names an event by id or number, or a quarantine entry by its number.
+type Ref struct {
+	Ref        string
+	Quarantine bool
+}
+
+func (r Ref) path(rest string) string {
+	if r.Quarantine {
+		return Prefix + "quarantine/" + url.PathEscape(r.Ref) + rest
+	}
+	return Prefix + "events/" + url.PathEscape(r.Ref) + rest
+}
+
+// Event reads one event with all that is kept of it.
+func (c *Client) Event(ctx context.Context, r Ref, reveal bool) (e Event, err error) {
+	err = c.call(ctx, http.MethodGet, r.path(""), revealed(url.Values{}, reveal), nil, &e)
+	return e, err
+}
+
+// Raw reads a body as it came.
+func (c *Client) Raw(ctx context.Context, r Ref) ([]byte, error) {
+	res, err := c.do(ctx, http.MethodGet, r.path("/raw"), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	return io.ReadAll(res.Body)
+}
+
+// Logs reads the attempts of one event, in the platform's shape.
+func (c *Client) Logs(ctx context.Context, r Ref) (l Logs, err error) {
+	err = c.call(ctx, http.MethodGet, r.path("/logs"), nil, nil, &l)
+	return l, err
+}
+
+// Change does one of replay, discard and release. route may be empty.
+func (c *Client) Change(ctx context.Context, r Ref, what, route string) (n Changed, err error) {
+	var body any
+	if !r.Quarantine {
+		body = toRoute{route}
+	}
+	err = c.call(ctx, http.MethodPost, r.path("/"+what), nil, body, &n)
+	return n, err
+}
+
+// Routes lists the routes.
+func (c *Client) Routes(ctx context.Context) ([]Route, error) {
+	var v struct {
+		Routes []Route `json:"routes"`
+	}
+	err := c.call(ctx, http.MethodGet, Prefix+"routes", nil, nil, &v)
+	return v.Routes, err
+}
+
+// SetRoute does hold or resume.
+func (c *Client) SetRoute(ctx context.Context, source, route, what, reason string) error {
+	var n Changed
+	var body any
+	if what == "hold" {
+		body = map[string]string{"reason": reason}
+	}
+	return c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/"+what, nil, body, &n)
+}
+
+// Store tells how the store is.
+func (c *Client) Store(ctx context.Context) (s Store, err error) {
+	err = c.call(ctx, http.MethodGet, Prefix+"store", nil, nil, &s)
+	return s, err
+}
+
+// Replay and its kin tell their steps to f as they go.
+func (c *Client) Replay(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
+	return c.follow(ctx, Prefix+"replay", b, f)
+}
+
+// DiscardDead lets dead letters go.
+func (c *Client) DiscardDead(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
+	return c.follow(ctx, Prefix+"dead/discard", b, f)
+}
+
+// Compact gives free space back.
+func (c *Client) Compact(ctx context.Context, f func(Step)) (Step, error) {
+	return c.follow(ctx, Prefix+"store/compact", nil, f)
+}
+
+func (c *Client) follow(ctx context.Context, path string, body any, f func(Step)) (last Step, err error) {
+	res, err := c.do(ctx, http.MethodPost, path, nil, body)
+	if err != nil {
+		return last, err
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		last = Step{}
+		if err := json.Unmarshal(lines.Bytes(), &last); err != nil {
+			return last, fmt.Errorf("reading the answer of %s: %w", c.at, err)
+		}
+		if f != nil {
+			f(last)
+		}
+	}
+	switch {
+	case lines.Err() != nil:
+		return last, fmt.Errorf("reading the answer of %s: %w", c.at, lines.Err())
+	case last.Error != "":
+		return last, errors.New(last.Error)
+	case !last.Done:
+		return last, fmt.Errorf("the answer of %s broke off", c.at)
+	}
+	return last, nil
+}
+
+// Backup writes a copy of the store to w and tells how far it is.
+func (c *Client) Backup(ctx context.Context, w io.Writer, f func(part, whole int64)) error {
+	res, err := c.do(ctx, http.MethodGet, Prefix+"store/backup", nil, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	n, err := io.Copy(w, io.TeeReader(res.Body, &meter{whole: res.ContentLength, f: f}))
+	if err == nil && n != res.ContentLength {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("reading the copy: %w", err)
+	}
+	return nil
+}
+
+type meter struct {
+	part, whole int64
+	f           func(part, whole int64)
+}
+
+func (m *meter) Write(b []byte) (int, error) {
+	if m.part += int64(len(b)); m.f != nil {
+		m.f(m.part, m.whole)
+	}
+	return len(b), nil
+}

@@ -1,0 +1,121 @@
+// Package control is what an operator may do with a store while it works: look
+// into its log, send events again, let dead letters and quarantined bodies go,
+// hold routes, and copy it. It is served as a small HTTP API of JSON, which
+// openapi.json describes, and Client calls it.
+//
+// Guarantee: a call that changes something is durable when it is answered, is
+// told to Options.Audit, and needs the token unless it comes over a Unix socket
+// or from this machine. Phone numbers are masked in all that is JSON unless the
+// caller asks to have them revealed, which needs the same right as a change.
+//
+// Limits: a replay by filter runs as long as its request; a caller that goes
+// away ends it, and what was sent again by then stays so.
+package control
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Prefix is where the API lives.
+const Prefix = "/inbox/"
+
+// Options are what an API works with.
+type Options struct {
+	Store spool.Store
+	// Token is needed for changes from other machines. Without one they are
+	// refused.
+	Token string
+	// Configured lists the routes that are configured; others are parked.
+	Configured func() map[spool.RouteKey]bool
+	// Release accepts the event of a quarantine entry, as the handler would.
+	Release func(ctx context.Context, entry spool.Record) error
+	// Scratch is a directory where a copy of the store has room for a while.
+	// Default: the system's for temporary files.
+	Scratch string
+	// Audit has a line for each change. Default: nothing is logged.
+	Audit *slog.Logger
+}
+
+// api serves one store.
+type api struct {
+	Options
+	mux *http.ServeMux
+}
+
+// New returns the handler of the paths below Prefix.
+func New(o Options) http.Handler {
+	if o.Audit == nil {
+		o.Audit = slog.New(slog.DiscardHandler)
+	}
+	if o.Configured == nil {
+		o.Configured = func() map[spool.RouteKey]bool { return nil }
+	}
+	a := &api{Options: o, mux: http.NewServeMux()}
+	look := map[string]func(*request) (any, error){
+		"GET /inbox/events":             a.events,
+		"GET /inbox/events/{ref}":       a.event,
+		"GET /inbox/events/{ref}/logs":  a.logs,
+		"GET /inbox/logs":               a.allLogs,
+		"GET /inbox/dead":               a.dead,
+		"GET /inbox/quarantine":         a.quarantine,
+		"GET /inbox/quarantine/{entry}": a.entry,
+		"GET /inbox/routes":             a.routes,
+		"GET /inbox/store":              a.store,
+	}
+	change := map[string]func(*request) (any, error){
+		"POST /inbox/events/{ref}/replay":            a.replayOne,
+		"POST /inbox/events/{ref}/discard":           a.discard,
+		"POST /inbox/quarantine/{entry}/release":     a.release,
+		"POST /inbox/quarantine/{entry}/discard":     a.discardEntry,
+		"POST /inbox/routes/{source}/{route}/hold":   a.hold,
+		"POST /inbox/routes/{source}/{route}/resume": a.resume,
+	}
+	long := map[string]func(*request, *stream) error{
+		"POST /inbox/replay":        a.replay,
+		"POST /inbox/dead/discard":  a.discardAll,
+		"POST /inbox/store/compact": a.compact,
+	}
+	for pattern, f := range look {
+		a.mux.HandleFunc(pattern, a.answer(false, f))
+	}
+	for pattern, f := range change {
+		a.mux.HandleFunc(pattern, a.answer(true, f))
+	}
+	for pattern, f := range long {
+		a.mux.HandleFunc(pattern, a.follow(f))
+	}
+	a.mux.HandleFunc("GET /inbox/events/{ref}/raw", a.raw(a.findEvent))
+	a.mux.HandleFunc("GET /inbox/quarantine/{entry}/raw", a.raw(a.findEntry))
+	a.mux.HandleFunc("GET /inbox/store/backup", a.backup)
+	a.mux.HandleFunc("GET /inbox/openapi.json", serveDescription)
+	return a
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := a.mux.Handler(r); pattern == "" {
+		// Told in the API's own form, and apart from a method that is wrong.
+		probe := &plain{ResponseWriter: w}
+		a.mux.ServeHTTP(probe, r)
+		status := probe.status
+		writeError(w, &Error{Status: status, Message: http.StatusText(status) + ": see " + Prefix + "openapi.json for what there is"})
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// plain keeps only the status of the mux's own answer.
+type plain struct {
+	http.ResponseWriter
+	status int
+}
+
+func (p *plain) WriteHeader(status int)      { p.status = status }
+func (p *plain) Write(b []byte) (int, error) { return len(b), nil }
+
+// within bounds a call that is not asked to take long.
+const within = 30 * time.Second

@@ -1,0 +1,191 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/platform"
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+func (a *api) events(r *request) (any, error) { return a.list(r, spool.Events, Filter{}) }
+
+func (a *api) dead(r *request) (any, error) { return a.list(r, spool.Events, Filter{State: "dead"}) }
+
+func (a *api) quarantine(r *request) (any, error) { return a.list(r, spool.Quarantined, Filter{}) }
+
+// list answers with one page.
+func (a *api) list(r *request, kind spool.Kind, fixed Filter) (any, error) {
+	reveal, err := r.reveal()
+	if err != nil {
+		return nil, err
+	}
+	v := r.URL.Query()
+	f, err := readFilter(v, listWords...)
+	if err != nil {
+		return nil, err
+	}
+	if fixed.State != "" {
+		f.State = fixed.State
+	}
+	q, err := f.query()
+	if err != nil {
+		return nil, err
+	}
+	q.Kind = kind
+	limit, err := readNumber(v, "limit")
+	if err != nil {
+		return nil, err
+	}
+	if q.Limit = int(min(limit, 1000)); limit == 0 {
+		q.Limit = 100
+	}
+	if q.Cursor, err = readNumber(v, "cursor"); err != nil {
+		return nil, err
+	}
+	page, err := a.Store.Records(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	p := Page{Events: []Event{}, Next: page.Next}
+	for _, rec := range page.Records {
+		p.Events = append(p.Events, view(rec, reveal))
+	}
+	return p, nil
+}
+
+// first is the newest record of a query, however many pages lie before it.
+func (a *api) first(ctx context.Context, q spool.Query) (spool.Record, error) {
+	q.Limit = 1
+	for {
+		page, err := a.Store.Records(ctx, q)
+		if err != nil {
+			return spool.Record{}, err
+		}
+		if len(page.Records) > 0 {
+			return page.Records[0], nil
+		}
+		if q.Cursor = page.Next; q.Cursor == 0 {
+			return spool.Record{}, spool.ErrNotFound
+		}
+	}
+}
+
+// findEvent finds by number or by the platform's id.
+func (a *api) findEvent(r *request) (spool.Record, error) {
+	ref := r.PathValue("ref")
+	q := spool.Query{ID: ref, Source: r.URL.Query().Get("source")}
+	if n, err := strconv.ParseInt(ref, 10, 64); err == nil && n > 0 {
+		rec, err := a.first(r.Context(), spool.Query{Seq: n, Source: q.Source})
+		if err == nil {
+			return rec, nil
+		}
+	}
+	rec, err := a.first(r.Context(), q)
+	if err != nil && asError(err).Status == http.StatusNotFound {
+		return rec, &Error{http.StatusNotFound, fmt.Sprintf("no event %s: give its id or its number; it may have left the log by its age", ref)}
+	}
+	return rec, err
+}
+
+func (a *api) event(r *request) (any, error) { return a.whole(r, a.findEvent) }
+
+func (a *api) whole(r *request, find func(*request) (spool.Record, error)) (any, error) {
+	reveal, err := r.reveal()
+	if err != nil {
+		return nil, err
+	}
+	rec, err := find(r)
+	if err != nil {
+		return nil, err
+	}
+	return viewWhole(rec, reveal), nil
+}
+
+// raw answers with the bytes as they came. They hold phone numbers.
+func (a *api) raw(find func(*request) (spool.Record, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		r := a.request(hr)
+		rec, err := spool.Record{}, r.needTrust()
+		if err == nil {
+			rec, err = find(r)
+		}
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		h := w.Header()
+		// Never shown by a browser as a page of ours.
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		_, _ = w.Write(rec.Event.Request.Body)
+	}
+}
+
+// Logs are attempts in the shape of the platform's own log call.
+type Logs struct {
+	Data []platform.LogEntry `json:"data"`
+	Next int64               `json:"next,omitempty"`
+}
+
+func (a *api) logs(r *request) (any, error) {
+	rec, err := a.findEvent(r)
+	if err != nil {
+		return nil, err
+	}
+	return Logs{Data: append([]platform.LogEntry{}, entries(rec)...)}, nil
+}
+
+func (a *api) allLogs(r *request) (any, error) {
+	v, err := a.list(r, spool.Events, Filter{})
+	if err != nil {
+		return nil, err
+	}
+	page := v.(Page)
+	l := Logs{Data: []platform.LogEntry{}, Next: page.Next}
+	for _, e := range page.Events {
+		rec, err := a.first(r.Context(), spool.Query{Seq: e.Number})
+		if err != nil {
+			continue // It has left the log since.
+		}
+		l.Data = append(l.Data, entries(rec)...)
+	}
+	return l, nil
+}
+
+// entries are the attempts of an event, over all its routes.
+func entries(rec spool.Record) (logs []platform.LogEntry) {
+	for _, d := range rec.Deliveries {
+		for i, at := range d.Log {
+			e := platform.LogEntry{
+				EventID: rec.Event.ID, EventType: rec.Event.Type, Attempt: at.N, AttemptedAt: at.Start,
+				DurationMS: at.Took.Milliseconds(), ResponseStatus: at.Status, Error: at.Error, Status: platform.LogRetrying,
+			}
+			if at.Status >= 200 && at.Status < 300 && at.Error == "" {
+				e.Status = platform.LogDelivered
+			} else if i == len(d.Log)-1 {
+				switch d.State {
+				case spool.Dead, spool.Discarded:
+					e.Status = platform.LogFailed
+				default:
+					e.NextAttemptAt = d.Due
+				}
+			}
+			logs = append(logs, e)
+		}
+	}
+	return logs
+}
+
+// audit notes a change, and who asked for it.
+func (a *api) audit(r *request, what string, args ...any) {
+	from := r.RemoteAddr
+	if from == "" || from == "@" {
+		from = "unix socket"
+	}
+	a.Audit.InfoContext(r.Context(), "operator changed something", append([]any{"change", what, "from", from, "at", time.Now().UTC()}, args...)...)
+}

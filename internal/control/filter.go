@@ -1,0 +1,141 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Filter chooses events. Its zero value chooses all.
+type Filter struct {
+	Source    string    `json:"source,omitempty"`
+	ID        string    `json:"id,omitempty"`
+	Type      string    `json:"type,omitempty"`
+	Route     string    `json:"route,omitempty"`
+	State     string    `json:"state,omitempty"` // of a delivery, or "unrouted"
+	MessageID string    `json:"message_id,omitempty"`
+	Since     time.Time `json:"since,omitzero"`
+	Until     time.Time `json:"until,omitzero"`
+}
+
+// states are the words for State.
+var states = map[string]spool.State{
+	"available": spool.Available, "running": spool.Running, "retrying": spool.Retrying,
+	"delivered": spool.Delivered, "dead": spool.Dead, "discarded": spool.Discarded,
+}
+
+const unrouted = "unrouted"
+
+// query is the filter in the store's words.
+func (f Filter) query() (spool.Query, error) {
+	q := spool.Query{Source: f.Source, ID: f.ID, Type: f.Type, Route: f.Route, Since: f.Since, Until: f.Until}
+	switch state, ok := states[f.State]; {
+	case f.State == unrouted:
+		q.Unrouted = true
+	case f.State != "" && !ok:
+		return q, bad(fmt.Sprintf("unknown state %q: available, running, retrying, delivered, dead, discarded or unrouted", f.State))
+	default:
+		q.State = state
+	}
+	if f.MessageID != "" {
+		// In the text it may stand escaped, if it has such characters at all.
+		if raw, err := json.Marshal(f.MessageID); err == nil && string(raw) == `"`+f.MessageID+`"` {
+			q.Contains = []byte(f.MessageID)
+		}
+		q.Match = func(e *spool.Event) bool { return messageID(e.Request.Body) == f.MessageID }
+	}
+	return q, nil
+}
+
+// empty tells whether the filter chooses all.
+func (f Filter) empty() bool { return f == Filter{} }
+
+// values are the filter as a query string.
+func (f Filter) values() url.Values {
+	v := url.Values{}
+	for name, value := range map[string]string{
+		"source": f.Source, "id": f.ID, "type": f.Type, "route": f.Route, "state": f.State,
+		"message_id": f.MessageID, "since": stamp(f.Since), "until": stamp(f.Until),
+	} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	return v
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// list is what a list may be asked with besides a filter.
+var listWords = []string{"cursor", "limit", "reveal"}
+
+// readFilter reads a query string. A word that is not known is an error: a
+// mistyped filter would choose everything.
+func readFilter(v url.Values, also ...string) (f Filter, err error) {
+	texts := map[string]*string{
+		"source": &f.Source, "id": &f.ID, "type": &f.Type, "route": &f.Route, "state": &f.State, "message_id": &f.MessageID,
+	}
+	times := map[string]*time.Time{"since": &f.Since, "until": &f.Until}
+next:
+	for name, values := range v {
+		if len(values) != 1 {
+			return f, bad(name + " is given more than once")
+		}
+		for _, word := range also {
+			if name == word {
+				continue next
+			}
+		}
+		switch {
+		case texts[name] != nil:
+			*texts[name] = values[0]
+		case times[name] != nil:
+			if *times[name], err = ParseTime(values[0], time.Now()); err != nil {
+				return f, bad(name + ": " + err.Error())
+			}
+		default:
+			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, message_id, since, until, %s", name, strings.Join(also, ", ")))
+		}
+	}
+	return f, nil
+}
+
+// ParseTime reads an RFC 3339 time, a date, or how long ago: 90s, 15m, 2h, 3d.
+func ParseTime(text string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(n)), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is no time: write 2026-03-01T14:00:00Z, 2026-03-01 or 2h (ago)", text)
+}
+
+func readNumber(v url.Values, name string) (int64, error) {
+	text := v.Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, bad(fmt.Sprintf("%s is %q: give a number", name, text))
+	}
+	return n, nil
+}

@@ -1,0 +1,55 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+)
+
+// phones are numbers as the platform writes them, with a plus, and JSON strings
+// of nothing but digits that are long enough.
+var phones = regexp.MustCompile(`\+[0-9][0-9 ().-]{4,18}[0-9]|"[0-9]{7,15}"`)
+
+// mask hides the middle of what looks like a phone number. Escaped text is
+// searched too: a JSON writer may have written the plus as \u002b.
+func mask(text []byte) []byte {
+	text = bytes.ReplaceAll(text, []byte(`\u002b`), []byte(`+`))
+	text = bytes.ReplaceAll(text, []byte(`\u002B`), []byte(`+`))
+	return phones.ReplaceAllFunc(text, hide)
+}
+
+func hide(number []byte) []byte {
+	out := bytes.Clone(number)
+	digits := 0
+	for _, c := range out {
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	n := 0
+	for i, c := range out {
+		if c < '0' || c > '9' {
+			continue
+		}
+		if n++; n > 1 && n <= digits-2 {
+			out[i] = '*'
+		}
+	}
+	return out
+}
+
+// messageID is data.message_id of a body, as far as it is one.
+func messageID(body []byte) string {
+	if !bytes.Contains(body, []byte("message_id")) {
+		return ""
+	}
+	var e struct {
+		Data struct {
+			MessageID string `json:"message_id"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(body, &e) != nil {
+		return ""
+	}
+	return e.Data.MessageID
+}

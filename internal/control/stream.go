@@ -1,0 +1,68 @@
+package control
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// Step is one line of the answer to a call that takes long. The last line has
+// Done or Error set, and its counts are final.
+type Step struct {
+	// Matched events were found so far; Changed deliveries of them (or freed
+	// bytes); Skipped events had nothing to change.
+	Matched int64 `json:"matched"`
+	Changed int64 `json:"changed"`
+	Skipped int64 `json:"skipped"`
+	// Part and Whole tell how far work is whose size is known.
+	Part  int64  `json:"part,omitempty"`
+	Whole int64  `json:"whole,omitempty"`
+	Done  bool   `json:"done,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// stream writes steps, a line of JSON each, as they come.
+type stream struct {
+	w     http.ResponseWriter
+	begun bool
+	last  Step
+}
+
+func (s *stream) send(step Step) error {
+	s.last = step
+	if !s.begun {
+		s.begun = true
+		h := s.w.Header()
+		h.Set("Content-Type", "application/x-ndjson")
+		h.Set("Cache-Control", "no-store")
+	}
+	raw, err := json.Marshal(step)
+	if err != nil {
+		return err
+	}
+	if _, err := s.w.Write(append(raw, '\n')); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.w).Flush()
+}
+
+// follow serves a call that tells its progress. All of them change something.
+func (a *api) follow(f func(*request, *stream) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		r := a.request(hr)
+		s := &stream{w: w}
+		err := r.needTrust()
+		if err == nil {
+			err = f(r, s)
+		}
+		switch {
+		case err == nil:
+			s.last.Done = true
+			_ = s.send(s.last)
+		case s.begun:
+			s.last.Error = asError(err).Message
+			_ = s.send(s.last)
+		default:
+			writeError(w, err)
+		}
+	}
+}

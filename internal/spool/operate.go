@@ -1,0 +1,58 @@
+package spool
+
+import "context"
+
+// Discarder is implemented by engines whose operator may let things go by hand.
+type Discarder interface {
+	// Discard ends the dead deliveries of an event, of one route or (where
+	// route is empty) of all, as Discarded; durable when it returns. It returns
+	// how many there were. The event stays in the log until it is old enough.
+	Discard(ctx context.Context, seq int64, route string) (int, error)
+	// DiscardOdd removes an entry from quarantine; durable when it returns.
+	DiscardOdd(ctx context.Context, entry int64) error
+}
+
+// Progress is told how much of a long piece of work is done. It must not block.
+type Progress func(done, total int64)
+
+// Backuper is implemented by engines that can be copied while they work.
+type Backuper interface {
+	// Backup writes a whole and consistent copy to path, which must not exist:
+	// it holds all that was committed before the call, and more. The copy is
+	// fsynced when it returns, and is named path only then. p may be nil.
+	Backup(ctx context.Context, path string, p Progress) error
+}
+
+// Compacter is implemented by engines that can give free space back by hand.
+type Compacter interface {
+	// Compact returns how many bytes the file system got back. Other calls go
+	// on meanwhile. p may be nil.
+	Compact(ctx context.Context, p Progress) (int64, error)
+}
+
+// Gauge is implemented by engines that know how they are. Both calls are cheap
+// and need no disk.
+type Gauge interface {
+	Stats() Stats
+}
+
+// Stats are what a store knows of itself.
+type Stats struct {
+	// Used is the bytes in used pages, of at most Settings.MaxSize; File those
+	// of the whole file; Log those in the write-ahead log; Quarantine those of
+	// odd bodies.
+	Used, File, Log, Quarantine int64
+	// Free is what the file system has left, 0 before it was asked; Floor what
+	// it must have for new events to be taken.
+	Free, Floor uint64
+	// Refusing: new events get ErrFull.
+	Refusing bool
+	// Since the start: Duplicates caught by the store, Conflicts beyond what is
+	// kept, Commits that were fsynced, calls that shared them, and how often
+	// the store had to be reopened.
+	Duplicates, Conflicts, Commits, Calls, Failures int64
+	// Odd counts the entries in quarantine.
+	Odd int64
+	// Unavailable is why the store does not work at present, nil if it does.
+	Unavailable error
+}

@@ -1,0 +1,173 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// ErrInUse: a process has the store open, so that reading it from outside would
+// tell nothing certain.
+var ErrInUse = errors.New("the store is in use")
+
+// maxDamage is how many places a Report tells in words.
+const maxDamage = 100
+
+// Report is what Check found.
+type Report struct {
+	Path string `json:"path"`
+	// Bytes is the size of the file and of its log.
+	Bytes       int64 `json:"bytes"`
+	Events      int64 `json:"events"`
+	Deliveries  int64 `json:"deliveries"`
+	Quarantined int64 `json:"quarantined"`
+	// Damaged counts what is damaged; Damage tells of the first hundred.
+	Damaged int64    `json:"damaged"`
+	Damage  []string `json:"damage,omitempty"`
+}
+
+func (r *Report) damage(format string, args ...any) {
+	if r.Damaged++; r.Damaged <= maxDamage {
+		r.Damage = append(r.Damage, fmt.Sprintf(format, args...))
+	}
+}
+
+// Check reads all of a store that no process uses: path is its directory, or a
+// file that Backup wrote. It runs SQLite's own check, then looks at each event,
+// delivery and entry: that it can be decoded, belongs to something, and has the
+// body whose digest was stored with it. What is damaged is in the Report; an
+// error means that the check could not be made. It fails with ErrInUse where a
+// process holds the store. The database and its log are not changed; what an
+// unclean end has left in the log is read from there. progress, which may be
+// nil, is told of events.
+func Check(ctx context.Context, path string, progress spool.Progress) (Report, error) {
+	r, err := inspect(ctx, path, progress)
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return r, fmt.Errorf("checking store: %w", err)
+	}
+	return r, nil
+}
+
+func inspect(ctx context.Context, path string, progress spool.Progress) (r Report, err error) {
+	if r.Path, err = filepath.Abs(path); err != nil {
+		return r, err
+	}
+	info, err := os.Stat(r.Path)
+	if err == nil && info.IsDir() {
+		r.Path = filepath.Join(r.Path, "spool.db")
+		info, err = os.Stat(r.Path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("there is no store at %s", r.Path)
+	}
+	if err != nil {
+		return r, err
+	}
+	if !info.Mode().IsRegular() {
+		return r, fmt.Errorf("%s is no file", r.Path)
+	}
+	if filepath.Base(r.Path) == "spool.db" {
+		release, err := shareDir(filepath.Dir(r.Path))
+		if err != nil {
+			return r, err
+		}
+		defer release()
+	}
+	log := int64(0)
+	if info, err := os.Stat(r.Path + "-wal"); err == nil {
+		log = info.Size()
+	}
+	r.Bytes = info.Size() + log
+	c, err := openReadOnly(r.Path, log > 0)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, c.shut()) }()
+	c.SetInterrupt(ctx)
+	k := &checker{c: c, r: &r, progress: progress}
+	if err := k.identify(); errors.Is(err, sqlite3.CORRUPT) {
+		r.damage("the database cannot be opened as a whole: %v", err)
+	} else if err != nil {
+		return r, err
+	}
+	if log == 0 {
+		if err := k.length(info.Size()); err != nil {
+			return r, err
+		}
+	}
+	return r, k.run(ctx)
+}
+
+// openReadOnly opens a database so that nothing beside it is made or changed,
+// unless there is a log to be read: SQLite indexes it in a file of its own.
+func openReadOnly(path string, log bool) (*conn, error) {
+	q := url.Values{"mode": {"ro"}}
+	if !log {
+		q.Set("immutable", "1")
+	}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}
+	c, err := sqlite3.OpenFlags(u.String(), sqlite3.OPEN_READONLY|sqlite3.OPEN_URI)
+	if err != nil {
+		return nil, err
+	}
+	err = c.Exec("PRAGMA busy_timeout=1000; PRAGMA temp_store=MEMORY; PRAGMA query_only=ON")
+	if err == nil {
+		_, err = c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &conn{Conn: c}, nil
+}
+
+// identify refuses what is no store of ours: its damage is not ours to tell.
+func (k *checker) identify() error {
+	app, err := k.c.one("PRAGMA application_id")
+	if err == nil && app != applicationID {
+		return errNotOurs
+	}
+	var version int64
+	if err == nil {
+		version, err = k.c.one("PRAGMA user_version")
+	}
+	if err == nil && version != schemaVersion {
+		return fmt.Errorf("the store has version %d, this program knows %d: use the program it belongs to", version, schemaVersion)
+	}
+	if errors.Is(err, sqlite3.NOTADB) {
+		return fmt.Errorf("%s is no database, or its first page is damaged: %w", k.r.Path, err)
+	}
+	return err
+}
+
+// length finds a file that was cut short. A log may hold what is missing.
+func (k *checker) length(size int64) error {
+	f, err := os.Open(k.r.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var head [32]byte
+	if _, err := f.ReadAt(head[:], 0); err != nil {
+		return err
+	}
+	page := int64(binary.BigEndian.Uint16(head[16:]))
+	if page == 1 {
+		page = 64 << 10
+	}
+	if want := int64(binary.BigEndian.Uint32(head[28:])) * page; size < want {
+		k.r.damage("the file was cut short: it has %d of %d bytes", size, want)
+	}
+	return nil
+}
