@@ -29,6 +29,7 @@ type incoming struct {
 	source   string
 	digest   spool.Digest
 	held     *share
+	tracing  *tracing
 
 	id, typ string
 	created time.Time
@@ -87,6 +88,7 @@ func (in *incoming) event() *spool.Event {
 	if r.TLS != nil {
 		e.Request.Scheme = "https"
 	}
+	in.tracing.note(r.Context(), kept)
 	behindProxy(&e.Request, r)
 	return e
 }
@@ -137,7 +139,7 @@ func (e staleError) Error() string { return e.reason }
 func (h *Webhook) accept(in *incoming) (answer, error) {
 	key := in.key()
 	if app := h.app.started(); app != nil && in.odd == "" && app.gate.Known(key, in.digest) {
-		return duplicate, nil
+		return duplicate(caughtInCache), nil
 	}
 	ctx, cancel := in.deadline()
 	defer cancel()
@@ -151,8 +153,10 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 		}
 		return quarantined(in.odd), nil
 	}
-	e := in.event() // Here, because the request is not ours once the answer is out.
+	e := in.event()       // Here, because the request is not ours once the answer is out.
+	var asked atomic.Bool // Whether this copy is the one that the store saw.
 	verdict, err := app.gate.Do(ctx, key, in.digest, func(ctx context.Context) (dedupe.Verdict, error) {
+		asked.Store(true)
 		in.held.keep()
 		defer in.held.drop()
 		return h.store(ctx, app, e)
@@ -164,9 +168,12 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	case err != nil:
 		return answer{}, fmt.Errorf("accepting an event: %w", err)
 	case verdict == dedupe.Duplicate:
-		return duplicate, nil
+		if asked.Load() {
+			return duplicate(caughtInStore), nil
+		}
+		return duplicate(caughtInFlight), nil
 	case verdict == dedupe.Conflict:
-		return quarantined("the id is known with another body"), nil
+		return quarantined(conflicting), nil
 	}
 	return answer{result: resultAccepted}, nil
 }

@@ -13,11 +13,26 @@ import (
 // answer is a 200, and what it says.
 type answer struct {
 	result, reason string
+	// caught is where a duplicate was, for the metrics.
+	caught caughtIn
 	// relay holds the answer of the next handler, in pass mode.
 	relay *recorder
 }
 
-var duplicate = answer{result: resultDuplicate, reason: "the id is known with the same body"}
+// caughtIn is a place where duplicates are caught.
+type caughtIn uint8
+
+const (
+	caughtInStore caughtIn = iota
+	caughtInCache
+	caughtInFlight
+)
+
+func duplicate(caught caughtIn) answer {
+	return answer{result: resultDuplicate, reason: "the id is known with the same body", caught: caught}
+}
+
+const conflicting = "the id is known with another body"
 
 func quarantined(reason string) answer { return answer{result: resultQuarantined, reason: reason} }
 
@@ -42,7 +57,7 @@ func (a answer) write(w http.ResponseWriter) error {
 		return err
 	}
 	head["Content-Type"] = []string{"text/plain; charset=utf-8"} // Its own: handlers of the site may edit it in place.
-	_, err := w.Write(bodyOK) // Which is a 200: to write that first would set Caddy's deadline twice.
+	_, err := w.Write(bodyOK)                                    // Which is a 200: to write that first would set Caddy's deadline twice.
 	return err
 }
 

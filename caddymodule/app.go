@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -44,8 +44,20 @@ type App struct {
 	// Default: 10s.
 	Grace caddy.Duration `json:"grace,omitempty"`
 
+	// What callers from other machines must show to change something through
+	// the admin API, as `Authorization: Bearer <token>`. A placeholder such as
+	// `{file./run/secrets/token}` keeps it out of the configuration. Without a
+	// token only a Unix socket and this machine may change anything.
+	// Default: what the environment holds in `INBOX_ADMIN_TOKEN`, or in the
+	// file named by `INBOX_ADMIN_TOKEN_FILE`.
+	AdminToken string `json:"admin_token,omitempty"`
+
 	dir     string
+	token   string
 	log     *slog.Logger
+	audit   *slog.Logger
+	emitter *emitter
+	done    chan struct{} // Closed by Stop; nil unless Start has been called.
 	sources *sourceSet
 
 	storage    *storage // Owned by this instance while set.
@@ -60,6 +72,9 @@ type running struct {
 	*storage
 	dispatcher *deliver.Dispatcher
 }
+
+// emit tells Caddy's event handlers, beside the caller.
+func (a *App) emit(name string, data map[string]any) { a.emitter.emit(name, data) }
 
 // started returns the app if it has started, or nil.
 func (a *App) started() *running {
@@ -83,12 +98,15 @@ func (a *App) await(ctx context.Context) (*running, error) {
 }
 
 const (
+	// auditName is the logger of the audit log, for Caddy's log options.
+	auditName    = appID + ".audit"
 	defaultGrace = 10 * time.Second
 	minMaxSize   = 16 << 20
 )
 
-// CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+// CaddyModule returns the Caddy module information. By pointer: events are sent
+// while Start still writes.
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: appID, New: func() caddy.Module { return &App{sources: new(sourceSet)} }}
 }
 
@@ -96,9 +114,18 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // a running instance must touch nothing.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger()
+	a.audit = slog.New(zapslog.NewHandler(ctx.Logger().Core(), zapslog.WithName(auditName), zapslog.AddStacktraceAt(slog.Level(127))))
 	a.live = make(chan struct{})
+	var err error
+	if a.emitter, err = newEmitter(ctx, a.log); err != nil {
+		return fmt.Errorf("loading the events app: %w", err)
+	}
+	registry := ctx.GetMetricsRegistry()
+	if err := errors.Join(meter().register(registry), registry.Register(gauges{a})); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	if a.DataDir == "" {
-		a.DataDir = filepath.Join(caddy.AppDataDir(), "inbox")
+		a.DataDir = DefaultDataDir()
 	}
 	dir, err := caddy.NewReplacer().ReplaceOrErr(a.DataDir, true, true)
 	if err != nil {
@@ -106,6 +133,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.dir, err = canonical(dir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
+	}
+	if a.token, err = adminToken(a.AdminToken); err != nil {
+		return err
 	}
 	if a.Grace == 0 {
 		a.Grace = caddy.Duration(defaultGrace)
@@ -142,6 +172,11 @@ func (a *App) settings() spool.Settings {
 // Start opens the store, or joins the one that is open, and begins to deliver.
 // What it has taken when it fails is given back by Cleanup.
 func (a *App) Start() error {
+	for _, s := range a.sources.all() {
+		s.begin()
+	}
+	a.done = make(chan struct{})
+	go a.watch(a.done)
 	sources := a.sources.routed()
 	if len(sources) == 0 {
 		return nil // Only pass-through handlers, or none: no disk is needed.
@@ -161,7 +196,7 @@ func (a *App) Start() error {
 		}
 		routes = append(routes, s.deliverRoutes()...)
 	}
-	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Lanes: st.lanes, Log: a.log})
+	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Lanes: st.lanes, Log: a.log, Observer: newObserver(a)})
 	if err != nil {
 		return fmt.Errorf("starting deliveries: %w", err)
 	}
@@ -219,6 +254,7 @@ func (a *App) warnParked(ctx context.Context, routes []deliver.Route) {
 // Stop ends the leasing of deliveries and returns at once. Only when the
 // process exits does it wait for running attempts, for Grace at most.
 func (a *App) Stop() error {
+	a.endWatch()
 	if a.dispatcher == nil {
 		return nil
 	}
@@ -229,9 +265,18 @@ func (a *App) Stop() error {
 	return nil
 }
 
+// endWatch is called by Stop and by Cleanup, never at the same time.
+func (a *App) endWatch() {
+	if a.done != nil {
+		close(a.done)
+		a.done = nil
+	}
+}
+
 // Cleanup gives the store back. After a reload that happens once the attempts
 // that still run have ended, so that they can settle.
 func (a *App) Cleanup() error {
+	a.endWatch() // A load that failed after Start is not stopped.
 	st, d := a.storage, a.dispatcher
 	if st == nil {
 		a.sources.forget()

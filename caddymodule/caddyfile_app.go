@@ -6,7 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
-var appWords = []string{"data_dir", "window", "retention", "max_size", "grace"}
+var appWords = []string{"data_dir", "window", "retention", "max_size", "grace", "admin_token"}
 
 // parseApp sets up the app from the global option. Syntax:
 //
@@ -16,6 +16,7 @@ var appWords = []string{"data_dir", "window", "retention", "max_size", "grace"}
 //	    retention <duration>
 //	    max_size  <size>
 //	    grace     <duration>
+//	    admin_token <token>
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // The option's name.
@@ -45,6 +46,8 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 			err = parseSize(d, &a.MaxSize)
 		case "grace":
 			err = parseDuration(d, &a.Grace)
+		case "admin_token":
+			a.AdminToken, err = oneArg(d, "{file./run/secrets/inbox_admin_token}")
 		default:
 			err = unknownWord(d, word, appWords)
 		}

@@ -29,6 +29,15 @@ at work:
   sign      print the signature of a body
   verify    check the signature of a body, and explain a mismatch
 
+Look after an inboxgate that runs:
+
+  health      whether it lives, or is ready for events
+  routes      how each route is; hold and resume it
+  events      find, show, follow, replay and export events
+  dead        list dead letters, send them again or let them go
+  quarantine  decide about signed bodies that were no usable events
+  store       how the store is; back it up, check and compact it
+
 The secret is never an argument, because the list of processes shows
 arguments to everybody on the machine. It is read from ` + EnvSecret + `,
 from the file that ` + EnvSecretFile + ` names, or from --secret-file. In the
@@ -46,7 +55,8 @@ func Subcommands() []string {
 }
 
 func commandTree(parent *cobra.Command) {
-	parent.AddCommand(demoCommand(), emulatorCommand(), triggerCommand(), webhooksCommand(), signCommand(), verifyCommand())
+	parent.AddCommand(demoCommand(), emulatorCommand(), triggerCommand(), webhooksCommand(), signCommand(), verifyCommand(),
+		healthCommand(), routesCommand(), eventsCommand(), deadCommand(), quarantineCommand(), storeCommand())
 	silenceUsage(parent)
 	needSubcommand(parent)
 }

@@ -74,7 +74,7 @@ func writeFile(t *testing.T, text string) string {
 func TestSubcommands(t *testing.T) {
 	t.Parallel()
 	names := caddymodule.Subcommands()
-	for _, want := range []string{"demo", "emulator", "sign", "trigger", "verify", "webhooks"} {
+	for _, want := range []string{"dead", "demo", "emulator", "events", "health", "quarantine", "routes", "sign", "store", "trigger", "verify", "webhooks"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is not among %q", want, names)
 		}

@@ -25,11 +25,15 @@ const (
 )
 
 func init() {
-	caddy.RegisterModule(App{})
+	caddy.RegisterModule(new(App))
 	caddy.RegisterModule(Webhook{})
+	caddy.RegisterModule(Admin{})
+	caddy.RegisterModule(Health{})
 	httpcaddyfile.RegisterGlobalOption(appID, parseApp)
 	httpcaddyfile.RegisterHandlerDirective(directiveName, parseWebhook)
 	// Behind request_body, basic_auth and encode, and ahead of a catch-all
 	// `handle`, which must not swallow the hook.
 	httpcaddyfile.RegisterDirectiveOrder(directiveName, httpcaddyfile.Before, "handle")
+	httpcaddyfile.RegisterHandlerDirective(healthDirective, parseHealth)
+	httpcaddyfile.RegisterDirectiveOrder(healthDirective, httpcaddyfile.Before, "handle")
 }

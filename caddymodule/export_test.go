@@ -1,8 +1,14 @@
 package caddymodule
 
 import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -41,4 +47,88 @@ func DrainAll(dir string, grace time.Duration) {
 		}
 		return true
 	})
+}
+
+// RegisterMetricsOfAnother registers what a configuration registers that never
+// starts.
+func RegisterMetricsOfAnother(t interface{ Fatal(...any) }, r *prometheus.Registry) {
+	a := &App{sources: new(sourceSet), live: make(chan struct{})}
+	if err := errors.Join(meter().register(r), r.Register(gauges{a})); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// MetricNames are those of the metrics that exist, with their labels.
+func MetricNames() map[string][]string {
+	a := &App{sources: new(sourceSet), live: make(chan struct{})}
+	all := make(map[string][]string)
+	ch := make(chan *prometheus.Desc, 64)
+	go func() {
+		defer close(ch)
+		m := meter()
+		for _, c := range []prometheus.Collector{m.requests, m.duplicates, m.signatures, m.attempts, m.deliveries, m.accept, m.attemptTime, m.deliveryTime, gauges{a}} {
+			c.Describe(ch)
+		}
+	}()
+	for d := range ch {
+		text := d.String()
+		_, name, _ := strings.Cut(text, `fqName: "`)
+		name, _, _ = strings.Cut(name, `"`)
+		_, labels, _ := strings.Cut(text, "variableLabels: {")
+		labels, _, _ = strings.Cut(labels, "}")
+		all[name] = strings.FieldsFunc(labels, func(r rune) bool { return r == ',' })
+	}
+	return all
+}
+
+// Confirm asks a question.
+var Confirm = confirm
+
+// RejectReasons are the labels of a refusal.
+func RejectReasons() []string {
+	return slices.Collect(maps.Keys(meter().source("reject-reasons").rejected))
+}
+
+// Emit emits through the app of the configuration in force.
+func Emit(name string, data map[string]any) { activeApp().emit(name, data) }
+
+// sayer is a store that says how it is.
+type sayer struct {
+	spool.Store
+	says spool.Stats
+}
+
+func (s sayer) Stats() spool.Stats { return s.says }
+
+// UnreadyCases are what is answered and what should be.
+func UnreadyCases() map[string][2]string {
+	app := func(s *spool.Stats) *App {
+		a := &App{sources: new(sourceSet), live: make(chan struct{})}
+		a.sources.byName = map[string]*source{"inbox": {}}
+		if s != nil {
+			a.running = &running{storage: &storage{store: sayer{says: *s}}}
+			close(a.live)
+		}
+		return a
+	}
+	return map[string][2]string{
+		"not open": {app(nil).unready(), "the store is not open yet"},
+		"well":     {app(new(spool.Stats)).unready(), ""},
+		"refusing": {app(&spool.Stats{Refusing: true}).unready(), "the store or its disk is full"},
+		"down":     {app(&spool.Stats{Refusing: true, Unavailable: errors.New("disk")}).unready(), "the store does not work"},
+	}
+}
+
+// DiskLow plays what the store says, one after another, to the watch, and
+// returns which of them were told. The app is that of the configuration in force.
+func DiskLow(says ...spool.Stats) (warned []bool) {
+	a := activeApp()
+	st := &storage{}
+	for _, s := range says {
+		before := st.low.Load()
+		st.store = sayer{says: s}
+		a.watchStore(&running{storage: st})
+		warned = append(warned, st.low.Load() && !before)
+	}
+	return warned
 }

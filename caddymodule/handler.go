@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -90,7 +91,7 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 	for _, w := range warnings {
 		h.log.Warn("secret needs attention", "source", h.Name, "warning", w)
 	}
-	h.log.Info("source is configured", "source", h.Name, "secrets", src.verifier.Active(), "routes", len(h.Routes))
+	h.log.Info("source is configured", "source", h.Name, "secrets", src.verifier.Load().Active(), "routes", len(h.Routes))
 	return nil
 }
 
@@ -110,13 +111,13 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	held := &share{release: release}
 	defer held.drop()
 
-	if _, err := h.src.verifier.Verify(body, r.Header[verify.Header]...); err != nil {
+	if err := h.src.verifier.Load().check(body, r.Header[verify.Header]); err != nil {
 		if encoded(r) {
 			return h.refuse(w, r, note, refusal{http.StatusUnsupportedMediaType, "the body is encoded and its signature is not that of the encoded bytes"})
 		}
 		return h.refuse(w, r, note, refusal{http.StatusUnauthorized, err.Error()})
 	}
-	in := &incoming{r: r, body: body, received: received, source: h.Name, digest: sha256.Sum256(body), held: held}
+	in := &incoming{r: r, body: body, tracing: &h.src.tracing, received: received, source: h.Name, digest: sha256.Sum256(body), held: held}
 	in.identify()
 	note.eventID, note.eventType = in.id, in.typ
 	var a answer
@@ -129,10 +130,25 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, note, err)
 	}
 	note.result, note.reason = a.result, a.reason
+	h.src.meters().answered(a, in.odd != "", time.Since(received))
+	h.told(in, a)
 	if a.result == resultQuarantined {
 		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.id, "event_type", in.typ, "reason", a.reason)
 	}
 	return a.write(w)
+}
+
+// told writes the audit log's line of an event.
+func (h *Webhook) told(in *incoming, a answer) {
+	if !h.app.audit.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 5)
+	attrs = append(attrs, slog.String("source", h.Name), slog.String("event_id", in.id), slog.String("event_type", in.typ), slog.String("result", a.result))
+	if a.reason != "" {
+		attrs = append(attrs, slog.String("reason", a.reason))
+	}
+	h.app.audit.LogAttrs(context.Background(), slog.LevelInfo, "event taken", attrs...)
 }
 
 // refuse turns what went wrong into Caddy's error, so that error routes work.
@@ -159,6 +175,11 @@ func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err
 		w.Header().Set("Connection", "close")
 	}
 	note.result, note.reason = resultRejected, reason
+	why := reasonLabel(status, reason)
+	h.src.meters().rejected[why].Inc()
+	if status == http.StatusUnauthorized && h.src.refused.add(time.Now()) {
+		h.app.emit(EventRejected, map[string]any{"source": h.Name, "reason": why})
+	}
 	fields := []zap.Field{zap.String("source", h.Name), zap.Int("status", status), zap.String("reason", reason)}
 	if status < http.StatusInternalServerError {
 		h.refused.Warn("request refused", fields...)

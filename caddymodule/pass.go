@@ -38,7 +38,9 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 	rec := newRecorder(relayed)
 	// The gate waits for the handler, which is bounded by ack_timeout: the
 	// request must not be used by it after we have answered.
+	caught := caughtInFlight // Unless the memory is asked for this copy.
 	verdict, err := h.memory.gate.Do(context.WithoutCancel(ctx), key, in.digest, func(context.Context) (dedupe.Verdict, error) {
+		caught = caughtInCache
 		return h.memory.seen.Accept(ctx, key, in.digest, func(ctx context.Context) error {
 			return h.handOn(ctx, in, rec, next)
 		})
@@ -49,10 +51,10 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 	case err != nil:
 		return answer{}, err
 	case verdict == dedupe.Duplicate:
-		return duplicate, nil
+		return duplicate(caught), nil
 	case verdict == dedupe.Conflict:
 		h.log.Warn("event dropped: its id is known with another body", "source", h.Name, "event_id", in.id)
-		return answer{result: resultDuplicate, reason: "the id is known with another body"}, nil
+		return answer{result: resultDuplicate, reason: conflicting, caught: caughtInCache}, nil
 	}
 	return answer{result: resultAccepted, relay: rec}, nil
 }

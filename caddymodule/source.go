@@ -3,14 +3,16 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
-	"github.com/inboxgate/inboxgate/verify"
 )
 
 // source is one webhook endpoint in life, shared by the handlers of its name.
@@ -19,25 +21,37 @@ type source struct {
 	fingerprint string
 	failed      error // Of provision, for the handlers that join later.
 
-	verifier *verify.Verifier
-	table    *table
-	keys     []spool.RouteKey
-	memory   *memory // In pass mode, where there is no store. Owned once set.
+	// verifier is replaced when a secret file changes.
+	verifier atomic.Pointer[checker]
+	rotation rotation
+	// meters are made when they are first needed, like a checker's.
+	meters  func() *sourceMeters
+	tracing tracing
+	refused burst
+	table   *table
+	keys    []spool.RouteKey
+	memory  *memory // In pass mode, where there is no store. Owned once set.
 }
 
 // provision makes what a source needs of Caddy, once for all its handlers.
 func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []string, err error) {
+	files := s.look() // Before they are read: what changes in between is seen later.
 	keys, warnings, err := resolveSecrets(s.Secrets, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	if s.verifier, err = verify.New(keys...); err != nil {
+	v, err := newChecker(s.Name, keys)
+	if err != nil {
 		return nil, err
 	}
+	s.verifier.Store(v)
+	s.rotation = rotation{taken: files, seen: files, keys: digestOf(keys)}
+	s.meters = sync.OnceValue(func() *sourceMeters { return meter().source(s.Name) })
 	for i := range s.Routes {
 		if err := s.Routes[i].compile(ctx); err != nil {
 			return nil, err
 		}
+		s.Routes[i].upstream.tracing = &s.tracing
 		s.keys = append(s.keys, spool.RouteKey{Source: s.Name, Route: s.Routes[i].Name})
 	}
 	s.table = newTable(s.Routes, s.Types)
@@ -47,6 +61,12 @@ func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []
 		}
 	}
 	return warnings, nil
+}
+
+// begin makes the source's series, at 0.
+func (s *source) begin() {
+	s.meters()
+	s.verifier.Load().used()
 }
 
 func (s *source) routeNames() []spool.RouteName {
@@ -115,6 +135,16 @@ func (s *sourceSet) renamed(source string) map[string]string {
 	return names
 }
 
+// find returns the source of that name that has routes, or nil.
+func (s *sourceSet) find(name string) *source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if src := s.byName[name]; src != nil && !src.Pass {
+		return src
+	}
+	return nil
+}
+
 func (s *sourceSet) routed() []*source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,6 +155,13 @@ func (s *sourceSet) routed() []*source {
 		}
 	}
 	return all
+}
+
+// all lists the sources, also those without routes.
+func (s *sourceSet) all() []*source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.byName))
 }
 
 // forget gives back what the sources of one configuration hold.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -28,9 +29,12 @@ type storage struct {
 	gate  *dedupe.Gate
 	lanes *deliver.Lanes
 	log   *swapHandler
+	trend trend
+	low   atomic.Bool // Short of room, and told so.
 
 	mu   sync.Mutex
 	live map[*deliver.Dispatcher]bool
+	lost uint64 // Leases, by dispatchers that have ended.
 	apps []*App // Started ones, oldest first: the newest one's settings count.
 }
 
@@ -119,7 +123,21 @@ func (s *storage) began(d *deliver.Dispatcher) {
 func (s *storage) ended(d *deliver.Dispatcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.live[d] {
+		s.lost += d.LeasesLost()
+	}
 	delete(s.live, d)
+}
+
+// leasesLost counts those of every generation.
+func (s *storage) leasesLost() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.lost
+	for d := range s.live {
+		n += d.LeasesLost()
+	}
+	return n
 }
 
 // drain waits up to grace for the running attempts of every generation, then

@@ -27,6 +27,7 @@ import (
 // chain is a route's handlers, run outside a server.
 type chain struct {
 	handler caddyhttp.Handler
+	tracing *tracing
 	server  *caddyhttp.Server // reverse_proxy reads its settings unchecked.
 	run     func(context.Context, caddyhttp.Handler, *recorder, *http.Request) (left bool, err error)
 	// tls: some handler may speak TLS to the app, whose errors look alike before
@@ -70,7 +71,13 @@ type attemptKey struct{}
 const drained = 1 << 20
 
 // Attempt hands one delivery to the route's handlers.
-func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) deliver.Answer {
+func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) (answer deliver.Answer) {
+	var carry func(http.Header)
+	if c.tracing != nil {
+		var end func(deliver.Answer)
+		ctx, carry, end = c.tracing.begin(ctx, a)
+		defer func() { end(answer) }()
+	}
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, attemptKey{}, true))
 	defer cancel()
 	rec := newRecorder(spool.MaxResponse)
@@ -85,6 +92,9 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) deliver.Answer {
 	if err != nil {
 		return deliver.Answer{Reach: deliver.Answered, Err: err}
 	}
+	if carry != nil {
+		carry(req.Header)
+	}
 	req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), nil, c.server)
 	left, err := c.run(ctx, c.handler, rec, req)
 	if left {
@@ -95,6 +105,9 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) deliver.Answer {
 		// this request: that costs no attempt.
 		stood.Store(false)
 		req, _ = newRequest(ctx, a)
+		if carry != nil {
+			carry(req.Header)
+		}
 		req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), nil, c.server)
 		if left, err = c.run(ctx, c.handler, rec, req); left {
 			return deliver.Answer{Reach: deliver.Broken, Err: err}

@@ -1,0 +1,100 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Admin serves the operator's API below `/inbox/` on Caddy's admin endpoint.
+//
+// A load that fails leaves Caddy's admin endpoint to the configuration that was
+// refused, so this asks for the one in force at every call.
+type Admin struct{}
+
+// CaddyModule returns the Caddy module information.
+func (Admin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api." + appID, New: func() caddy.Module { return new(Admin) }}
+}
+
+// Routes implements caddy.AdminRouter.
+func (a *Admin) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: control.Prefix, Handler: caddy.AdminHandlerFunc(a.serve)}}
+}
+
+func (a *Admin) serve(w http.ResponseWriter, r *http.Request) error {
+	app := activeApp()
+	if app == nil {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("nothing here uses %s", directiveName)}
+	}
+	run := app.started()
+	if run == nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: errors.New("no store is open: only webhooks with routes have one")}
+	}
+	app.api(run).ServeHTTP(w, r)
+	return nil
+}
+
+// api is the operator's API on the store.
+func (a *App) api(run *running) http.Handler {
+	return control.New(control.Options{
+		Store:      run.store,
+		Token:      a.token,
+		Configured: a.configured,
+		Release:    func(ctx context.Context, rec spool.Record) error { return a.release(ctx, run, rec) },
+		Scratch:    filepath.Clean(a.dir),
+		Audit:      a.audit,
+	})
+}
+
+// configured holds every route of this configuration.
+func (a *App) configured() map[spool.RouteKey]bool {
+	all := make(map[spool.RouteKey]bool)
+	for _, s := range a.sources.routed() {
+		for _, k := range s.keys {
+			all[k] = true
+		}
+	}
+	return all
+}
+
+// release takes a quarantined body as an event. What has no id of its own, or
+// one that belongs to another body, gets one from its digest.
+func (a *App) release(ctx context.Context, run *running, rec spool.Record) error {
+	src := a.sources.find(rec.Event.Source)
+	if src == nil {
+		return &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("source %s is not configured any more: configure it, or discard the entry", rec.Event.Source)}
+	}
+	e := *rec.Event
+	digest := hex.EncodeToString(e.Digest[:8])
+	switch _, err := event.Parse(e.Request.Body); {
+	case err != nil || e.ID == "":
+		e.ID = "body:" + digest
+	case rec.Reason == spool.ReasonConflict:
+		e.ID = e.ID[:min(len(e.ID), event.MaxID-len(digest)-1)] + "~" + digest
+	}
+	in := spool.Intake{Event: &e, DeliverStale: true, Release: rec.Event.Seq}
+	for _, m := range src.table.match(e.Type) {
+		in.Routes = append(in.Routes, spool.RouteWish{Route: src.Routes[m].Name})
+	}
+	receipt, err := run.store.Accept(ctx, in)
+	if err != nil {
+		return err
+	}
+	if receipt.Verdict != spool.Accepted {
+		return &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("event %s is known already (%s): discard the entry", e.ID, receipt.Verdict)}
+	}
+	return nil
+}
+
+// Interface guards.
+var _ caddy.AdminRouter = (*Admin)(nil)

@@ -1,0 +1,192 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+// addBulk adds the flags of what may change many events.
+func addBulk(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.Bool("all", false, "choose every event, where no filter is given")
+	f.Bool("dry-run", false, "count, and change nothing")
+	f.Uint("max", 0, "end after so many events (default: no end)")
+	f.BoolP("yes", "y", false, "do not ask")
+}
+
+// bulk is what one command changes.
+type bulk struct {
+	*operator
+	want control.Bulk
+	// did is the past of what it does; question what it asks, with two %s for
+	// deliveries and events.
+	did, question string
+	// do is one of the client's calls.
+	do func(ctx context.Context, b control.Bulk, f func(control.Step)) (control.Step, error)
+}
+
+// readBulk reads filter and flags. fixed is a state that the command is about.
+func (o *operator) readBulk(fixed string) (b control.Bulk, err error) {
+	f := o.cmd.Flags()
+	if b.Filter, err = readFilter(o.cmd); err != nil {
+		return b, err
+	}
+	b.All, _ = f.GetBool("all")
+	if b.Filter == (control.Filter{}) && !b.All {
+		return b, fmt.Errorf("nothing is chosen: give an id, a filter such as --since 2h, or --all")
+	}
+	if b.Filter != (control.Filter{}) && b.All {
+		return b, errors.New("--all and a filter exclude each other: leave one out")
+	}
+	if fixed != "" {
+		b.Filter.State = fixed
+	}
+	b.DryRun, _ = f.GetBool("dry-run")
+	upTo, _ := f.GetUint("max")
+	b.Max = int64(min(upTo, 1<<40))
+	if f.Lookup("rate") != nil {
+		b.Rate, _ = f.GetFloat64("rate")
+		if f.Changed("rate") && (b.Rate <= 0 || b.Rate > 10000) {
+			return b, errors.New("--rate must be above 0 and at most 10000 events a second")
+		}
+	}
+	return b, nil
+}
+
+// run asks, does it, and tells.
+func (b *bulk) run(ctx context.Context) error {
+	if yes, _ := b.cmd.Flags().GetBool("yes"); !yes && !b.want.DryRun {
+		if !asks(b.cmd) {
+			return errNotAsked
+		}
+		dry := b.want
+		dry.DryRun = true
+		found, err := b.call(ctx, dry)
+		if err != nil {
+			return err
+		}
+		if found.Changed == 0 {
+			return b.tell(found)
+		}
+		if err := confirm(b.cmd.InOrStdin(), b.cmd.ErrOrStderr(), fmt.Sprintf(b.question, count(found.Changed, "delivery", "deliveries"), count(found.Matched-found.Skipped, "event", "events"))); err != nil {
+			return err
+		}
+	}
+	step, err := b.call(ctx, b.want)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.New("stopped")
+		}
+		if step.Changed > 0 && !b.want.DryRun {
+			err = fmt.Errorf("%w; %s %s by then", err, count(step.Changed, "delivery", "deliveries"), b.did)
+		}
+		return err
+	}
+	return b.tell(step)
+}
+
+func (b *bulk) call(ctx context.Context, want control.Bulk) (last control.Step, err error) {
+	line := newProgress(b.cmd)
+	defer line.end()
+	step, err := b.do(ctx, want, func(s control.Step) {
+		last = s
+		line.step(s)
+	})
+	if err != nil && step.Matched == 0 {
+		step = last // The call broke off before its last line.
+	}
+	return step, err
+}
+
+func (b *bulk) tell(s control.Step) error {
+	if b.json != nil {
+		return b.encode(s)
+	}
+	did := b.did
+	if b.want.DryRun {
+		did = "would be " + b.did
+	}
+	text := fmt.Sprintf("%s of %s %s.", count(s.Changed, "delivery", "deliveries"), count(s.Matched-s.Skipped, "event", "events"), did)
+	if s.Skipped > 0 {
+		text += fmt.Sprintf(" %s had nothing to change.", count(s.Skipped, "event", "events"))
+	}
+	return b.say("%s", text)
+}
+
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return humanize.Comma(n) + " " + many
+}
+
+// changed tells of one event or entry.
+func (o *operator) changed(n control.Changed, did, nothing string) error {
+	if o.json != nil {
+		return o.encode(n)
+	}
+	if n.Changed == 0 {
+		return o.say("%s", nothing)
+	}
+	return o.say("%s %s.", count(int64(n.Changed), "delivery", "deliveries"), did)
+}
+
+const sentAgain = "sent again"
+
+// replay sends one event again, or those of a filter.
+func replay(ctx context.Context, o *operator, args []string) error {
+	to, err := wordOf(o.cmd, "to")
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		return o.replayOne(ctx, args[0], to)
+	}
+	b := bulk{operator: o, did: sentAgain, question: "%s of %s will be sent again.", do: o.client.Replay}
+	if b.want, err = o.readBulk(""); err != nil {
+		return err
+	}
+	b.want.Route = to
+	return b.run(ctx)
+}
+
+func (o *operator) replayOne(ctx context.Context, ref, to string) error {
+	if err := o.onlyOne("route", "to"); err != nil {
+		return err
+	}
+	route, err := wordOf(o.cmd, "route")
+	if err != nil {
+		return err
+	}
+	if to != "" && route != "" {
+		return errors.New("--route and --to exclude each other for one event: leave one out")
+	}
+	n, err := o.client.Change(ctx, control.Ref{Ref: ref}, "replay", route+to)
+	if err != nil {
+		return err
+	}
+	return o.changed(n, sentAgain, "Nothing was sent again: no delivery of the event has ended.")
+}
+
+// onlyOne refuses flags that choose many beside an id, except those.
+func (o *operator) onlyOne(but ...string) error {
+	for _, name := range []string{"type", "state", "route", "source", "since", "until", "id", "message-id", "all", "max", "rate", "dry-run", "to"} {
+		if f := o.cmd.Flags().Lookup(name); f == nil || !f.Changed {
+			continue
+		}
+		ok := false
+		for _, b := range but {
+			ok = ok || b == name
+		}
+		if !ok {
+			return fmt.Errorf("--%s is for a filter: leave it out, or leave the id out", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+var aboutControl = `
+It asks a running inboxgate, whose address is that of --admin or ` + EnvAdmin + `,
+else the socket in the data directory, else ` + caddy.DefaultAdminListen + `. From another
+machine, changes need the token of ` + EnvAdminToken + ` or of the file that
+` + EnvAdminTokenFile + ` names.
+
+With --format json each line of the output is one object, with the API's names.`
+
+// operator is one run of a command that asks a running instance.
+type operator struct {
+	*webhooksOutput
+	cmd    *cobra.Command
+	client *control.Client
+	paint  palette
+}
+
+// addControl gives a group of commands the flags that all of them need.
+func addControl(cmd *cobra.Command) {
+	cmd.PersistentFlags().String("admin", "", "where inboxgate's API is: host:port, a URL or unix//path (default: as told above)")
+	addFormat(cmd)
+	needSubcommand(cmd)
+}
+
+func addFormat(cmd *cobra.Command) {
+	cmd.PersistentFlags().String("format", "text", "text, or json for one object a line")
+	completes(cmd, "format", "text", "json")
+}
+
+func completes(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// operated makes what cobra runs of what an operator does. Ctrl-C ends it.
+func operated(f func(ctx context.Context, o *operator, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		o, err := newOperator(cmd)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return nobodyThere(f(ctx, o, args))
+	}
+}
+
+func newOperator(cmd *cobra.Command) (*operator, error) {
+	o, err := newOutput(cmd)
+	if err != nil {
+		return nil, err
+	}
+	address, _ := cmd.Flags().GetString("admin")
+	if address == "" {
+		address = adminAddress()
+	}
+	token, err := envAdminToken()
+	if err != nil {
+		return nil, err
+	}
+	o.client, err = control.NewClient(address, token)
+	return o, err
+}
+
+// newOutput is an operator who asks nobody.
+func newOutput(cmd *cobra.Command) (*operator, error) {
+	format, _ := cmd.Flags().GetString("format")
+	if format != "text" && format != "json" {
+		return nil, fmt.Errorf("--format is %q: say text or json", format)
+	}
+	out := cmd.OutOrStdout()
+	return &operator{webhooksOutput: newWebhooksOutput(out, format == "json"), cmd: cmd, paint: paletteFor(out)}, nil
+}
+
+// nobodyThere says what to do where nobody answers.
+func nobodyThere(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return fmt.Errorf("%w: is it running there? --admin or %s names another address", err, EnvAdmin)
+	}
+	return err
+}
+
+// oneRef takes the id or the number of one thing.
+func oneRef(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] != "" {
+			return nil
+		}
+		return fmt.Errorf("%d arguments: give %s, as %q shows it", len(args), what, cmd.Parent().CommandPath()+" list")
+	}
+}
+
+// eachPage lists page after page until there were limit events; 0 is no limit.
+// more tells that it has ended early.
+func (o *operator) eachPage(ctx context.Context, l control.List, limit int, f func([]control.Event) error) (n int, more bool, err error) {
+	for {
+		l.Limit = 500
+		if limit > 0 {
+			l.Limit = min(l.Limit, limit-n)
+		}
+		p, err := o.client.Events(ctx, l)
+		if err != nil {
+			return n, false, err
+		}
+		if n += len(p.Events); len(p.Events) > 0 {
+			if err := f(p.Events); err != nil {
+				return n, false, err
+			}
+		}
+		l.Cursor = p.Next
+		if l.Cursor == 0 || limit > 0 && n >= limit {
+			return n, l.Cursor != 0, nil
+		}
+	}
+}

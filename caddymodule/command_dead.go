@@ -1,0 +1,190 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+func deadCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dead <command>",
+		Short: "Lists dead letters, sends them again or lets them go",
+		Long: `
+A dead letter is a delivery that was given up: its schedule has ended, or your
+app refused it for good. It stays, with its event, until it is sent again or
+discarded.
+` + aboutControl,
+		Example: `  ` + programName() + ` dead list --route default
+  ` + programName() + ` dead replay --since 2h --dry-run
+  ` + programName() + ` dead discard evt_1234567890`,
+	}
+	cmd.AddCommand(deadList(), deadReplay(), deadDiscard())
+	addControl(cmd)
+	return cmd
+}
+
+func deadList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list [--route <route>] [--since <time>] …",
+		Short:   "Lists dead letters, newest event first",
+		Example: `  ` + programName() + ` dead list --type message.action --limit 0`,
+		Args:    cobra.NoArgs,
+		RunE: operated(func(ctx context.Context, o *operator, _ []string) error {
+			return o.list(ctx, control.List{Filter: control.Filter{State: "dead"}}, (*operator).deadLetters)
+		}),
+	}
+	addFilter(cmd, "state")
+	addLimit(cmd, 50, "how many events at most; 0 for all")
+	addReveal(cmd)
+	return cmd
+}
+
+func (o *operator) deadLetters(page []control.Event) error {
+	only, _ := o.cmd.Flags().GetString("route")
+	table := o.table()
+	fmt.Fprintln(table, "NUMBER\tID\tTYPE\tMESSAGE\tROUTE\tDIED\tATTEMPTS\tREASON")
+	for _, e := range page {
+		for _, d := range e.Deliveries {
+			if d.State == "dead" && (only == "" || only == d.Route) {
+				fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", e.Number, cell(e.ID), cell(e.Type), cell(orDash(e.MessageID)),
+					cell(d.Route), instant(d.Ended), d.Attempts, cell(orDash(d.Reason)))
+			}
+		}
+	}
+	return flush(table)
+}
+
+func deadReplay() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "replay <id> [--route <route>] | replay --<filter> …",
+		Short: "Sends dead letters to your app again",
+		Long: `
+Sends the dead letters of one event again, or all that a filter chooses. What
+was delivered to other routes is not sent again there, as it would be by
+"events replay".`,
+		Example: `  ` + programName() + ` dead replay evt_1234567890
+  ` + programName() + ` dead replay --route default --since 2h --rate 50 --yes`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: operated(replayDead),
+	}
+	addFilter(cmd, "state")
+	addBulk(cmd)
+	cmd.Flags().Float64("rate", 0, "how many events a second, up to 10000 (default: 100)")
+	return cmd
+}
+
+func replayDead(ctx context.Context, o *operator, args []string) error {
+	if len(args) == 1 {
+		return o.replayOneDead(ctx, args[0])
+	}
+	b := bulk{operator: o, did: sentAgain, question: "%s of %s will be sent again.", do: o.replayDeadRoutes}
+	var err error
+	if b.want, err = o.readBulk("dead"); err != nil {
+		return err
+	}
+	return b.run(ctx)
+}
+
+// replayOneDead replays the routes on which the event is dead, and no others.
+func (o *operator) replayOneDead(ctx context.Context, id string) error {
+	if err := o.onlyOne("route"); err != nil {
+		return err
+	}
+	only, err := wordOf(o.cmd, "route")
+	if err != nil {
+		return err
+	}
+	ref := control.Ref{Ref: id}
+	e, err := o.client.Event(ctx, ref, false)
+	if err != nil {
+		return err
+	}
+	var all control.Changed
+	for _, d := range e.Deliveries {
+		if d.State != "dead" || only != "" && only != d.Route {
+			continue
+		}
+		n, err := o.client.Change(ctx, ref, "replay", d.Route)
+		if err != nil {
+			return err
+		}
+		all.Changed += n.Changed
+	}
+	return o.changed(all, sentAgain, "Nothing was sent again: the event has no dead letter there.")
+}
+
+// replayDeadRoutes goes route by route: a replay of an event without a route
+// would send it to all of them. Routes that are not configured any more have
+// nowhere to go.
+func (o *operator) replayDeadRoutes(ctx context.Context, b control.Bulk, f func(control.Step)) (sum control.Step, err error) {
+	routes, err := o.client.Routes(ctx)
+	if err != nil {
+		return sum, err
+	}
+	left := b.Max
+	for _, r := range routes {
+		if r.Dead == 0 || r.State == control.RouteParked ||
+			b.Filter.Route != "" && b.Filter.Route != r.Route || b.Filter.Source != "" && b.Filter.Source != r.Source {
+			continue
+		}
+		one, before := b, sum
+		one.All, one.Max = false, left
+		one.Filter.Source, one.Filter.Route = r.Source, r.Route
+		add := func(s control.Step) control.Step {
+			s.Matched, s.Changed, s.Skipped = s.Matched+before.Matched, s.Changed+before.Changed, s.Skipped+before.Skipped
+			return s
+		}
+		last, err := o.client.Replay(ctx, one, func(s control.Step) { f(add(s)) })
+		if sum = add(last); err != nil {
+			return sum, err
+		}
+		if b.Max > 0 {
+			if left = b.Max - sum.Matched; left <= 0 {
+				break
+			}
+		}
+	}
+	sum.Done = true
+	return sum, nil
+}
+
+func deadDiscard() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "discard <id> [--route <route>] | discard --<filter> …",
+		Short:   "Lets dead letters go; the events stay in the log until they are old",
+		Example: `  ` + programName() + ` dead discard --type message.read --until 7d --dry-run`,
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    operated(discardDead),
+	}
+	addFilter(cmd, "state")
+	addBulk(cmd)
+	return cmd
+}
+
+func discardDead(ctx context.Context, o *operator, args []string) error {
+	const did = "discarded"
+	if len(args) == 1 {
+		if err := o.onlyOne("route"); err != nil {
+			return err
+		}
+		route, err := wordOf(o.cmd, "route")
+		if err != nil {
+			return err
+		}
+		n, err := o.client.Change(ctx, control.Ref{Ref: args[0]}, "discard", route)
+		if err != nil {
+			return err
+		}
+		return o.changed(n, did, "Nothing was discarded: the event has no dead letter there.")
+	}
+	b := bulk{operator: o, did: did, question: "%s of %s will be discarded.", do: o.client.DiscardDead}
+	var err error
+	if b.want, err = o.readBulk("dead"); err != nil {
+		return err
+	}
+	return b.run(ctx)
+}

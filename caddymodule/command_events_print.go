@@ -1,0 +1,198 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+// list reads what the flags choose and prints it page by page.
+func (o *operator) list(ctx context.Context, l control.List, rows func(*operator, []control.Event) error) (err error) {
+	state := l.State
+	if l.Filter, err = readFilter(o.cmd); err != nil {
+		return err
+	}
+	if state != "" {
+		l.State = state
+	}
+	l.Reveal = revealed(o.cmd)
+	n, more, err := o.eachPage(ctx, l, limitOf(o.cmd), func(page []control.Event) error {
+		if o.json == nil {
+			return rows(o, page)
+		}
+		for _, e := range page {
+			if err := o.encode(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	switch {
+	case err != nil || o.json != nil:
+	case n == 0:
+		return o.say("There are none.")
+	case more:
+		fmt.Fprintln(o.cmd.ErrOrStderr(), "There may be more: --limit 0 lists all.")
+	}
+	return err
+}
+
+// events prints a page. The column that is coloured is the last, because colours
+// have no width.
+func (o *operator) events(page []control.Event) error {
+	table := o.table()
+	fmt.Fprintln(table, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")
+	for _, e := range page {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", e.Number, instant(e.Received), cell(e.ID), cell(e.Type), cell(orDash(e.MessageID)), o.deliveries(e))
+	}
+	return flush(table)
+}
+
+// deliveries tells in a few words how an event stands.
+func (o *operator) deliveries(e control.Event) string {
+	if len(e.Deliveries) == 0 {
+		return "unrouted"
+	}
+	words := make([]string, len(e.Deliveries))
+	for i, d := range e.Deliveries {
+		words[i] = cell(d.Route) + " " + o.state(d.State)
+		if d.Attempts > 1 || d.Attempts == 1 && d.State != "delivered" {
+			words[i] += fmt.Sprintf(" (%s)", attempts(d.Attempts))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func (o *operator) state(s string) string {
+	switch s {
+	case "dead":
+		return o.paint.bad(s)
+	case "delivered":
+		return o.paint.good(s)
+	}
+	return s
+}
+
+func attempts(n int) string {
+	if n == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", n)
+}
+
+// event prints all of one event.
+func (o *operator) event(e control.Event) error {
+	if o.json != nil {
+		return o.encode(e)
+	}
+	table := o.table()
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(table, "%s\t%s\n", name, cell(value))
+		}
+	}
+	line("id", e.ID)
+	line("number", fmt.Sprint(e.Number))
+	line("source", e.Source)
+	line("type", e.Type)
+	line("message", e.MessageID)
+	if !e.CreatedAt.IsZero() {
+		line("created", moment(e.CreatedAt))
+	}
+	line("received", moment(e.Received))
+	line("size", fmt.Sprintf("%d bytes", e.Size))
+	line("in quarantine", e.Reason)
+	if e.Copies > 1 {
+		line("copies", fmt.Sprint(e.Copies))
+	}
+	if q := e.Request; q != nil {
+		line("request", fmt.Sprintf("%s %s://%s%s from %s", q.Method, q.Scheme, q.Host, q.URI, q.Remote))
+	}
+	if err := flush(table); err != nil {
+		return err
+	}
+	for _, d := range e.Deliveries {
+		if err := o.delivery(d); err != nil {
+			return err
+		}
+	}
+	return o.payload(e)
+}
+
+func (o *operator) delivery(d control.Delivery) error {
+	text := fmt.Sprintf("\n%s %s: %s", o.paint.bold("route"), cell(d.Route), o.state(d.State))
+	if d.Replay > 0 {
+		text += fmt.Sprintf(", replay %d", d.Replay)
+	}
+	if d.Reason != "" {
+		text += ", " + cell(d.Reason)
+	}
+	if !d.Due.IsZero() {
+		text += ", due " + moment(d.Due)
+	}
+	if err := o.say("%s", text); err != nil || len(d.Log) == 0 {
+		return err
+	}
+	table := o.table()
+	fmt.Fprintln(table, "  ATTEMPT\tSTARTED\tTOOK\tANSWER\tRESPONSE")
+	for _, a := range d.Log {
+		n := fmt.Sprint(a.N)
+		if a.Free {
+			n += " (free)"
+		}
+		answer := a.Error
+		if answer == "" {
+			answer = fmt.Sprint(a.Status)
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", n, moment(a.Start), time.Duration(a.DurationMS)*time.Millisecond, cell(answer), cell(a.Response))
+	}
+	return flush(table)
+}
+
+// payload prints headers and body.
+func (o *operator) payload(e control.Event) error {
+	var b strings.Builder
+	if len(e.Header) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", o.paint.bold("headers"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
+		for _, value := range e.Header[name] {
+			fmt.Fprintf(&b, "  %s: %s\n", cell(name), cell(value))
+		}
+	}
+	text := e.Text
+	var indented bytes.Buffer
+	if len(e.Body) > 0 && json.Indent(&indented, e.Body, "", "  ") == nil {
+		text = indented.String()
+	}
+	fmt.Fprintf(&b, "\n%s\n", o.paint.bold("body"))
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "  %s\n", cell(strings.TrimSuffix(line, "\n")))
+	}
+	_, err := io.WriteString(o.w, b.String())
+	return wrote(err)
+}
+
+// raw writes bytes as they came, but for what would move a terminal's cursor.
+func (o *operator) raw(body []byte) error {
+	if f, ok := o.w.(*os.File); ok && isTerminal(f) {
+		body = bytes.Map(func(r rune) rune {
+			if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+				return '\uFFFD'
+			}
+			return r
+		}, body)
+	}
+	_, err := o.w.Write(body)
+	return wrote(err)
+}

@@ -1,0 +1,183 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+func routesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "routes <command>",
+		Short: "Tells how each route is, holds and resumes it",
+		Long: `
+A route is ready, held because its upstream cannot be reached, held by hand, or
+parked where it has deliveries and is not configured any more. What waits on a
+route that is held goes on from its oldest event once the route resumes.
+` + aboutControl,
+		Example: `  ` + programName() + ` routes list
+  ` + programName() + ` routes hold default --reason "app is being upgraded"
+  ` + programName() + ` routes resume default`,
+	}
+	list := &cobra.Command{
+		Use:     "list",
+		Short:   "Lists the routes with what waits, runs and is dead",
+		Example: `  ` + programName() + ` routes list --format json`,
+		Args:    cobra.NoArgs,
+		RunE: operated(func(ctx context.Context, o *operator, _ []string) error {
+			routes, err := o.client.Routes(ctx)
+			if err != nil {
+				return err
+			}
+			return o.routes(routes, time.Now())
+		}),
+	}
+	hold := setRoute("hold", "Holds a route: events are taken and wait, until it is resumed by hand")
+	hold.Flags().String("reason", "", "why, for those who look later")
+	cmd.AddCommand(list, hold, setRoute("resume", "Resumes a route, whoever or whatever held it"))
+	addControl(cmd)
+	return cmd
+}
+
+func setRoute(what, short string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     what + " <route>",
+		Short:   short,
+		Example: `  ` + programName() + ` routes ` + what + ` default`,
+		Args:    oneRef("the name of one route"),
+		RunE: operated(func(ctx context.Context, o *operator, args []string) error {
+			r, err := o.findRoute(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			reason, _ := o.cmd.Flags().GetString("reason")
+			if err := o.client.SetRoute(ctx, r.Source, r.Route, what, reason); err != nil {
+				return err
+			}
+			if o.json != nil {
+				return o.encode(control.Changed{Changed: 1})
+			}
+			if what == "hold" {
+				return o.say("Route %s of %s is held. %q ends that.", cell(r.Route), cell(r.Source), programName()+" routes resume "+shellWord(r.Route))
+			}
+			return o.say("Route %s of %s is resumed.", cell(r.Route), cell(r.Source))
+		}),
+	}
+	cmd.Flags().String("source", "", "the route's source, where several have one of that name")
+	_ = cmd.RegisterFlagCompletionFunc("source", completeRoutes(true))
+	complete := completeRoutes(false)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(cmd, args, word)
+	}
+	return cmd
+}
+
+// findRoute finds a route by its name, and its source if that is needed.
+func (o *operator) findRoute(ctx context.Context, name string) (found control.Route, err error) {
+	source, err := wordOf(o.cmd, "source")
+	if err != nil {
+		return found, err
+	}
+	routes, err := o.client.Routes(ctx)
+	if err != nil {
+		return found, err
+	}
+	var names, sources []string
+	for _, r := range routes {
+		names = append(names, r.Route)
+		if r.Route == name && (source == "" || source == r.Source) {
+			found = r
+			sources = append(sources, r.Source)
+		}
+	}
+	switch {
+	case len(sources) == 1:
+		return found, nil
+	case len(sources) > 1:
+		return found, fmt.Errorf("several sources have a route %q: say --source %s", name, strings.Join(sources, " or --source "))
+	}
+	if near := nearest(name, names); near != "" && near != name {
+		return found, fmt.Errorf("there is no route %q; did you mean %q?", name, near)
+	}
+	return found, fmt.Errorf("there is no route %q; %q shows them", name, programName()+" routes list")
+}
+
+func (o *operator) routes(routes []control.Route, now time.Time) error {
+	if o.json != nil {
+		for _, r := range routes {
+			if err := o.encode(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(routes) == 0 {
+		return o.say("There are none.")
+	}
+	table := o.table()
+	fmt.Fprintln(table, "SOURCE\tROUTE\tWAITING\tRUNNING\tDEAD\tOLDEST\tSTATE")
+	for _, r := range routes {
+		oldest := "-"
+		if !r.Oldest.IsZero() {
+			oldest = strings.TrimSpace(humanize.RelTime(r.Oldest, now, "ago", "ahead"))
+		}
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", cell(r.Source), cell(r.Route), r.Waiting, r.Running, r.Dead, oldest, o.routeState(r))
+	}
+	return flush(table)
+}
+
+func (o *operator) routeState(r control.Route) string {
+	h := r.Hold
+	if h == nil {
+		if r.State == control.RouteReady {
+			return o.paint.good(r.State)
+		}
+		return o.paint.bad(r.State)
+	}
+	text := fmt.Sprintf("%s since %s: %s", o.paint.bad(r.State), instant(h.Since), cell(h.Reason))
+	if r.State == control.RouteHeld && !h.NextProbe.IsZero() {
+		text += fmt.Sprintf(" (%d probes failed, next %s)", h.Probes, instant(h.NextProbe))
+	}
+	return text
+}
+
+// completeRoutes asks the running instance for names, if there is one.
+func completeRoutes(sources bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+		const none = cobra.ShellCompDirectiveNoFileComp
+		o, err := newOperator(cmd)
+		if err != nil {
+			return nil, none
+		}
+		parent := cmd.Context()
+		if parent == nil {
+			parent = context.Background()
+		}
+		ctx, cancel := context.WithTimeout(parent, 2*time.Second)
+		defer cancel()
+		routes, err := o.client.Routes(ctx)
+		if err != nil {
+			return nil, none
+		}
+		for _, r := range routes {
+			name := r.Route
+			if sources {
+				name = r.Source
+			}
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		return names, none
+	}
+}

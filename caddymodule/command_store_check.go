@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
+)
+
+func storeCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [<directory>|<file>]",
+		Short: "Reads all of a store that is not in use, or of a backup, and tells what is damaged",
+		Long: `
+Checks the structure of the database, and each event, delivery and entry: that it
+can be read, and that bodies are those whose digests were stored with them.
+Nothing is changed. Without an argument it reads the data directory.
+
+A store that is in use cannot be checked: take a backup, and check that.`,
+		Example: `  ` + programName() + ` store check /backup/inbox-2026-03-01.db
+  ` + programName() + ` store check /data/inbox`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: runStoreCheck,
+	}
+}
+
+func runStoreCheck(cmd *cobra.Command, args []string) error {
+	o, err := newOutput(cmd)
+	if err != nil {
+		return err
+	}
+	path := dataDir()
+	if len(args) == 1 {
+		path = args[0]
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	line := newProgress(cmd)
+	report, err := sqlite.Check(ctx, path, func(done, total int64) {
+		line.tell("%s of %s events", humanize.Comma(done), humanize.Comma(total))
+	})
+	line.end()
+	if err != nil {
+		if errors.Is(err, sqlite.ErrInUse) {
+			return fmt.Errorf("%w: write a copy with %q, and check that", err, programName()+" store backup <file>")
+		}
+		return err
+	}
+	if err := o.report(report); err != nil {
+		return err
+	}
+	if report.Damaged > 0 {
+		return told(cmd)
+	}
+	return nil
+}
+
+func (o *operator) report(r sqlite.Report) error {
+	if o.json != nil {
+		return o.encode(r)
+	}
+	for _, text := range r.Damage {
+		if err := o.say("%s", cell(text)); err != nil {
+			return err
+		}
+	}
+	if more := r.Damaged - int64(len(r.Damage)); more > 0 {
+		if err := o.say("… and %s more", humanize.Comma(more)); err != nil {
+			return err
+		}
+	}
+	state := o.paint.good("sound")
+	if r.Damaged > 0 {
+		state = o.paint.bad("damaged") + " in " + count(r.Damaged, "place", "places")
+	}
+	return o.say("%s is %s: %s with %s, %s in quarantine, %s.", cell(r.Path), state, count(r.Events, "event", "events"),
+		count(r.Deliveries, "delivery", "deliveries"), count(r.Quarantined, "entry", "entries"), humanize.IBytes(uint64(r.Bytes)))
+}
+
+// dataDir is where this environment has the store.
+func dataDir() string {
+	if dir := os.Getenv("INBOX_DATA_DIR"); dir != "" {
+		return dir
+	}
+	return DefaultDataDir()
+}

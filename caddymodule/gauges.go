@@ -1,0 +1,161 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// gauges tell of the store at the moment they are asked. Each configuration
+// has its own, with a registry of its own. Caddy's admin endpoint shows the
+// registry of the last one that was tried, even if its load failed: that one
+// tells of the configuration that is in force.
+type gauges struct{ app *App }
+
+type gauge struct {
+	*prometheus.Desc
+	kind prometheus.ValueType
+}
+
+func newGauge(name, help string, labels ...string) gauge {
+	return gauge{prometheus.NewDesc("inbox_"+name, help, labels, nil), prometheus.GaugeValue}
+}
+
+func newTotal(name, help string) gauge {
+	return gauge{prometheus.NewDesc("inbox_"+name, help, nil, nil), prometheus.CounterValue}
+}
+
+var (
+	storeUp       = newGauge("store_up", "1 while the store works.")
+	storeRefusing = newGauge("store_refusing", "1 while new events get 503 because the store or its disk is full.")
+	storeUsed     = newGauge("store_used_bytes", "Bytes in use in the store, of at most inbox_store_max_bytes.")
+	storeMax      = newGauge("store_max_bytes", "What the store may use: max_size.")
+	storeShare    = newGauge("store_used_ratio", "The share of max_size that is in use.")
+	storeFile     = newGauge("store_file_bytes", "Size of the store's file.")
+	storeLog      = newGauge("store_log_bytes", "Size of the write-ahead log.")
+	storeFull     = newGauge("store_full_seconds", "Time until the store is full at the rate of the last minutes; +Inf while it does not grow.")
+	diskFree      = newGauge("disk_free_bytes", "Free space of the store's file system.")
+	diskFloor     = newGauge("disk_floor_bytes", "Free space below which new events get 503.")
+	commits       = newTotal("store_commits_total", "Commits that were flushed to disk.")
+	commitCalls   = newTotal("store_commit_calls_total", "Calls that shared those commits: divided by them, the size of a batch.")
+	reopened      = newTotal("store_reopened_total", "How often the store failed and was reopened.")
+	oddEntries    = newGauge("quarantine_entries", "Entries in quarantine.")
+	oddBytes      = newGauge("quarantine_bytes", "Bytes in quarantine, of at most a tenth of max_size.")
+	leasesLost    = newTotal("leases_lost_total", "Deliveries that were taken over because their lease ran out.")
+
+	routeLabels  = []string{"source", "route"}
+	routeWaiting = newGauge("route_waiting", "Deliveries that wait for their first or next attempt.", routeLabels...)
+	routeRunning = newGauge("route_running", "Attempts in flight, or about to be.", routeLabels...)
+	routeDead    = newGauge("route_dead", "Dead letters.", routeLabels...)
+	routeHeld    = newGauge("route_held", "1 while the route is held: its upstream is not reached, or an operator holds it.", routeLabels...)
+	routeParked  = newGauge("route_parked", "Deliveries of a route that is not configured any more.", "source")
+	routeOldest  = newGauge("route_oldest_seconds", "Age of the oldest event that waits.", routeLabels...)
+
+	secretValid = newGauge("secret_valid", "1 while what is signed with the secret is taken, 0 when its time has run out.", "source", "secret")
+)
+
+var allGauges = []gauge{
+	storeUp, storeRefusing, storeUsed, storeMax, storeShare, storeFile, storeLog, storeFull, diskFree, diskFloor,
+	commits, commitCalls, reopened, oddEntries, oddBytes, leasesLost,
+	routeWaiting, routeRunning, routeDead, routeHeld, routeParked, routeOldest, secretValid,
+}
+
+// Describe implements prometheus.Collector.
+func (gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, g := range allGauges {
+		ch <- g.Desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	send := func(g gauge, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(g.Desc, g.kind, v, labels...)
+	}
+	app := g.app
+	if app.started() == nil {
+		if active := activeApp(); active != nil {
+			app = active
+		}
+	}
+	for _, s := range app.sources.all() {
+		if v := s.verifier.Load(); v != nil {
+			v.valid(func(label string, ok bool) { send(secretValid, truth(ok), s.Name, label) })
+		}
+	}
+	if run := app.started(); run != nil {
+		app.collect(send, run)
+	}
+}
+
+func (a *App) collect(send sendGauge, run *running) {
+	if store, ok := run.store.(spool.Gauge); ok {
+		collectStore(send, store.Stats(), float64(a.settings().MaxSize), &run.trend)
+	}
+	send(leasesLost, float64(run.leasesLost()))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	states, err := run.store.Routes(ctx)
+	if err != nil {
+		return // inbox_store_up tells.
+	}
+	a.collectRoutes(send, states)
+}
+
+type sendGauge func(g gauge, v float64, labels ...string)
+
+func collectStore(send sendGauge, s spool.Stats, limit float64, t *trend) {
+	send(storeUp, truth(s.Unavailable == nil))
+	send(storeRefusing, truth(s.Refusing))
+	send(storeUsed, float64(s.Used))
+	send(storeMax, limit)
+	send(storeShare, float64(s.Used)/limit)
+	send(storeFile, float64(s.File))
+	send(storeLog, float64(s.Log))
+	send(storeFull, t.full(limit-float64(s.Used)))
+	if s.Free > 0 {
+		send(diskFree, float64(s.Free))
+	}
+	send(diskFloor, float64(s.Floor))
+	send(commits, float64(s.Commits))
+	send(commitCalls, float64(s.Calls))
+	send(reopened, float64(s.Failures))
+	send(oddEntries, float64(s.Odd))
+	send(oddBytes, float64(s.Quarantine))
+}
+
+func (a *App) collectRoutes(send sendGauge, states []spool.RouteState) {
+	configured, parked := a.configured(), make(map[string]int64)
+	for _, s := range a.sources.routed() {
+		parked[s.Name] = 0
+	}
+	for _, s := range states {
+		if !configured[s.Key] {
+			parked[s.Key.Source] += s.Waiting + s.Running
+			continue
+		}
+		at := []string{s.Key.Source, s.Key.Route}
+		send(routeWaiting, float64(s.Waiting), at...)
+		send(routeRunning, float64(s.Running), at...)
+		send(routeDead, float64(s.Dead), at...)
+		send(routeHeld, truth(s.Hold != nil), at...)
+		age := 0.0
+		if !s.Oldest.IsZero() {
+			age = max(time.Since(s.Oldest).Seconds(), 0)
+		}
+		send(routeOldest, age, at...)
+	}
+	for source, n := range parked {
+		send(routeParked, float64(n), source)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

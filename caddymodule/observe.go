@@ -1,0 +1,123 @@
+package caddymodule
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Events that the app emits through Caddy's event system. They are rare.
+const (
+	// EventRejected: many requests had no valid signature in a short time.
+	EventRejected = "inbox_rejected"
+	// EventRouteHeld and EventRouteResumed: a route's upstream was lost, and found.
+	EventRouteHeld    = "inbox_route_held"
+	EventRouteResumed = "inbox_route_resumed"
+	// EventDeadLetter: a delivery was given up.
+	EventDeadLetter = "inbox_dead_letter"
+	// EventDiskLow: new events are refused, or soon will be.
+	EventDiskLow = "inbox_disk_low"
+)
+
+// observer follows the deliveries of one configuration: it counts them, and
+// keeps the audit log.
+type observer struct {
+	audit  *slog.Logger
+	emit   func(name string, data map[string]any)
+	routes map[spool.RouteKey]*routeMeters
+}
+
+func newObserver(a *App) *observer {
+	o := &observer{audit: a.audit, emit: a.emit, routes: make(map[spool.RouteKey]*routeMeters)}
+	for k := range a.configured() {
+		o.routes[k] = meter().route(k)
+	}
+	return o
+}
+
+// Attempted implements deliver.Observer.
+func (o *observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
+	m := o.routes[k] // Only what is configured is delivered.
+	m.took.Observe(a.Took.Seconds())
+	switch {
+	case state == spool.Delivered:
+		m.delivered.Inc()
+		m.ended.Inc()
+		if d.Replay == 0 {
+			m.total.Observe(max(a.Start.Add(a.Took).Sub(d.Event.Received).Seconds(), 0))
+		}
+	case a.Free:
+		m.free.Inc()
+	default:
+		m.failed.Inc()
+	}
+	if state == spool.Retrying {
+		return
+	}
+	o.ended(k, d, a, state)
+	if state == spool.Dead {
+		m.dead.Inc()
+		o.emit(EventDeadLetter, map[string]any{"source": k.Source, "route": k.Route, "event_id": d.Event.ID, "event_type": d.Event.Type})
+	}
+}
+
+// ended writes the audit log's line of a delivery.
+func (o *observer) ended(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
+	if !o.audit.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("source", k.Source), slog.String("route", k.Route),
+		slog.String("event_id", d.Event.ID), slog.String("event_type", d.Event.Type),
+		slog.String("state", state.String()), slog.Int("attempts", a.N), slog.Int("status", a.Status),
+		slog.Duration("took", a.Took),
+	}
+	if d.Replay > 0 {
+		attrs = append(attrs, slog.Int("replay", d.Replay))
+	}
+	o.audit.LogAttrs(context.Background(), slog.LevelInfo, "delivery ended", attrs...)
+}
+
+// Held implements deliver.Observer.
+func (o *observer) Held(k spool.RouteKey, h spool.Hold) {
+	o.emit(EventRouteHeld, map[string]any{"source": k.Source, "route": k.Route, "reason": h.Reason, "by_hand": h.ByHand})
+}
+
+// Resumed implements deliver.Observer.
+func (o *observer) Resumed(k spool.RouteKey) {
+	o.emit(EventRouteResumed, map[string]any{"source": k.Source, "route": k.Route})
+}
+
+// burst tells when many things have happened in a short time, once a while.
+type burst struct {
+	mu    sync.Mutex
+	began time.Time
+	n     int
+	told  time.Time
+}
+
+const (
+	burstSize   = 50
+	burstWithin = 10 * time.Second
+	burstQuiet  = time.Minute
+)
+
+func (b *burst) add(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.began) > burstWithin {
+		b.began, b.n = now, 0
+	}
+	if b.n++; b.n < burstSize || now.Sub(b.told) < burstQuiet {
+		return false
+	}
+	b.told = now
+	return true
+}
+
+// Interface guards.
+var _ deliver.Observer = (*observer)(nil)

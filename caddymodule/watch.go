@@ -1,0 +1,60 @@
+package caddymodule
+
+import (
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// watchEvery is how often secret files and the store are looked at. A file
+// counts once two looks have seen the same, which takes 2 s at most.
+const watchEvery = time.Second
+
+// watch looks, while the app runs, at what changes without a request.
+func (a *App) watch(done <-chan struct{}) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-done:
+			return
+		}
+		for _, s := range a.sources.all() {
+			s.refreshSecrets(a.log, time.Now())
+		}
+		if run := a.started(); run != nil {
+			a.watchStore(run)
+		}
+	}
+}
+
+// watchStore tells once when the store, or its disk, becomes short of room: when
+// it refuses, and when it is near to. There must be clearly more room before it
+// tells again.
+func (a *App) watchStore(run *running) {
+	g, ok := run.store.(spool.Gauge)
+	if !ok {
+		return
+	}
+	s := g.Stats()
+	run.trend.add(time.Now(), s.Used)
+	limit := a.settings().MaxSize
+	switch {
+	case short(s, limit, 10):
+		if run.low.Swap(true) {
+			return
+		}
+		a.log.Warn("store is short of room", "refusing", s.Refusing, "used", s.Used, "max_size", limit, "free_disk", s.Free, "floor", s.Floor)
+		a.emit(EventDiskLow, map[string]any{"refusing": s.Refusing, "used": s.Used, "max_size": limit, "free_disk": s.Free, "floor": s.Floor})
+	case !short(s, limit, 8) && run.low.Swap(false):
+		a.log.Info("store has room again", "used", s.Used, "max_size", limit, "free_disk", s.Free, "floor", s.Floor)
+	}
+}
+
+// short: less than one part of limit is left, or of the disk little more than
+// the floor.
+func short(s spool.Stats, limit, part int64) bool {
+	return s.Refusing || s.Used > limit-limit/part ||
+		s.Free > 0 && s.Free < s.Floor+s.Floor*5/uint64(part)
+}
