@@ -12,6 +12,12 @@ COUNT    ?= 1
 # it leaves out the stores of millions of events.
 BENCH_PKG ?= ./verify ./event ./dedupe ./internal/... ./caddymodule
 BESIDE    ?= -long -require
+# The image: who builds it, its name and version, and for which processor.
+ENGINE     ?= $(notdir $(firstword $(shell command -v podman docker)))
+IMAGE      ?= inboxgate
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+IMAGE_ARCH ?= $(shell go env GOARCH)
+CA_BUNDLE  ?= /etc/ssl/certs/ca-certificates.crt
 # The packages a target is about.
 PKG      ?= ./...
 
@@ -94,3 +100,19 @@ proof: ## break it in every way of the catalogue, for hours (root, Linux), and w
 .PHONY: proof-short
 proof-short: ## the same faults in fewer rounds, in minutes
 	go run ./internal/proof -short
+
+.PHONY: image-files
+image-files: ## put what the image holds into .build/image, for IMAGE_ARCH (amd64, arm64)
+	rm -rf .build/image && mkdir -p .build/image/data .build/image/root/etc/ssl/certs
+	cp -r sidecar/image/. .build/image/root/
+	cp $(CA_BUNDLE) .build/image/root/etc/ssl/certs/ca-certificates.crt
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(IMAGE_ARCH) go build -trimpath -tags nobadger,nomysql \
+		-ldflags '-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)' -o .build/image/root/inboxgate ./sidecar
+	chmod -R u=rwX,go=rX .build/image/root
+
+.PHONY: image
+image: image-files ## build the image of the sidecar (ENGINE, IMAGE, VERSION, IMAGE_ARCH), without pulling any other
+	# Some engines keep a label of an older VERSION; nothing here takes long.
+	$(ENGINE) build --no-cache $(if $(filter podman,$(ENGINE)),--format docker) --platform linux/$(IMAGE_ARCH) --target prepared \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) \
+		--tag $(IMAGE) --file sidecar/Dockerfile .build/image

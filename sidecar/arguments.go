@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/inboxgate/inboxgate/caddymodule"
 )
 
@@ -26,6 +28,11 @@ func arguments(args []string) []string {
 		if slices.Contains(caddymodule.Subcommands(), args[1]) {
 			return slices.Insert(slices.Clone(args), 1, "inbox")
 		}
+		// What a shell asks to complete the words of such a command.
+		if completes := []string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}; len(args) > 3 &&
+			slices.Contains(completes, args[1]) && slices.Contains(caddymodule.Subcommands(), args[2]) {
+			return slices.Insert(slices.Clone(args), 2, "inbox")
+		}
 		return args
 	}
 	// Only a missing file means that none is mounted. What is there and cannot
@@ -42,7 +49,13 @@ func refuseWrongEnvironment(args []string) {
 	if !slices.Contains(args, adapterName) {
 		return
 	}
-	_, warnings, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets)
+	s, warnings, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets)
+	if err == nil && args[1] == "run" {
+		if s.Admin == "" {
+			s.Admin = s.defaultAdmin()
+		}
+		err = s.makeRoom()
+	}
 	if err == nil {
 		return // Caddy logs the warnings.
 	}

@@ -21,6 +21,9 @@ func TestArgumentsOfACommand(t *testing.T) {
 		{[]string{"inboxgate", "version"}, []string{"inboxgate", "version"}},
 		{[]string{"inboxgate", "validate", "--config", "sign"}, []string{"inboxgate", "validate", "--config", "sign"}},
 		{[]string{"inboxgate", "--help"}, []string{"inboxgate", "--help"}},
+		{[]string{"inboxgate", "__complete", "events", "list", "--state", ""}, []string{"inboxgate", "__complete", "inbox", "events", "list", "--state", ""}},
+		{[]string{"inboxgate", "__complete", "events"}, []string{"inboxgate", "__complete", "events"}},
+		{[]string{"inboxgate", "__completeNoDesc", "run", ""}, []string{"inboxgate", "__completeNoDesc", "run", ""}},
 		{nil, nil},
 	} {
 		typed := slices.Clone(c.typed)

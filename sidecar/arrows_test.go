@@ -43,6 +43,7 @@ var house = []room{
 	{path: "internal/deliver", may: []string{"internal/spool"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/platform", may: []string{"event", "verify"}, tests: []string{"internal/platform/..."}},
 	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}},
+	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
 	{path: "internal/proof", may: []string{"..."}},
 	{path: "examples", may: []string{"verify", "dedupe", "event"}, tests: []string{"internal/platform/...", "sidecar/sidecartest"}},

@@ -54,6 +54,9 @@ var caddyfileTemplate = template.Must(template.New("Caddyfile").
 
 // caddyfile writes the settings as a Caddyfile.
 func (s settings) caddyfile() ([]byte, error) {
+	if s.Admin == "" {
+		s.Admin = s.defaultAdmin()
+	}
 	var b bytes.Buffer
 	if err := caddyfileTemplate.Execute(&b, s); err != nil {
 		return nil, fmt.Errorf("writing the built-in Caddyfile: %w", err)

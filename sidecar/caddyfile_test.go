@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -79,6 +83,8 @@ var hostile = []string{
 	"http://user:password@app:3000", "http://app:3000/a?b=`c`", ":8080, :9090", ":8080 {", "http://x {$INBOX_CANARY}",
 	"24h\n}\nadmin :2019", "24h }", "*", "$1", "%00:1", "[::1]:3000", "unix//run/app.sock", "/data/with space", "/data/with'quote",
 	"/data # comment", "/data \u00a0x", "\\data\\x", "<<x y",
+	"off", ":9181", "127.0.0.1:9181", "unix//run/admin.sock", "unix//run/admin.sock|0660", "unix//run/a|0600`\n}", "unix//run/a {", "0.0.0.0:2019",
+	"/data|0777",
 }
 
 func TestNoValueEscapes(t *testing.T) {
@@ -119,14 +125,15 @@ func checkContained(t *testing.T, name, value string) {
 		t.Errorf("%s=%q brought a placeholder in: %s", name, value, raw)
 	}
 	var config struct {
-		Admin struct{ Disabled bool }
+		Admin json.RawMessage
 		Apps  map[string]json.RawMessage
 	}
 	if err := json.Unmarshal(raw, &config); err != nil {
 		t.Fatal(err)
 	}
-	if !config.Admin.Disabled {
-		t.Errorf("%s=%q turned the admin API on", name, value)
+	value = strings.TrimSpace(value)
+	if want := containedAdmin(t, name, value); !sameJSON(t, config.Admin, want) {
+		t.Errorf("%s=%q made the admin endpoint %s, want %s", name, value, config.Admin, want)
 	}
 	for app := range config.Apps {
 		if app != "http" && app != "inbox" {
@@ -136,8 +143,8 @@ func checkContained(t *testing.T, name, value string) {
 	var inbox struct {
 		DataDir string `json:"data_dir"`
 	}
-	if name == "INBOX_DATA_DIR" && strings.TrimSpace(value) != "" {
-		if err := json.Unmarshal(config.Apps["inbox"], &inbox); err != nil || inbox.DataDir != strings.TrimSpace(value) {
+	if name == "INBOX_DATA_DIR" && value != "" {
+		if err := json.Unmarshal(config.Apps["inbox"], &inbox); err != nil || inbox.DataDir != value {
 			t.Errorf("%s=%q became %q: %v", name, value, inbox.DataDir, err)
 		}
 	}
@@ -147,18 +154,73 @@ func checkContained(t *testing.T, name, value string) {
 	if err := json.Unmarshal(config.Apps["http"], &http); err != nil {
 		t.Fatal(err)
 	}
-	if len(http.Servers) != 1 {
-		t.Errorf("%s=%q made %d servers", name, value, len(http.Servers))
+	checkServers(t, name+"="+value, http.Servers, name == "INBOX_OPS_LISTEN" && value == off)
+}
+
+// containedAdmin is what the admin endpoint has to be: a socket in the data
+// directory that only its owner may use, or what is said of it alone.
+func containedAdmin(t *testing.T, name, value string) []byte {
+	t.Helper()
+	dir := caddymodule.DefaultDataDir()
+	if name == "INBOX_DATA_DIR" && value != "" {
+		dir = value
 	}
-	for _, server := range http.Servers {
-		for _, h := range handlers(server.Routes) {
-			if !slices.Contains([]string{"inbox_webhook", "static_response", "reverse_proxy", "rewrite", "subroute"}, h) {
-				t.Errorf("%s=%q brought the handler %s in", name, value, h)
+	admin := map[string]any{"listen": "unix/" + filepath.Join(dir, caddymodule.AdminSocket) + "|0600", "config": map[string]bool{"persist": false}}
+	if name == caddymodule.EnvAdmin && value != "" {
+		admin["listen"] = value
+		if strings.HasPrefix(value, "unix/") && !strings.Contains(value, "|") {
+			admin["listen"] = value + "|0600"
+		}
+		if value == off {
+			delete(admin, "listen")
+			admin["disabled"] = true
+		}
+	}
+	raw, err := json.Marshal(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func sameJSON(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	var x, y any
+	if err := errors.Join(json.Unmarshal(a, &x), json.Unmarshal(b, &y)); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(x, y)
+}
+
+// checkServers: there is one for the webhook and, unless it is off, one for
+// probes and metrics; each knows only its own handlers and ends with its 404.
+func checkServers(t *testing.T, pair string, servers map[string]struct{ Routes json.RawMessage }, noOps bool) {
+	t.Helper()
+	webhooks, probes := 0, 0
+	for _, server := range servers {
+		all := handlers(server.Routes)
+		may := []string{"inbox_webhook", "static_response", "reverse_proxy", "rewrite", "subroute"}
+		if slices.Contains(all, "inbox_health") {
+			probes++
+			may = []string{"inbox_health", "metrics", "static_response", "subroute"}
+		} else {
+			webhooks++
+		}
+		for _, h := range all {
+			if !slices.Contains(may, h) {
+				t.Errorf("%s brought the handler %s in", pair, h)
 			}
 		}
 		if n := bytes.Count(server.Routes, []byte(`"status_code":404`)); n != bytes.Count(server.Routes, []byte(`"static_response"`)) || n < 1 {
-			t.Errorf("%s=%q changed the 404s: %s", name, value, server.Routes)
+			t.Errorf("%s changed the 404s: %s", pair, server.Routes)
 		}
+	}
+	want := 1
+	if noOps {
+		want = 0
+	}
+	if webhooks != 1 || probes != want {
+		t.Errorf("%s made %d servers for webhooks and %d for probes", pair, webhooks, probes)
 	}
 }
 

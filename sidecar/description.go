@@ -31,13 +31,16 @@ Without arguments it runs on these variables of the environment:
 	for _, v := range variables {
 		row(v.name, v.use, v.byDefault)
 	}
+	row(caddymodule.EnvAdminToken, "needed for changes from other machines", "")
+	row(caddymodule.EnvAdminTokenFile, "or a file that holds it", "")
 	_ = w.Flush() // A strings.Builder takes everything.
 	fmt.Fprintf(&b, `
 %s or one of those for a type is required. Several addresses,
 separated by commas or spaces, are replicas of one app. A Caddyfile at
 %s replaces the variables: see Caddyfile.example.
 
-Short commands: %s.
+Short commands:
+  %s.
 Every command of Caddy works too: inboxgate is Caddy with one more module.
 `, envUpstream, mountedCaddyfile, strings.Join(caddymodule.Subcommands(), ", "))
 	return b.String()

@@ -16,8 +16,11 @@ type settings struct {
 	Others string // The address of the site for all other hosts, if one is needed.
 	Path   string
 	App    []option // Of the global option `inbox`.
-	Retry  []string // Of every route; the platform's own schedule when empty.
-	Routes []route
+	// Ops is the site of probes and metrics, empty for none, on OpsBind.
+	Ops, OpsBind string
+	Admin        string   // The address of Caddy's admin endpoint, or off.
+	Retry        []string // Of every route; the platform's own schedule when empty.
+	Routes       []route
 }
 
 type option struct{ Word, Value string }
@@ -37,8 +40,14 @@ func (r route) Name() string {
 	return r.Type
 }
 
+const defaultOps = "127.0.0.1:9180"
+
 func defaults() settings {
-	return settings{Site: "http://:8080", Path: "/webhooks/inbox"}
+	s := settings{Site: "http://:8080", Path: "/webhooks/inbox"}
+	if err := s.ops(defaultOps); err != nil {
+		panic(err) // A constant.
+	}
+	return s
 }
 
 // readEnvironment makes settings of the variables in environ ("NAME=value"). Its

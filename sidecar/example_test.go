@@ -16,7 +16,9 @@ import (
 )
 
 // examples are the Caddyfiles that users copy.
-var examples = []string{"../Caddyfile.example", "../examples/express/Caddyfile"}
+var examples = []string{
+	"../Caddyfile.example", "../examples/express/Caddyfile", "../examples/caddy/Caddyfile", "../examples/xcaddy/Caddyfile",
+}
 
 func TestExamplesAreFormatted(t *testing.T) {
 	t.Parallel()

@@ -38,6 +38,11 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		buildDir = dir
+		// As in the image, so that golden files name no directory of a user.
+		if err := os.Setenv("XDG_DATA_HOME", "/data"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		return m.Run()
 	}())
 }

@@ -30,6 +30,8 @@ var variables = []variable{
 	{"INBOX_RETRY_SCHEDULE", "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
 	{"INBOX_WINDOW", "24h", "how long an event id is remembered", appOption("window")},
 	{"INBOX_RETENTION", "72h", "how long delivered events are kept", appOption("retention")},
+	{"INBOX_OPS_LISTEN", defaultOps, "where probes and metrics are; off for none", plain((*settings).ops)},
+	{caddymodule.EnvAdmin, "a socket in the data directory", "operator's API; off for none", adminAddress},
 	{"INBOX_MAX_SIZE", "10GiB", "the size of the store at most", appOption("max_size")},
 }
 
@@ -37,7 +39,7 @@ func typeVariables() []variable { return variables[1:5] }
 
 // names are all variables that the built-in Caddyfile or the module reads.
 func names() []string {
-	all := []string{caddymodule.EnvSecret, caddymodule.EnvSecretFile}
+	all := []string{caddymodule.EnvSecret, caddymodule.EnvSecretFile, caddymodule.EnvAdminToken, caddymodule.EnvAdminTokenFile}
 	for _, v := range variables {
 		all = append(all, v.name)
 	}
@@ -73,6 +75,14 @@ func appOption(word string) func(*settings, string) error {
 		s.App = append(s.App, option{word, value})
 		return nil
 	})
+}
+
+// adminAddress may hold a mode behind a bar, which quotes keep together.
+func adminAddress(s *settings, value string) error {
+	if err := checkPlain(value); err != nil {
+		return err
+	}
+	return s.admin(value)
 }
 
 func (s *settings) path(value string) error {

@@ -43,13 +43,16 @@ func Build(dir string) (string, error) {
 }
 
 // Env is an environment with nothing in it but what a process needs to run in
-// dir, and the given pairs.
+// dir, and the given pairs. Unless a pair says otherwise there is neither the
+// ops listener, whose port is the same for every process, nor an admin endpoint.
 func Env(dir string, pairs ...string) []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + dir,
 		"XDG_DATA_HOME=" + filepath.Join(dir, "data"),
 		"XDG_CONFIG_HOME=" + filepath.Join(dir, "config"),
+		"INBOX_OPS_LISTEN=off",
+		"INBOX_ADMIN=off",
 	}, pairs...)
 }
 

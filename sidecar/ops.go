@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+// off turns a listener off.
+const off = "off"
+
+// ops turns INBOX_OPS_LISTEN into the site of probes and metrics.
+func (s *settings) ops(value string) error {
+	if value == off {
+		s.Ops, s.OpsBind = "", ""
+		return nil
+	}
+	host, port, err := splitAddress(value)
+	if err != nil {
+		return err
+	}
+	if port == "" || !onMachine(host) {
+		return fmt.Errorf("'%s' is no address of this machine with a port: write it as :9180 or 127.0.0.1:9180", value)
+	}
+	s.Ops, s.OpsBind = "http://:"+port, host
+	return nil
+}
+
+// admin turns INBOX_ADMIN into the address of the operator's API.
+func (s *settings) admin(value string) error {
+	if value == off {
+		s.Admin = off
+		return nil
+	}
+	if path, ok := strings.CutPrefix(value, "unix/"); ok {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("'%s' has no absolute path: write it as unix//run/inboxgate.sock", value)
+		}
+		if !strings.Contains(path, "|") {
+			value += "|0600"
+		}
+		s.Admin = value
+		return nil
+	}
+	host, port, err := splitAddress(value)
+	if err != nil {
+		return err
+	}
+	if port == "" || !onMachine(host) {
+		return fmt.Errorf("'%s' is no address of this machine with a port: write it as unix//run/inboxgate.sock, 127.0.0.1:2019 or off", value)
+	}
+	s.Admin = value
+	return nil
+}
+
+// socketPath is the file of the admin socket, empty where there is none.
+func (s *settings) socketPath() string {
+	path, ok := strings.CutPrefix(s.Admin, "unix/")
+	if !ok {
+		return ""
+	}
+	path, _, _ = strings.Cut(path, "|")
+	return path
+}
+
+// maxSocket is what every Unix allows the path of a socket.
+const maxSocket = 103
+
+// makeRoom makes the directory of the admin socket, which Caddy binds before
+// anything else makes one. It refuses where another process answers there:
+// Caddy would take the socket's name from it before the store's lock is met.
+func (s *settings) makeRoom() error {
+	path := s.socketPath()
+	if path == "" {
+		return nil
+	}
+	if _, mode, _ := strings.Cut(s.Admin, "|"); strings.Contains(mode, "|") || strings.Contains(mode, "/") {
+		return fmt.Errorf("%s holds a bar, which ends the path of the admin socket there: choose another INBOX_DATA_DIR, or set %s", filepath.Dir(path), caddymodule.EnvAdmin)
+	}
+	if len(path) > maxSocket {
+		return fmt.Errorf("the admin socket %s has a path of %d bytes, and %d are allowed: set %s to a shorter one such as unix//run/inboxgate.sock, or to off",
+			path, len(path), maxSocket, caddymodule.EnvAdmin)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		_ = c.Close()
+		return fmt.Errorf("another inboxgate answers at %s: stop it, or give this one an INBOX_DATA_DIR of its own", path)
+	}
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w: set INBOX_DATA_DIR to one that can be written", err)
+	}
+	return nil
+}
+
+// defaultAdmin is the socket in the data directory, which only its owner may
+// enter.
+func (s *settings) defaultAdmin() string {
+	dir := caddymodule.DefaultDataDir()
+	for _, o := range s.App {
+		if o.Word == "data_dir" {
+			dir = o.Value
+		}
+	}
+	return "unix/" + filepath.Join(dir, caddymodule.AdminSocket) + "|0600"
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRoomForTheAdminSocket(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "ops") //nolint:usetesting // Shorter than a test's own name makes it.
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "taken.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, c := range map[string]struct{ data, admin, want string }{
+		"a new directory":                     {data: filepath.Join(dir, "new", "data")},
+		"one that is there":                   {data: dir},
+		"off":                                 {data: filepath.Join(dir, strings.Repeat("x", 200)), admin: "off"},
+		"a port":                              {data: dir, admin: "127.0.0.1:2019"},
+		"a long path":                         {data: filepath.Join(dir, strings.Repeat("x", 100)), want: "103 are allowed: set INBOX_ADMIN to a shorter one"},
+		"a long path, and a socket elsewhere": {data: filepath.Join(dir, strings.Repeat("x", 100)), admin: "unix/" + filepath.Join(dir, "a.sock")},
+		"a bar":                               {data: filepath.Join(dir, "a|0777"), want: "holds a bar"},
+		"a mode":                              {data: dir, admin: "unix/" + filepath.Join(dir, "a.sock|0660")},
+		"one that answers":                    {data: dir, admin: "unix/" + filepath.Join(dir, "taken.sock"), want: "another inboxgate answers at"},
+	} {
+		s, _, err := readEnvironment([]string{"INBOX_UPSTREAM=app:3000", "INBOX_DATA_DIR=" + c.data, "INBOX_ADMIN=" + c.admin}, secretsAre(goodSecret))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if s.Admin == "" {
+			s.Admin = s.defaultAdmin()
+		}
+		err = s.makeRoom()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if c.want != "" {
+			continue
+		}
+		if _, err := os.Stat(c.data); err != nil && c.admin == "" {
+			t.Errorf("%s: there is no directory for the socket: %v", name, err)
+		}
+	}
+}

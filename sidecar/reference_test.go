@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
+)
+
+const referencePath = "../docs/reference.md"
+
+// docs/reference.md is what the code says: the parser's words with the comments
+// of the fields that they set, the variables, the metrics, the commands.
+//
+//	go test ./sidecar -run TestReference -update
+func TestReference(t *testing.T) {
+	t.Parallel()
+	want := reference(t)
+	if *update {
+		if err := os.WriteFile(referencePath, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(referencePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) == want {
+		return
+	}
+	have := strings.Split(string(got), "\n")
+	for i, line := range strings.Split(want, "\n") {
+		if i >= len(have) || have[i] != line {
+			t.Fatalf("docs/reference.md is not what the code says; write it with go test ./sidecar -run TestReference -update\nline %d should be:\n%s", i+1, line)
+		}
+	}
+	t.Fatal("docs/reference.md has lines that the code does not say; write it with -update")
+}
+
+func reference(t *testing.T) string {
+	t.Helper()
+	s := readSource(t, "../caddymodule")
+	var b strings.Builder
+	b.WriteString("# Reference\n\nMade from the code by a test, which also checks it. Change the code, not this page.\n")
+	words := func(title, text, list, structure string, by map[string]string) {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| word | meaning |\n|---|---|\n", title, text)
+		for _, w := range s.words(list) {
+			doc, ok := by[w]
+			if !ok {
+				doc = s.doc(structure, w)
+			}
+			fmt.Fprintf(&b, "| `%s` | %s |\n", w, cell(doc))
+		}
+	}
+	words("The directive `inbox_webhook`", "`inbox_webhook <path> [<upstream>]`, with a block of these words.", "webhookWords", "Source", map[string]string{
+		"secret": "`secret <value> [until <time>] [optional]`, as often as needed. " + s.doc("Source", "secrets"),
+		"on":     "`on <types> <upstreams>`, with a block of the words below: a route. " + s.doc("Source", "routes"),
+		"to":     "`to <upstreams>`: the route of what no `on` took.",
+	})
+	words("Words of a route", "In the block of an `on` or a `to`.", "routeWords", "Route", nil)
+	words("The global option `inbox`", s.comment("App"), "appWords", "App", nil)
+	fmt.Fprintf(&b, "\n## The directive `inbox_health`\n\n%s\n", s.comment("Health"))
+	b.WriteString(environmentTable())
+	b.WriteString("\n## Metrics\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
+	for _, m := range s.metrics() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, strings.Join(m.labels, ", "), cell(m.help))
+	}
+	b.WriteString("\n## Commands\n\n`inboxgate <command>`, or `caddy inbox <command>` in a Caddy of your own.\n")
+	parent := new(cobra.Command)
+	caddycmd.Commands()["inbox"].CobraFunc(parent)
+	for _, c := range parent.Commands() {
+		writeCommand(&b, "", c)
+	}
+	return b.String()
+}
+
+func environmentTable() string {
+	var b strings.Builder
+	b.WriteString("\n## Environment\n\n| variable | default | meaning |\n|---|---|---|\n")
+	row := func(name, byDefault, use string) {
+		if strings.ContainsAny(byDefault, "0123456789/") { // A value, not a word about it.
+			byDefault = "`" + byDefault + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, byDefault, cell(use))
+	}
+	row(caddymodule.EnvSecret, "required", "the webhook's secret, 16 bytes or more; several, one a line or separated by commas, are all valid")
+	row(caddymodule.EnvSecretFile, "", "or a file that holds it; a change is picked up within 2 s")
+	for _, v := range variables {
+		row(v.name, v.byDefault, v.use)
+	}
+	row(caddymodule.EnvAdminToken, "", "what callers from other machines must show to change something through the operator's API")
+	row(caddymodule.EnvAdminTokenFile, "", "or a file that holds it")
+	row(caddymodule.EnvAPIURL, "the platform's", "where the commands `webhooks` find the platform's API")
+	row(caddymodule.EnvAPIKey, "", "the key that they show")
+	row(caddymodule.EnvAPIKeyFile, "", "or a file that holds it")
+	return b.String()
+}
+
+// writeCommand writes a command that can be run, and those below it.
+func writeCommand(b *strings.Builder, above string, c *cobra.Command) {
+	if below := c.Commands(); len(below) > 0 {
+		for _, one := range below {
+			writeCommand(b, above+c.Name()+" ", one)
+		}
+		return
+	}
+	fmt.Fprintf(b, "\n### %s%s\n\n`%s%s`. %s.\n", above, c.Name(), above, c.Use, strings.TrimSuffix(c.Short, "."))
+	var flags strings.Builder
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" {
+			return
+		}
+		kind, usage := pflag.UnquoteUsage(f)
+		if kind != "" {
+			kind = " " + kind
+		}
+		fmt.Fprintf(&flags, "| `--%s%s` | %s |\n", f.Name, kind, cell(usage))
+	})
+	if flags.Len() > 0 {
+		fmt.Fprintf(b, "\n| flag | meaning |\n|---|---|\n%s", flags.String())
+	}
+}
+
+// cell is a text as one cell of a table.
+func cell(text string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", "\\|")
+}
