@@ -86,8 +86,10 @@ function handleMessageAction(id, data) {
 }
 
 const port = process.env.PORT || 3000;
+// Only this machine. In a container of its own it needs HOST=0.0.0.0.
+const host = process.env.HOST || '127.0.0.1';
 // Express 5 hands a failed listen to this callback instead of throwing.
-const server = app.listen(port, '127.0.0.1', (err) => {
+const server = app.listen(port, host, (err) => {
   if (err) throw err;
   console.log('listening on', server.address().port);
 });
