@@ -103,12 +103,12 @@ proof-short: ## the same faults in fewer rounds, in minutes
 
 .PHONY: image-files
 image-files: ## put what the image holds into .build/image, for IMAGE_ARCH (amd64, arm64)
-	rm -rf .build/image && mkdir -p .build/image/data .build/image/root/etc/ssl/certs
-	cp -r sidecar/image/. .build/image/root/
-	cp $(CA_BUNDLE) .build/image/root/etc/ssl/certs/ca-certificates.crt
+	rm -rf .build/image && mkdir -p .build/image/data .build/image/files/etc/ssl/certs
+	cp -r sidecar/image/. .build/image/files/
+	cp $(CA_BUNDLE) .build/image/files/etc/ssl/certs/ca-certificates.crt
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(IMAGE_ARCH) go build -trimpath -tags nobadger,nomysql \
-		-ldflags '-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)' -o .build/image/root/inboxgate ./sidecar
-	chmod -R u=rwX,go=rX .build/image/root
+		-ldflags '-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)' -o .build/image/files/inboxgate ./sidecar
+	chmod -R u=rwX,go=rX .build/image/files
 
 .PHONY: image
 image: image-files ## build the image of the sidecar (ENGINE, IMAGE, VERSION, IMAGE_ARCH), without pulling any other

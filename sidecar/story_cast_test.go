@@ -40,9 +40,7 @@ type story struct {
 }
 
 func newStory(t *testing.T) *story {
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("the story needs curl")
-	}
+	e2eTools(t, "curl")
 	dir := t.TempDir()
 	s := &story{t: t, dir: dir, app: newStoryApp(t), platform: rig.Address(t), ops: rig.Address(t)}
 	listen := rig.Address(t)
