@@ -105,10 +105,10 @@ func (q *statements) toSweep() []prepared {
 	return []prepared{
 		{&q.oldBuckets, `SELECT bucket, source, ids FROM forgets WHERE bucket<? ORDER BY bucket LIMIT 1`},
 		{&q.dropBucket, `DELETE FROM forgets WHERE bucket=?`},
-		{&q.oldEvents, `SELECT seq FROM events WHERE seq>? AND at<? ORDER BY seq LIMIT ?`},
+		{&q.oldEvents, `SELECT seq, at FROM events WHERE seq>? ORDER BY seq LIMIT ?`},
 		{&q.dropEvent, `DELETE FROM events WHERE seq=?`},
 		{&q.dropAll, `DELETE FROM deliveries WHERE number BETWEEN ? AND ?`},
-		{&q.oldOdd, `SELECT number, size FROM quarantine WHERE at<? ORDER BY number LIMIT ?`},
+		{&q.oldOdd, `SELECT number, size, at FROM quarantine ORDER BY number LIMIT ?`},
 		{&q.freePages, `PRAGMA freelist_count`},
 		{&q.allPages, `PRAGMA page_count`},
 		{&q.vacuum, `PRAGMA incremental_vacuum(200)`},

@@ -149,14 +149,15 @@ func (w *writer) dropOld() (bool, error) {
 	return len(seqs) > 0, err
 }
 
-func (w *writer) seqs(after, before int64, n int) ([]int64, error) {
-	var seqs []int64
-	q := w.q.oldEvents.int(after).int(before).int(int64(n))
-	err := q.each(func() error {
+// seqs are at most n events that came before a time. The store's time never goes
+// back, so the first that is younger ends the search: to look on would read the
+// whole store, while every event waits.
+func (w *writer) seqs(after, before int64, n int) (seqs []int64, err error) {
+	q := w.q.oldEvents.int(after).int(int64(n))
+	for q.next() && q.ColumnInt64(1) < before {
 		seqs = append(seqs, q.ColumnInt64(0))
-		return nil
-	})
-	return seqs, err
+	}
+	return seqs, q.end()
 }
 
 // retire removes an old event if all its deliveries have ended, and buries
@@ -222,11 +223,11 @@ func (w *writer) drop(seq int64, all []owned) error {
 
 func (w *writer) dropOldOdd() (bool, error) {
 	var numbers, sizes []int64
-	q := w.q.oldOdd.int(w.now - dur(keepDead)).int(sweepStep)
-	err := q.each(func() error {
+	q := w.q.oldOdd.int(sweepStep)
+	for q.next() && q.ColumnInt64(2) < w.now-dur(keepDead) {
 		numbers, sizes = append(numbers, q.ColumnInt64(0)), append(sizes, q.ColumnInt64(1))
-		return nil
-	})
+	}
+	err := q.end()
 	for i, n := range numbers {
 		if err := w.dropOdd(n, sizes[i]); err != nil {
 			return false, err

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -38,4 +40,33 @@ func TestReplayOfOld(t *testing.T) {
 	wait(spool.DefaultRetention, 0, 1)
 	wait(29*24*time.Hour, 0, 1)
 	wait(2*24*time.Hour, 0, 0)
+}
+
+// TestSweepReadsOnlyWhatIsOld: the search for what is older than retention ran
+// over every event of the store each five seconds, while all accepts waited: with
+// two million, for more than a second.
+func TestSweepReadsOnlyWhatIsOld(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, t.TempDir(), Options{})
+	for i := range int64(300) {
+		accept(t, s, benchEvent(i), "a", false)
+		if err := s.Quarantine(bg, spool.Odd{Event: benchEvent(1000 + i), Reason: "not JSON"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := s.submit(bg, false, 0, func(w *writer) error {
+		for name, q := range map[string]*stmt{"events": w.q.oldEvents, "quarantine": w.q.oldOdd} {
+			q.Status(sqlite3.STMTSTATUS_VM_STEP, true)
+			if _, err := w.sweepStep(); err != nil {
+				return err
+			}
+			if n := q.Status(sqlite3.STMTSTATUS_VM_STEP, false); n > 100 {
+				t.Errorf("%s: %d steps to find that nothing is old", name, n)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
