@@ -143,6 +143,7 @@ func (w *writer) known(src *source, a *intake) (bool, error) {
 	if err := w.quarantine(src, a.Event, a.head, reasonConflict); err != nil {
 		return true, err
 	}
+	w.filter.add(k)
 	return true, w.q.conflict.int(src.id).text(k.id).blob(v.digest[:]).int(v.seq).exec()
 }
 

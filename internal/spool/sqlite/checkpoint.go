@@ -28,6 +28,7 @@ type checkpointer struct {
 	c       *conn      // guarded by copying
 	wake    chan struct{}
 	passed  atomic.Int64 // bytes in the log at the last pass
+	failed  atomic.Bool  // a pass has
 }
 
 func (k *checkpointer) init() { k.wake = make(chan struct{}, 1) }
@@ -66,6 +67,11 @@ func (k *checkpointer) loop(s *Store) {
 func (k *checkpointer) pass() (err error) {
 	k.copying.Lock()
 	defer k.copying.Unlock()
+	defer func() {
+		if err != nil {
+			k.failed.Store(true)
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic while copying log: %v", p)

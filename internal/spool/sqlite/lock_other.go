@@ -12,8 +12,9 @@ import (
 // dirLock is a file that exists as long as the store is open. Where the
 // process died it stays behind and has to be removed by hand.
 type dirLock struct {
-	f    *os.File
-	path string
+	f         *os.File
+	path      string
+	endedWell bool // nothing is ever known of it here
 }
 
 func lockDir(dir string) (*dirLock, error) {
@@ -30,7 +31,7 @@ func (l *dirLock) moved() bool {
 	return err != nil
 }
 
-func (l *dirLock) release() {
+func (l *dirLock) release(bool) {
 	_ = l.f.Close()
 	_ = os.Remove(l.path)
 }

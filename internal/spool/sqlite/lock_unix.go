@@ -21,6 +21,9 @@ const lockWithin = 4 * time.Second
 type dirLock struct {
 	f    *os.File
 	path string
+	// endedWell: the process before released it after a life in which every fsync
+	// succeeded. A kill leaves the number of the process in the file.
+	endedWell bool
 }
 
 func lockDir(dir string) (*dirLock, error) {
@@ -42,7 +45,11 @@ func lockDir(dir string) (*dirLock, error) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	if err := f.Truncate(0); err != nil {
+	was, err := f.Stat()
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("writing lock: %w", err)
 	}
@@ -50,7 +57,7 @@ func lockDir(dir string) (*dirLock, error) {
 		f.Close()
 		return nil, fmt.Errorf("writing lock: %w", err)
 	}
-	return &dirLock{f: f, path: path}, nil
+	return &dirLock{f: f, path: path, endedWell: was.Size() == 0}, nil
 }
 
 // moved: the file that we hold is no longer the one in the directory.
@@ -63,9 +70,12 @@ func (l *dirLock) moved() bool {
 	return err != nil || !os.SameFile(mine, there)
 }
 
-// release leaves the file: removing it would let two others hold one each.
-func (l *dirLock) release() {
-	_ = l.f.Truncate(0)
+// release leaves the file: removing it would let two others hold one each. well
+// says that nothing of the store failed.
+func (l *dirLock) release(well bool) {
+	if well {
+		_ = l.f.Truncate(0)
+	}
 	_ = l.f.Close()
 }
 

@@ -38,6 +38,9 @@ func (w *writer) findID(k idKey) (v knownID, ok bool, err error) {
 	if v, ok = w.young.find(k); ok {
 		return v, true, nil
 	}
+	if w.filter.lacks(k) {
+		return v, false, nil
+	}
 	q := w.q.knownID.int(k.source).text(k.id)
 	if ok = q.next(); ok {
 		v.seq = q.ColumnInt64(1)
@@ -90,6 +93,7 @@ func (w *writer) mergeSome(n int) error {
 }
 
 func (w *writer) claim(k idKey, v knownID) error {
+	w.filter.add(k)
 	return w.q.claim.int(k.source).text(k.id).blob(v.digest[:]).int(v.seq).exec()
 }
 

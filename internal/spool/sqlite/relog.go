@@ -25,8 +25,9 @@ type logFile interface {
 // database before the log below them is durable. A power cut at that moment
 // leaves new pages under an older log, which is a damaged file.
 func (s *Store) rewriteLog() error {
-	if s.o.vfs == "" {
-		// All of the database that may not be on the disk is in the log.
+	if s.o.vfs == "" && (s.count.poisoned.Load() > 0 || !s.lock.endedWell) {
+		// All of the database that may not be on the disk is in the log. After a good
+		// end the cache is what the disk has, and a large store would be read anew.
 		if err := evict(s.path); err != nil {
 			return err
 		}

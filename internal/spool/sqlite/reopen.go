@@ -80,16 +80,17 @@ func (w *writer) finish() {
 	if clean && !w.dirty.IsZero() {
 		clean = w.commit(nil) == nil
 	}
-	w.shut(clean)
+	w.s.endedWell = w.shut(clean) && w.s.count.poisoned.Load() == 0 && !w.s.ckpt.failed.Load()
 }
 
-// shut closes all connections. clean leaves an empty log behind.
-func (w *writer) shut(clean bool) {
+// shut closes all connections. clean leaves an empty log behind, and says whether
+// it did.
+func (w *writer) shut(clean bool) (emptied bool) {
 	w.s.loads.shut()
 	w.s.logs.shut()
 	w.s.ckpt.shut()
 	if w.c == nil {
-		return
+		return false
 	}
 	defer func() {
 		// A connection that cannot even be closed is left to the collector.
@@ -99,11 +100,15 @@ func (w *writer) shut(clean bool) {
 		w.c = nil
 	}()
 	if clean {
-		if err := w.checkpoint(sqlite3.CHECKPOINT_TRUNCATE); err != nil {
+		err := w.checkpoint(sqlite3.CHECKPOINT_TRUNCATE)
+		if err != nil {
 			w.s.log.Warn("emptying log at close failed", "error", err)
 		}
+		emptied = err == nil
 	}
 	if err := w.c.shut(); err != nil {
 		w.s.log.Warn("closing connection failed", "error", err)
+		return false
 	}
+	return emptied
 }

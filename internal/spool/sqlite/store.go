@@ -72,6 +72,12 @@ type Store struct {
 	watch  watchers
 	count  counters
 	closer sync.Once
+	// learning is held while the filter of ids is made: two at once would each miss
+	// what the other was told.
+	learning sync.Mutex
+	// endedWell: all was synced and the log copied at the end, and nothing had
+	// failed before.
+	endedWell bool
 }
 
 var (
@@ -107,6 +113,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.o.limits == (limits{}) {
 		s.o.limits = defaultLimits
 	}
+	if s.o.limits.rooms == (filterRooms{}) {
+		s.o.limits.rooms = defaultLimits.rooms
+	}
 	set := o.Settings.WithDefaults()
 	s.settings.Store(&set)
 	if err := makeDir(dir); err != nil {
@@ -116,7 +125,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
 	if err := s.openMark(); err != nil {
-		s.lock.release()
+		s.lock.release(false)
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
 	s.loads.init()
@@ -126,7 +135,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.w.open(true); err != nil {
 		s.w.shut(false)
 		s.mark.shut()
-		s.lock.release()
+		s.lock.release(false)
 		return nil, fmt.Errorf("opening store %s: %w", s.path, err)
 	}
 	s.ended.Add(3)
@@ -157,7 +166,7 @@ func (s *Store) Close() error {
 		close(s.closing)
 		s.ended.Wait()
 		s.mark.shut()
-		s.lock.release()
+		s.lock.release(s.endedWell)
 	})
 	return nil
 }
@@ -171,6 +180,13 @@ func (s *Store) enter() error {
 	}
 	s.calls.Add(1)
 	return nil
+}
+
+// leaving: what takes long ends early, for a Close that waits for it.
+func (s *Store) leaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 func (s *Store) leave() { s.calls.Done() }

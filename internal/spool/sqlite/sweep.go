@@ -36,6 +36,11 @@ func (s *Store) keep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
+		if s.enter() == nil {
+			// Who cannot learn the ids looks them up, and tries again later.
+			_ = s.learnIDs(context.Background())
+			s.leave()
+		}
 		select {
 		case <-tick.C:
 		case <-s.closing:
@@ -75,10 +80,7 @@ func (s *Store) sweepAll(ctx context.Context, anew bool) error {
 		if err != nil || !more {
 			return err
 		}
-		s.mu.Lock()
-		closed := s.closed
-		s.mu.Unlock()
-		if closed {
+		if s.leaving() {
 			return spool.ErrClosed
 		}
 	}

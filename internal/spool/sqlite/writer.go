@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -59,10 +60,11 @@ type writer struct {
 	// oddEntries counts what is in quarantine.
 	oddEntries int64
 	sweep      sweep
+	filter     idFilter
 }
 
 func newWriter(s *Store) *writer {
-	w := &writer{s: s}
+	w := &writer{s: s, filter: idFilter{seed: maphash.MakeSeed()}}
 	w.forget()
 	return w
 }
