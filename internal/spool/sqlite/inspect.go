@@ -25,7 +25,7 @@ func (w *writer) inspect(first bool) error {
 	if err := w.compareSchema(); err != nil {
 		return err
 	}
-	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pages > inspectUpTo {
+	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pages > inspectUpTo || w.s.o.fault.large {
 		return err
 	}
 	said := ""

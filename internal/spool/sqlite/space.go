@@ -116,5 +116,6 @@ type faults struct {
 	unfenced   bool // settle by number alone
 	noTruncate bool // trust the log as it was found
 	markFirst  bool // commit the id before the event
+	large      bool // the structure is inspected as that of a large store
 	freeDisk   func(dir string) (uint64, error)
 }
