@@ -166,7 +166,8 @@ type Delivery struct {
 	Event *Event
 	// Attempts is how many counted attempts lie behind it: 0 before the first.
 	Attempts int
-	// Replay is 0 for the first life of a delivery and n for its nth replay.
+	// Replay is 0 for the first life of a delivery and n for its nth replay. On
+	// a route that the event was first replayed to it begins with 1.
 	Replay int
 }
 

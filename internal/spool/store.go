@@ -50,7 +50,8 @@ type Store interface {
 	// Redeliver makes finished deliveries (Delivered, Dead, Discarded) of an event wait
 	// again as their next replay, with a fresh budget; durable when it returns.
 	// An empty route means every route that the event has a delivery for; a
-	// route the event had none for gets one. It returns how many now wait.
+	// route the event had none for gets one, which is its first replay: the
+	// platform did not ask for it. It returns how many now wait.
 	// Deliveries that are not finished are left alone and not counted.
 	Redeliver(ctx context.Context, seq int64, route string) (int, error)
 	// Records reads the log, newest first, one page a call.

@@ -218,7 +218,16 @@ func redeliver(t testing.TB, mk Make) {
 	replay("c", 0)
 	r.cut()
 	r.whole("1", "a", "b", "c")
-	r.wantIDs("the new route", r.lease("c", 10), "1")
+	fresh := r.lease("c", 10)
+	r.wantIDs("the new route", fresh, "1")
+	if fresh[0].Replay != 1 {
+		t.Errorf("what was replayed to a new route is replay %d, want 1", fresh[0].Replay)
+	}
+	r.settle(r.ended(fresh[0]))
+	replay("c", 1)
+	if d := r.lease1("c"); d.Replay != 2 {
+		t.Errorf("the next replay there has number %d, want 2", d.Replay)
+	}
 	_, err := r.st.Redeliver(bg, seq+1000, "")
 	r.wantErr("Redeliver of no event", err, spool.ErrNotFound)
 

@@ -132,7 +132,7 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 	}
 	number := seq<<ordinalBits | (last + 1)
 	w.queue(only, again, w.now)
-	return 1, w.q.delivery.int(number).int(only.id).int(again).int(w.now).int(0).int(0).exec()
+	return 1, w.q.extra.int(number).int(only.id).int(w.now).exec()
 }
 
 func (w *writer) sourceOf(seq int64) (*source, error) {

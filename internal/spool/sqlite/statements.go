@@ -17,7 +17,7 @@ type statements struct {
 	start, cutShort, extend, give, log   *stmt
 	settle                               *stmt
 	ofEvent, replay, eventSource, buried *stmt
-	discard                              *stmt
+	discard, extra                       *stmt
 
 	oldBuckets, dropBucket        *stmt
 	oldEvents, dropEvent, dropAll *stmt
@@ -95,6 +95,8 @@ func (q *statements) toDeliver() []prepared {
 		{&q.ofEvent, `SELECT number, route, state, replay, ended, due FROM deliveries
 			WHERE number BETWEEN ? AND ? ORDER BY number`},
 		{&q.replay, `UPDATE deliveries SET state=6, due=?2, attempts=0, replay=replay+1, ended=0, reason='' WHERE number=?1`},
+		{&q.extra, `INSERT INTO deliveries (number, route, state, due, until, fence, attempts, replay, ended, reason, log)
+			VALUES (?1, ?2, 6, ?3, 0, 0, 0, 1, 0, '', x'')`},
 		{&q.eventSource, `SELECT source FROM events WHERE seq=?`},
 		{&q.discard, `UPDATE deliveries SET state=7, ended=?2 WHERE number=?1`},
 		{&q.buried, `UPDATE deliveries SET state=5, ended=?2, reason=?3 WHERE number=?1`},

@@ -166,7 +166,7 @@ func (tx *tx) redeliver(seq, queue int64) (n int) {
 		}
 	}
 	if queue != 0 && !found {
-		d := delivery{number: tx.im.number + 1, seq: seq, queue: queue, state: spool.Available, due: tx.now}
+		d := delivery{number: tx.im.number + 1, seq: seq, queue: queue, state: spool.Available, due: tx.now, replay: 1}
 		tx.put(func(im *image) { im.number = d.number })
 		tx.setDelivery(d)
 		n++
