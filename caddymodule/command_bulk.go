@@ -16,7 +16,7 @@ func addBulk(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Bool("all", false, "choose every event, where no filter is given")
 	f.Bool("dry-run", false, "count, and change nothing")
-	f.Uint("max", 0, "end after so many events (default: no end)")
+	f.Uint("max", 0, "end after so many events that are changed (default: no end)")
 	f.BoolP("yes", "y", false, "do not ask")
 }
 
@@ -113,10 +113,27 @@ func (b *bulk) tell(s control.Step) error {
 		did = "would be " + b.did
 	}
 	text := fmt.Sprintf("%s of %s %s.", count(s.Changed, "delivery", "deliveries"), count(s.Matched-s.Skipped, "event", "events"), did)
-	if s.Skipped > 0 {
+	if s.Skipped > 0 && len(s.PassedOver) == 0 {
 		text += fmt.Sprintf(" %s had nothing to change.", count(s.Skipped, "event", "events"))
 	}
+	for _, p := range s.PassedOver {
+		text += "\n" + passedOver(p, b.want)
+	}
 	return b.say("%s", text)
+}
+
+// passedOver says what to do about a route that is not configured.
+func passedOver(p control.PassedOver, want control.Bulk) string {
+	text := fmt.Sprintf("Passed over: %s of route %s of source %s, which is not in the configuration.",
+		count(p.Deliveries, "delivery", "deliveries"), cell(p.Route), cell(p.Source))
+	if want.Route != "" {
+		return text + " Configure the route there, or choose other events with --source."
+	}
+	again := programName() + " events replay --source " + p.Source + " --route " + p.Route
+	if state := want.Filter.State; state != "" {
+		again += " --state " + state
+	}
+	return fmt.Sprintf("%s Configure the route again, or send the events to another one with %q.", text, again+" --to <route>")
 }
 
 func count(n int64, one, many string) string {
@@ -131,10 +148,14 @@ func (o *operator) changed(n control.Changed, did, nothing string) error {
 	if o.json != nil {
 		return o.encode(n)
 	}
-	if n.Changed == 0 {
-		return o.say("%s", nothing)
+	text := nothing
+	if n.Changed > 0 {
+		text = fmt.Sprintf("%s %s.", count(int64(n.Changed), "delivery", "deliveries"), did)
 	}
-	return o.say("%s %s.", count(int64(n.Changed), "delivery", "deliveries"), did)
+	for _, p := range n.PassedOver {
+		text += "\n" + passedOver(p, control.Bulk{})
+	}
+	return o.say("%s", text)
 }
 
 const sentAgain = "sent again"

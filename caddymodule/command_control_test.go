@@ -79,7 +79,7 @@ func (d *desk) accept(n int, typ string, states map[string]spool.State) int64 {
 		},
 	}
 	in := spool.Intake{Event: e, Owner: "test", LeaseFor: time.Minute}
-	for _, route := range []string{"app", "crm"} {
+	for _, route := range []string{"app", "crm", "old"} {
 		if state, ok := states[route]; ok {
 			in.Routes = append(in.Routes, spool.RouteWish{Route: route, Start: state != 0})
 		}

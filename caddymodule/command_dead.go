@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,8 @@ func deadReplay() *cobra.Command {
 		Long: `
 Sends the dead letters of one event again, or all that a filter chooses. What
 was delivered to other routes is not sent again there, as it would be by
-"events replay".`,
+"events replay". Dead letters of a route that is not configured any more are
+passed over, and told.`,
 		Example: `  ` + programName() + ` dead replay evt_1234567890
   ` + programName() + ` dead replay --route default --since 2h --rate 50 --yes`,
 		Args: cobra.MaximumNArgs(1),
@@ -81,11 +83,12 @@ func replayDead(ctx context.Context, o *operator, args []string) error {
 	if len(args) == 1 {
 		return o.replayOneDead(ctx, args[0])
 	}
-	b := bulk{operator: o, did: sentAgain, question: "%s of %s will be sent again.", do: o.replayDeadRoutes}
+	b := bulk{operator: o, did: sentAgain, question: "%s of %s will be sent again.", do: o.client.Replay}
 	var err error
 	if b.want, err = o.readBulk("dead"); err != nil {
 		return err
 	}
+	b.want.OnlyState = true
 	return b.run(ctx)
 }
 
@@ -104,52 +107,22 @@ func (o *operator) replayOneDead(ctx context.Context, id string) error {
 		return err
 	}
 	var all control.Changed
+	var refused error
 	for _, d := range e.Deliveries {
 		if d.State != "dead" || only != "" && only != d.Route {
 			continue
 		}
 		n, err := o.client.Change(ctx, ref, "replay", d.Route)
 		if err != nil {
-			return err
+			refused = errors.Join(refused, err)
+			continue
 		}
 		all.Changed += n.Changed
 	}
-	return o.changed(all, sentAgain, "Nothing was sent again: the event has no dead letter there.")
-}
-
-// replayDeadRoutes goes route by route: a replay of an event without a route
-// would send it to all of them. Routes that are not configured any more have
-// nowhere to go.
-func (o *operator) replayDeadRoutes(ctx context.Context, b control.Bulk, f func(control.Step)) (sum control.Step, err error) {
-	routes, err := o.client.Routes(ctx)
-	if err != nil {
-		return sum, err
+	if refused != nil && all.Changed == 0 {
+		return refused
 	}
-	left := b.Max
-	for _, r := range routes {
-		if r.Dead == 0 || r.State == control.RouteParked ||
-			b.Filter.Route != "" && b.Filter.Route != r.Route || b.Filter.Source != "" && b.Filter.Source != r.Source {
-			continue
-		}
-		one, before := b, sum
-		one.All, one.Max = false, left
-		one.Filter.Source, one.Filter.Route = r.Source, r.Route
-		add := func(s control.Step) control.Step {
-			s.Matched, s.Changed, s.Skipped = s.Matched+before.Matched, s.Changed+before.Changed, s.Skipped+before.Skipped
-			return s
-		}
-		last, err := o.client.Replay(ctx, one, func(s control.Step) { f(add(s)) })
-		if sum = add(last); err != nil {
-			return sum, err
-		}
-		if b.Max > 0 {
-			if left = b.Max - sum.Matched; left <= 0 {
-				break
-			}
-		}
-	}
-	sum.Done = true
-	return sum, nil
+	return errors.Join(refused, o.changed(all, sentAgain, "Nothing was sent again: the event has no dead letter there."))
 }
 
 func deadDiscard() *cobra.Command {

@@ -134,7 +134,8 @@ func eventsReplay() *cobra.Command {
 		Long: `
 Sends one event again, or all that a filter chooses: each of their deliveries
 that has ended waits again, with a fresh schedule, and carries X-Inbox-Replay.
-Deliveries that have not ended are left alone.
+Deliveries that have not ended are left alone; those of a route that is not
+configured any more are passed over, and told.
 
 With an id, --route sends to that route alone. With a filter it chooses events
 of that route, and sends them there alone. --to sends to a route that the events

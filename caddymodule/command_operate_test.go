@@ -57,6 +57,38 @@ func TestDead(t *testing.T) {
 	}
 }
 
+// Dead letters of a route that is configured no more are told, and the advice
+// about them works.
+func TestDeadOfAParkedRoute(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.ok(d.store.Configure(t.Context(), "inbox", []spool.RouteName{{Name: "old"}}))
+	d.accept(1, "message.read", map[string]spool.State{"app": spool.Dead, "old": spool.Dead})
+	d.accept(2, "message.read", map[string]spool.State{"old": spool.Dead})
+	advice := func(state string) string {
+		return "Configure the route again, or send the events to another one with " +
+			`"caddy inbox events replay --source inbox --route old` + state + ` --to <route>".` + "\n"
+	}
+	const passed = "Passed over: 2 deliveries of route old of source inbox, which is not in the configuration. "
+	if out := d.says("dead", "replay", "--all", "--dry-run"); out != "1 delivery of 1 event would be sent again.\n"+passed+advice(" --state dead") {
+		t.Errorf("a dry run: %q", out)
+	}
+	steps := linesOf[control.Step](d, "dead", "replay", "--all", "--yes")
+	if len(steps) != 1 || steps[0].Changed != 1 || len(steps[0].PassedOver) != 1 || steps[0].PassedOver[0] != (control.PassedOver{Source: "inbox", Route: "old", Deliveries: 2}) {
+		t.Errorf("in JSON: %+v", steps)
+	}
+	if out := d.says("events", "replay", "evt_2"); !strings.HasPrefix(out, "Nothing was sent again") || !strings.Contains(out, "Passed over: 1 delivery of route old") || !strings.Contains(out, advice("")) {
+		t.Errorf("one event: %q", out)
+	}
+	d.ask("dead", "replay", "evt_2").complains(t, `no route "old" in its configuration: configure it`)
+	if out := d.says("events", "replay", "--source", "inbox", "--route", "old", "--state", "dead", "--to", "crm", "--yes"); out != "2 deliveries of 2 events sent again.\n" {
+		t.Errorf("the advice: %q", out)
+	}
+	if got := d.states(2); got != "old dead 0, crm available 1" {
+		t.Errorf("the event is %s", got)
+	}
+}
+
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

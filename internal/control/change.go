@@ -15,6 +15,8 @@ import (
 // Changed says how many deliveries or entries a call has changed.
 type Changed struct {
 	Changed int `json:"changed"`
+	// PassedOver tells which routes were left out of a replay.
+	PassedOver []PassedOver `json:"passed_over,omitempty"`
 }
 
 // readBody reads the JSON of a call strictly. No body is the zero value.
@@ -45,21 +47,22 @@ func (a *api) replayOne(r *request) (any, error) {
 	if err := a.knows(rec.Event.Source, to.Route); err != nil {
 		return nil, err
 	}
-	n, err := a.Store.Redeliver(r.Context(), rec.Event.Seq, to.Route)
+	var step Step
+	n, err := a.redeliver(r.Context(), Bulk{Route: to.Route}, rec, &step)
 	if err != nil {
 		return nil, err
 	}
 	a.audit(r, "replay", "source", rec.Event.Source, "event_id", rec.Event.ID, "route", to.Route, "deliveries", n)
-	return Changed{n}, nil
+	return Changed{n, step.PassedOver}, nil
 }
 
-// knows refuses a route that is neither configured nor in the store: a replay
-// to a mistyped name would wait there for ever.
+// knows refuses a route that is not configured: a replay to a mistyped name would
+// wait there for ever.
 func (a *api) knows(source, route string) error {
 	if route == "" || a.Configured()[spool.RouteKey{Source: source, Route: route}] {
 		return nil
 	}
-	return bad(fmt.Sprintf("source %s has no route %q in its configuration", source, route))
+	return bad(fmt.Sprintf("source %s has no route %q in its configuration: configure it, or name another route to replay to", source, route))
 }
 
 var errNoHands = &Error{http.StatusNotImplemented, "this store cannot do that"}
@@ -82,7 +85,7 @@ func (a *api) discard(r *request) (any, error) {
 		return nil, err
 	}
 	a.audit(r, "discard", "source", rec.Event.Source, "event_id", rec.Event.ID, "route", to.Route, "deliveries", n)
-	return Changed{n}, nil
+	return Changed{Changed: n}, nil
 }
 
 // findEntry finds a quarantine entry by its number.
@@ -108,7 +111,7 @@ func (a *api) release(r *request) (any, error) {
 		return nil, err
 	}
 	a.audit(r, "release", "source", rec.Event.Source, "entry", rec.Event.Seq, "event_id", rec.Event.ID)
-	return Changed{1}, nil
+	return Changed{Changed: 1}, nil
 }
 
 func (a *api) discardEntry(r *request) (any, error) {
@@ -124,7 +127,7 @@ func (a *api) discardEntry(r *request) (any, error) {
 		return nil, err
 	}
 	a.audit(r, "discard entry", "source", rec.Event.Source, "entry", rec.Event.Seq)
-	return Changed{1}, nil
+	return Changed{Changed: 1}, nil
 }
 
 // Route is one route as the API shows it.
@@ -221,7 +224,7 @@ func (a *api) hold(r *request) (any, error) {
 		return nil, err
 	}
 	a.audit(r, "hold", "source", k.Source, "route", k.Route, "reason", why.Reason)
-	return Changed{1}, nil
+	return Changed{Changed: 1}, nil
 }
 
 func (a *api) resume(r *request) (any, error) {
@@ -233,5 +236,5 @@ func (a *api) resume(r *request) (any, error) {
 		return nil, err
 	}
 	a.audit(r, "resume", "source", k.Source, "route", k.Route)
-	return Changed{1}, nil
+	return Changed{Changed: 1}, nil
 }

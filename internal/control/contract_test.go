@@ -84,7 +84,8 @@ func TestContract(t *testing.T) {
 	r := newRig(t)
 	r.accept(1, "message.read", "app", spool.Dead)
 	r.accept(2, "message.read", "crm", spool.Retrying)
-	r.accept(3, "message.read", "gone", 0)
+	r.accept(3, "message.read", "gone", spool.Dead)
+	r.accept(4, "message.read", "gone", 0)
 	for _, body := range []string{"odd", "odder"} {
 		e := &spool.Event{Source: "inbox", Digest: spool.Digest{byte(len(body))}, Request: spool.Request{Body: []byte(body)}}
 		r.ok(r.store.Quarantine(t.Context(), spool.Odd{Event: e, Reason: "body is not JSON"}))
@@ -100,7 +101,10 @@ func TestContract(t *testing.T) {
 		method, path, _ := strings.Cut(path, " ")
 		served = slices.DeleteFunc(served, func(p string) bool { return p == method+" "+path })
 		body := ""
-		if path == "/inbox/replay" || path == "/inbox/dead/discard" {
+		switch path {
+		case "/inbox/replay":
+			body = `{"filter":{"state":"dead"},"only_state":true,"dry_run":true}`
+		case "/inbox/dead/discard":
 			body = `{"all":true,"dry_run":true}`
 		}
 		status, text := r.call(method, values.Replace(path), "", "", body)

@@ -1,7 +1,7 @@
 package control
 
 import (
-	"context"
+	"cmp"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -18,19 +18,20 @@ type Bulk struct {
 	DryRun bool `json:"dry_run,omitempty"`
 	// Rate is how many events a second are sent again. Default 100, at most 10000.
 	Rate float64 `json:"rate,omitempty"`
-	// Max ends after so many events. 0 means no end.
+	// Max ends after so many events were changed. 0 means no end.
 	Max int64 `json:"max,omitempty"`
 	// Route sends to that route alone, also where the event had none for it.
 	// Default: the filter's route, or else every route of the event.
 	Route string `json:"route,omitempty"`
+	// OnlyState sends again only deliveries that are in the filter's state
+	// themselves, which must be delivered, dead or discarded: other deliveries
+	// of the same events are left alone. It excludes Route.
+	OnlyState bool `json:"only_state,omitempty"`
 }
 
 const (
 	defaultRate = 100
 	maxRate     = 10000
-	// crowded is how much may wait in a route before a replay holds back: live
-	// events queue behind it, so it must stay short.
-	crowded = 32
 	// tellEvery paces the steps told.
 	tellEvery = 250 * time.Millisecond
 )
@@ -43,12 +44,13 @@ func (b *Bulk) check() error {
 		return bad("rate must be between 0 and 10000 events a second")
 	case b.Max < 0:
 		return bad("max must not be negative")
+	case b.OnlyState && !finished(states[b.Filter.State]):
+		return bad("only_state needs a filter whose state is delivered, dead or discarded")
+	case b.OnlyState && b.Route != "":
+		return bad("only_state and route exclude each other: name the route in the filter")
 	}
 	if b.Rate == 0 {
 		b.Rate = defaultRate
-	}
-	if b.Route == "" {
-		b.Route = b.Filter.Route
 	}
 	return nil
 }
@@ -60,23 +62,17 @@ func (a *api) replay(r *request, s *stream) error {
 	if err != nil {
 		return err
 	}
-	if b.Route != "" && b.Filter.Source != "" {
+	if b.Filter.Source != "" {
 		if err := a.knows(b.Filter.Source, b.Route); err != nil {
 			return err
 		}
 	}
 	pace := &pacer{a: a, limit: rate.NewLimiter(rate.Limit(b.Rate), 1)}
-	step, err := a.walk(r, s, b, q, func(rec spool.Record) (int, error) {
+	step, err := a.walk(r, s, b, q, func(rec spool.Record, step *Step) (int, error) {
 		if b.DryRun {
-			return finished(rec, b.Route), nil
+			return len(a.targets(b, rec, step)), nil
 		}
-		if unknown := b.Route != "" && a.knows(rec.Event.Source, b.Route) != nil; unknown {
-			return 0, nil
-		}
-		if err := pace.wait(r.Context(), rec, b.Route); err != nil {
-			return 0, err
-		}
-		return a.Store.Redeliver(r.Context(), rec.Event.Seq, b.Route)
+		return a.sendAgain(r.Context(), b, pace, rec, step)
 	})
 	if !b.DryRun {
 		a.audit(r, "replay", "filter", b.Filter, "route", b.Route, "events", step.Matched-step.Skipped, "deliveries", step.Changed)
@@ -97,7 +93,7 @@ func (a *api) bulk(r *request) (b Bulk, q spool.Query, err error) {
 }
 
 // walk does something with each event that a query chooses.
-func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.Record) (int, error)) (step Step, err error) {
+func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.Record, *Step) (int, error)) (step Step, err error) {
 	told := time.Now()
 	for {
 		page, err := a.Store.Records(r.Context(), q)
@@ -105,7 +101,7 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 			return step, err
 		}
 		for _, rec := range page.Records {
-			n, err := do(rec)
+			n, err := do(rec, &step)
 			if err != nil {
 				return step, err
 			}
@@ -114,7 +110,7 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 				step.Skipped++
 			}
 			s.last = step
-			if b.Max > 0 && step.Matched >= b.Max {
+			if b.Max > 0 && step.Matched-step.Skipped >= b.Max {
 				return step, nil
 			}
 			if time.Since(told) >= tellEvery {
@@ -130,76 +126,6 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 	}
 }
 
-// finished counts what a replay of the record would make wait again.
-func finished(rec spool.Record, route string) (n int) {
-	found := route == ""
-	for _, d := range rec.Deliveries {
-		if route != "" && d.Route != route {
-			continue
-		}
-		found = true
-		switch d.State {
-		case spool.Delivered, spool.Dead, spool.Discarded:
-			n++
-		}
-	}
-	if !found {
-		return 1
-	}
-	return n
-}
-
-// pacer keeps a replay from getting in the way of live events.
-type pacer struct {
-	a     *api
-	limit *rate.Limiter
-	seen  time.Time
-	full  map[spool.RouteKey]bool
-}
-
-// wait returns when the next event may go: in its turn, and when few enough
-// wait in its routes. A route that is held does not keep it: its replays wait
-// there as all else does.
-func (p *pacer) wait(ctx context.Context, rec spool.Record, route string) error {
-	if err := p.limit.Wait(ctx); err != nil {
-		return err
-	}
-	for {
-		if time.Since(p.seen) > tellEvery/5 {
-			if err := p.look(ctx); err != nil {
-				return err
-			}
-		}
-		busy := false
-		for _, d := range rec.Deliveries {
-			busy = busy || (route == "" || route == d.Route) && p.full[spool.RouteKey{Source: rec.Event.Source, Route: d.Route}]
-		}
-		if !busy {
-			return nil
-		}
-		timer := time.NewTimer(tellEvery / 5)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-	}
-}
-
-func (p *pacer) look(ctx context.Context) error {
-	states, err := p.a.Store.Routes(ctx)
-	if err != nil {
-		return err
-	}
-	p.seen, p.full = time.Now(), make(map[spool.RouteKey]bool)
-	configured := p.a.Configured()
-	for _, s := range states {
-		p.full[s.Key] = s.Hold == nil && configured[s.Key] && s.Waiting > crowded
-	}
-	return nil
-}
-
 // discardAll lets the dead letters go that the filter chooses.
 func (a *api) discardAll(r *request, s *stream) error {
 	d, ok := a.Store.(spool.Discarder)
@@ -211,12 +137,13 @@ func (a *api) discardAll(r *request, s *stream) error {
 		return err
 	}
 	q.State, q.Unrouted = spool.Dead, false
-	step, err := a.walk(r, s, b, q, func(rec spool.Record) (n int, err error) {
+	route := cmp.Or(b.Route, b.Filter.Route)
+	step, err := a.walk(r, s, b, q, func(rec spool.Record, _ *Step) (n int, err error) {
 		if !b.DryRun {
-			return d.Discard(r.Context(), rec.Event.Seq, b.Route)
+			return d.Discard(r.Context(), rec.Event.Seq, route)
 		}
 		for _, d := range rec.Deliveries {
-			if d.State == spool.Dead && (b.Route == "" || b.Route == d.Route) {
+			if d.State == spool.Dead && (route == "" || route == d.Route) {
 				n++
 			}
 		}

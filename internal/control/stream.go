@@ -13,6 +13,9 @@ type Step struct {
 	Matched int64 `json:"matched"`
 	Changed int64 `json:"changed"`
 	Skipped int64 `json:"skipped"`
+	// PassedOver tells which routes were left out of a replay, and how many
+	// deliveries of each: the routes are not configured.
+	PassedOver []PassedOver `json:"passed_over,omitempty"`
 	// Part and Whole tell how far work is whose size is known.
 	Part  int64  `json:"part,omitempty"`
 	Whole int64  `json:"whole,omitempty"`

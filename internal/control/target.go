@@ -1,0 +1,86 @@
+package control
+
+import (
+	"context"
+	"errors"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// PassedOver counts deliveries that were not sent again, because their route is
+// not configured: they would wait there for ever.
+type PassedOver struct {
+	Source     string `json:"source"`
+	Route      string `json:"route"`
+	Deliveries int64  `json:"deliveries"`
+}
+
+func (s *Step) passOver(source, route string) {
+	for i, p := range s.PassedOver {
+		if p.Source == source && p.Route == route {
+			s.PassedOver[i].Deliveries++
+			return
+		}
+	}
+	s.PassedOver = append(s.PassedOver, PassedOver{source, route, 1})
+}
+
+func finished(state spool.State) bool {
+	return state == spool.Delivered || state == spool.Dead || state == spool.Discarded
+}
+
+// targets are the routes to which the event of a record is to be sent again.
+// Those that are not configured are told to step.
+func (a *api) targets(b Bulk, rec spool.Record, step *Step) (routes []string) {
+	configured := a.Configured()
+	aim := func(route string) {
+		if configured[spool.RouteKey{Source: rec.Event.Source, Route: route}] {
+			routes = append(routes, route)
+		} else {
+			step.passOver(rec.Event.Source, route)
+		}
+	}
+	known := false
+	for _, d := range rec.Deliveries {
+		switch {
+		case b.Route != "" && d.Route != b.Route, b.Route == "" && b.Filter.Route != "" && d.Route != b.Filter.Route:
+			continue
+		case finished(d.State) && (!b.OnlyState || d.State == states[b.Filter.State]):
+			aim(d.Route)
+		}
+		known = true
+	}
+	if b.Route != "" && !known {
+		aim(b.Route)
+	}
+	return routes
+}
+
+// sendAgain sends one event again in its turn. How it stands is read anew then:
+// until its turn came somebody else may have sent it again.
+func (a *api) sendAgain(ctx context.Context, b Bulk, pace *pacer, rec spool.Record, step *Step) (n int, err error) {
+	var early Step
+	routes := a.targets(b, rec, &early)
+	if len(routes) > 0 {
+		if err := pace.wait(ctx, rec.Event.Source, routes); err != nil {
+			return 0, err
+		}
+		if rec, err = a.first(ctx, spool.Query{Seq: rec.Event.Seq}); errors.Is(err, spool.ErrNotFound) {
+			return 0, nil // Retention was faster.
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	return a.redeliver(ctx, b, rec, step)
+}
+
+func (a *api) redeliver(ctx context.Context, b Bulk, rec spool.Record, step *Step) (n int, err error) {
+	for _, route := range a.targets(b, rec, step) {
+		one, err := a.Store.Redeliver(ctx, rec.Event.Seq, route)
+		if err != nil {
+			return n, err
+		}
+		n += one
+	}
+	return n, nil
+}
