@@ -61,6 +61,7 @@ type App struct {
 	sources *sourceSet
 
 	storage    *storage // Owned by this instance while set.
+	observer   *observer
 	dispatcher *deliver.Dispatcher
 	running    *running      // What handlers use, from live on and for ever.
 	live       chan struct{} // Closed when Start has succeeded.
@@ -185,7 +186,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	a.storage = st
+	a.storage, a.observer = st, newObserver(a)
 	st.lead(a)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -196,7 +197,7 @@ func (a *App) Start() error {
 		}
 		routes = append(routes, s.deliverRoutes()...)
 	}
-	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Lanes: st.lanes, Log: a.log, Observer: newObserver(a)})
+	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Lanes: st.lanes, Log: a.log, Observer: a.observer})
 	if err != nil {
 		return fmt.Errorf("starting deliveries: %w", err)
 	}

@@ -26,13 +26,14 @@ const (
 // observer follows the deliveries of one configuration: it counts them, and
 // keeps the audit log.
 type observer struct {
+	log    *slog.Logger
 	audit  *slog.Logger
 	emit   func(name string, data map[string]any)
 	routes map[spool.RouteKey]*routeMeters
 }
 
 func newObserver(a *App) *observer {
-	o := &observer{audit: a.audit, emit: a.emit, routes: make(map[spool.RouteKey]*routeMeters)}
+	o := &observer{log: a.log, audit: a.audit, emit: a.emit, routes: make(map[spool.RouteKey]*routeMeters)}
 	for k := range a.configured() {
 		o.routes[k] = meter().route(k)
 	}
@@ -60,9 +61,26 @@ func (o *observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt
 	}
 	o.ended(k, d, a, state)
 	if state == spool.Dead {
-		m.dead.Inc()
-		o.emit(EventDeadLetter, map[string]any{"source": k.Source, "route": k.Route, "event_id": d.Event.ID, "event_type": d.Event.Type})
+		o.died(k, d)
 	}
+}
+
+// died counts a dead letter and tells of it. Labels come from the configuration
+// only, so one of a route that is parked is told and not counted.
+func (o *observer) died(k spool.RouteKey, d spool.Delivery) {
+	if m := o.routes[k]; m != nil {
+		m.dead.Inc()
+	}
+	o.emit(EventDeadLetter, map[string]any{"source": k.Source, "route": k.Route, "event_id": d.Event.ID, "event_type": d.Event.Type})
+}
+
+// expired follows a dead letter that retention has made: the log has the line
+// of any other.
+func (o *observer) expired(d spool.Delivery, reason string) {
+	o.log.Warn("dead letter", "source", d.Route.Source, "route", d.Route.Route,
+		"event_id", d.Event.ID, "delivery", d.Lease.Delivery, "attempts", d.Attempts, "reason", reason)
+	o.ended(d.Route, d, spool.Attempt{N: d.Attempts}, spool.Dead)
+	o.died(d.Route, d)
 }
 
 // ended writes the audit log's line of a delivery.

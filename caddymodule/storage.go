@@ -69,6 +69,19 @@ func (s *storage) follow(a *App) *App {
 	return back
 }
 
+// expired tells the newest app of a dead letter that retention has made.
+func (s *storage) expired(d spool.Delivery, reason string) {
+	s.mu.Lock()
+	var o *observer
+	if n := len(s.apps); n > 0 {
+		o = s.apps[n-1].observer
+	}
+	s.mu.Unlock()
+	if o != nil {
+		o.expired(d, reason)
+	}
+}
+
 // openStorage takes a reference to the storage of dir, opening it if needed.
 // Each success must be paired with one closeStorage.
 func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storage, error) {
@@ -86,13 +99,17 @@ func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storag
 			gate.Close()
 			return nil, err
 		}
-		return &storage{
+		st := &storage{
 			store: store,
 			gate:  gate,
 			lanes: deliver.NewLanes(),
 			log:   swap,
 			live:  make(map[*deliver.Dispatcher]bool),
-		}, nil
+		}
+		if x, ok := st.store.(spool.Expirer); ok {
+			x.OnExpired(st.expired) // For the store's life: two configurations would count twice.
+		}
+		return st, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", dir, err)

@@ -1,7 +1,10 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,5 +83,21 @@ func TestAnOperatorsHoldOutlivesProbes(t *testing.T) {
 			t.Errorf("hold %+v, want the operator's", h)
 		}
 		r.end(d)
+	})
+}
+
+// The line of a dead letter names the event, by which an operator looks it up.
+func TestDeadLetterNamesItsEvent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, always(status(410)))
+		var log bytes.Buffer
+		d := r.start(func(c *Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+		must(t, r.sendAs(d, &spool.Event{Source: "inbox", ID: "evt_dead", Received: time.Now()}, app))
+		time.Sleep(time.Second)
+		r.end(d)
+		if line := log.String(); !strings.Contains(line, `msg="dead letter"`) || !strings.Contains(line, "event_id=evt_dead") {
+			t.Errorf("the log is %s", line)
+		}
 	})
 }

@@ -205,7 +205,7 @@ func (l *line) settled(j *job, s spool.Settlement, again time.Time) {
 	}
 	if s.State == spool.Dead {
 		l.d.log.Warn("dead letter", "source", l.Key.Source, "route", l.Key.Route,
-			"delivery", s.Lease.Delivery, "attempts", s.Attempt.N, "reason", s.Reason)
+			"event_id", j.Event.ID, "delivery", s.Lease.Delivery, "attempts", s.Attempt.N, "reason", s.Reason)
 	}
 	if ob := l.d.observer; ob != nil {
 		ob.Attempted(l.Key, j.Delivery, s.Attempt, s.State)

@@ -57,6 +57,7 @@ var cases = []testCase{
 	{"what has ended is redelivered", redeliver},
 
 	{"retention goes by age", retentionByAge},
+	{"what retention makes dead letters is told", expiryTold},
 	{"a full store loses nothing undelivered", fullStore},
 
 	{"Close waits", closing},

@@ -49,6 +49,7 @@ func TestMutants(t *testing.T) {
 		"ignores former names":            {memstore.IgnoresWas, []string{"a renamed route takes its queue along"}},
 		"replays what has not ended":      {memstore.ReplaysRunning, []string{"what has ended is redelivered"}},
 		"drops what waited for too long":  {memstore.DropsWaiting, []string{"retention goes by age"}},
+		"expires silently":                {memstore.ExpiresSilently, []string{"what retention makes dead letters is told"}},
 		"discards before the sync":        {memstore.DiscardsLazily, []string{"what is discarded is gone for good"}},
 		"discards what waits":             {memstore.DiscardsWaiting, []string{"what is discarded is gone for good"}},
 		"drops what waits to make room":   {memstore.DropsForRoom, []string{"a full store loses nothing undelivered"}},

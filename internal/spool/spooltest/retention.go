@@ -79,6 +79,46 @@ func retentionByAge(t testing.TB, mk Make) {
 	}
 }
 
+// expiryTold: nobody settles a dead letter that retention made, so the store
+// tells of it, once, when it is there to be seen.
+func expiryTold(t testing.TB, mk Make) {
+	r := newRig(t, mk, spool.Settings{})
+	x, ok := r.st.(spool.Expirer)
+	if !ok {
+		t.Skip("the engine is no spool.Expirer")
+	}
+	type told struct {
+		route           spool.RouteKey
+		id, typ, reason string
+		seq             int64
+		attempts        int
+	}
+	var all []told
+	stop := x.OnExpired(func(d spool.Delivery, reason string) {
+		all = append(all, told{d.Route, d.Event.ID, d.Event.Type, reason, d.Event.Seq, d.Attempts})
+		if seen := r.delivery(d.Event.ID, d.Route.Route); seen.State != spool.Dead || seen.Number != d.Lease.Delivery {
+			t.Errorf("told of %+v, which is %+v", d, seen)
+		}
+	})
+	seq := r.queue("waited", "a", "b").Seq
+	r.settle(r.ended(r.lease1("a")))
+	r.settle(r.failed(r.lease1("b"), 200*hour))
+	r.set(epoch.Add(73 * hour))
+	r.sweep()
+	r.sweep()
+	want := told{key("b"), "waited", r.event("of the same type").Type, "waited longer than retention", seq, 1}
+	if len(all) != 1 || all[0] != want {
+		t.Errorf("told %+v, want once %+v", all, want)
+	}
+	stop()
+	r.queue("later", "a")
+	r.set(epoch.Add(200 * hour))
+	r.sweep()
+	if d := r.delivery("later", "a"); d.State != spool.Dead || len(all) != 1 {
+		t.Errorf("after stop the delivery is %v, and %d were told", d.State, len(all))
+	}
+}
+
 // fullStore: undelivered events are never removed to make room, delivered ones
 // are.
 func fullStore(t testing.TB, mk Make) {

@@ -65,8 +65,8 @@ func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 
 // owned is a delivery as its event's owner sees it.
 type owned struct {
-	number, state, replay, ended, due int64
-	route                             *route
+	number, state, replay, ended, due, attempts int64
+	route                                       *route
 }
 
 // deliveries lists those of an event.
@@ -80,7 +80,7 @@ func (w *writer) deliveries(seq int64) ([]owned, error) {
 		}
 		all = append(all, owned{
 			number: q.ColumnInt64(0), route: rt, state: q.ColumnInt64(2),
-			replay: q.ColumnInt64(3), ended: q.ColumnInt64(4), due: q.ColumnInt64(5),
+			replay: q.ColumnInt64(3), ended: q.ColumnInt64(4), due: q.ColumnInt64(5), attempts: q.ColumnInt64(6),
 		})
 		return nil
 	})

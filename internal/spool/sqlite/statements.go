@@ -57,7 +57,7 @@ func (q *statements) toAccept() []prepared {
 		{&q.knownID, `SELECT digest, seq FROM ids WHERE source=? AND id=?`},
 		{&q.conflicts, `SELECT conflicts FROM ids WHERE source=? AND id=?`},
 		{&q.conflict, `INSERT INTO ids VALUES (?,?,?,?,1) ON CONFLICT DO UPDATE SET conflicts=conflicts+1`},
-		{&q.eventID, `SELECT source, id FROM events WHERE seq=?`},
+		{&q.eventID, `SELECT source, id, type FROM events WHERE seq=?`},
 		{&q.forget, `DELETE FROM ids WHERE source=? AND id=?`},
 		{&q.bucket, `INSERT INTO forgets VALUES (?,?,?)`},
 		{&q.event, `INSERT INTO events VALUES (?,?,?,?,?,?,?)`},
@@ -92,7 +92,7 @@ func (q *statements) toDeliver() []prepared {
 		{&q.give, `UPDATE deliveries SET state=?2, due=?3 WHERE number=?1`},
 		{&q.log, `SELECT log FROM deliveries WHERE number=?`},
 		{&q.settle, `UPDATE deliveries SET state=?2, due=?3, attempts=?4, ended=?5, reason=?6, log=?7 WHERE number=?1`},
-		{&q.ofEvent, `SELECT number, route, state, replay, ended, due FROM deliveries
+		{&q.ofEvent, `SELECT number, route, state, replay, ended, due, attempts FROM deliveries
 			WHERE number BETWEEN ? AND ? ORDER BY number`},
 		{&q.replay, `UPDATE deliveries SET state=6, due=?2, attempts=0, replay=replay+1, ended=0, reason='' WHERE number=?1`},
 		{&q.extra, `INSERT INTO deliveries (number, route, state, due, until, fence, attempts, replay, ended, reason, log)

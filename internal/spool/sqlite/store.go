@@ -63,15 +63,16 @@ type Store struct {
 	calls   sync.WaitGroup
 	ended   sync.WaitGroup
 
-	view   view
-	space  space
-	ckpt   checkpointer
-	loads  reader // events of leased deliveries
-	logs   reader // records and routes
-	w      *writer
-	watch  watchers
-	count  counters
-	closer sync.Once
+	view    view
+	space   space
+	ckpt    checkpointer
+	loads   reader // events of leased deliveries
+	logs    reader // records and routes
+	w       *writer
+	watch   watchers[spool.RouteKey]
+	count   counters
+	expired watchers[spool.Delivery]
+	closer  sync.Once
 	// learning is held while the filter of ids is made: two at once would each miss
 	// what the other was told.
 	learning sync.Mutex
@@ -86,6 +87,7 @@ var (
 	_ spool.Holder  = (*Store)(nil)
 	_ spool.Tuner   = (*Store)(nil)
 	_ spool.Sweeper = (*Store)(nil)
+	_ spool.Expirer = (*Store)(nil)
 
 	_ spool.Discarder = (*Store)(nil)
 	_ spool.Backuper  = (*Store)(nil)

@@ -28,6 +28,7 @@ type sweep struct {
 	evicted  int64     // events up to here were looked at for their size
 	walked   bool      // to the newest
 	lastWalk time.Time // when the walk for size began
+	expired  []spool.Delivery
 }
 
 // keep applies retention in the background.
@@ -68,15 +69,21 @@ func (s *Store) Sweep(ctx context.Context) error {
 func (s *Store) sweepAll(ctx context.Context, anew bool) error {
 	for {
 		more := false
+		var expired []spool.Delivery
 		err := s.submit(ctx, false, 0, func(w *writer) (err error) {
+			w.sweep.expired = nil
 			if anew || time.Since(w.sweep.began) > rewalkEvery {
 				w.sweep.seq, w.sweep.began = 0, time.Now()
 				w.sweep.lastWalk = time.Time{}
 				anew = false
 			}
 			more, err = w.sweepStep()
+			expired = w.sweep.expired
 			return err
 		})
+		if err == nil {
+			s.tellExpired(expired)
+		}
 		if err != nil || !more {
 			return err
 		}
@@ -185,6 +192,9 @@ func (w *writer) retire(seq int64) error {
 			w.unqueue(d.route, d.state, d.due)
 			d.route.dead++
 			if err := w.q.buried.int(d.number).int(w.now).text(reasonWaited).exec(); err != nil {
+				return err
+			}
+			if err := w.noteExpired(seq, d); err != nil {
 				return err
 			}
 		}

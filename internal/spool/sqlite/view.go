@@ -110,19 +110,20 @@ func (w *writer) tell() {
 }
 
 // watchers are called after commits.
-type watchers struct {
+type watchers[T any] struct {
 	mu   sync.Mutex
 	last int
-	fs   map[int]func(spool.RouteKey)
+	fs   map[int]func(T)
 }
 
 // Watch implements spool.Watcher.
-func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) {
-	t := &s.watch
+func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.add(f) }
+
+func (t *watchers[T]) add(f func(T)) (stop func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fs == nil {
-		t.fs = map[int]func(spool.RouteKey){}
+		t.fs = map[int]func(T){}
 	}
 	t.last++
 	n := t.last
@@ -134,14 +135,14 @@ func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) {
 	}
 }
 
-func (t *watchers) tell(k spool.RouteKey) {
+func (t *watchers[T]) tell(v T) {
 	t.mu.Lock()
-	fs := make([]func(spool.RouteKey), 0, len(t.fs))
+	fs := make([]func(T), 0, len(t.fs))
 	for _, f := range t.fs {
 		fs = append(fs, f)
 	}
 	t.mu.Unlock()
 	for _, f := range fs {
-		f(k)
+		f(v)
 	}
 }

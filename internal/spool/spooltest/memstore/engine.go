@@ -40,5 +40,6 @@ var (
 	_ spool.Watcher = (*store)(nil)
 	_ spool.Holder  = (*store)(nil)
 	_ spool.Sweeper = (*store)(nil)
+	_ spool.Expirer = (*store)(nil)
 	_ spool.Tuner   = (*store)(nil)
 )

@@ -65,6 +65,8 @@ const (
 	KeepsOldAttempts
 	// ForgetsMarks keeps watermarks in memory only.
 	ForgetsMarks
+	// ExpiresSilently tells nobody of dead letters that retention made.
+	ExpiresSilently
 	// CopiesOdd keeps every copy of an odd body.
 	CopiesOdd
 

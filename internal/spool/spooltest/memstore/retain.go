@@ -58,6 +58,36 @@ func (tx *tx) buryOld() {
 		}
 		d.state, d.ended, d.reason = spool.Dead, tx.now, "waited longer than retention"
 		tx.setDelivery(d)
+		if !tx.faults[ExpiresSilently] {
+			tx.expired = append(tx.expired, d)
+		}
+	}
+}
+
+// OnExpired implements spool.Expirer.
+func (s *store) OnExpired(f func(d spool.Delivery, reason string)) (stop func()) {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	s.expired = f
+	return func() {
+		s.watching.Lock()
+		defer s.watching.Unlock()
+		s.expired = nil
+	}
+}
+
+func (s *store) tellExpired(all []delivery) {
+	s.watching.Lock()
+	f := s.expired
+	s.watching.Unlock()
+	for _, d := range all {
+		if f == nil {
+			return
+		}
+		s.mu.Lock()
+		k, e := s.im.queues[d.queue].key, *s.im.events[d.seq]
+		s.mu.Unlock()
+		f(spool.Delivery{Lease: spool.Lease{Delivery: d.number}, Route: k, Event: &e, Attempts: d.attempts, Replay: d.replay}, d.reason)
 	}
 }
 

@@ -39,6 +39,7 @@ type store struct {
 	watching sync.Mutex
 	watchers map[int]func(spool.RouteKey)
 	watchNo  int
+	expired  func(spool.Delivery, string) // one is enough for the contract
 }
 
 func open(d *disk, o spooltest.Options, f faults) (*store, error) {
@@ -125,6 +126,7 @@ type tx struct {
 	now     time.Time
 	changes []change
 	due     []spool.RouteKey
+	expired []delivery
 }
 
 func (tx *tx) put(c change) {
@@ -152,6 +154,7 @@ func (s *store) update(synced bool, f func(*tx) error) error {
 		}
 	}
 	s.tell(tx.due)
+	s.tellExpired(tx.expired)
 	return nil
 }
 
