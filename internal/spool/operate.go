@@ -53,6 +53,7 @@ type Stats struct {
 	Duplicates, Conflicts, Commits, Calls, Failures int64
 	// Odd counts the entries in quarantine.
 	Odd int64
-	// Unavailable is why the store does not work at present, nil if it does.
+	// Unavailable is why the store does not work at present, nil if it does:
+	// ErrClosed as soon as Close is called.
 	Unavailable error
 }

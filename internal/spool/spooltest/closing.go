@@ -47,6 +47,9 @@ func closing(t testing.TB, mk Make) {
 	} {
 		r.wantErr(what+" after Close", err, spool.ErrClosed)
 	}
+	if g, ok := r.st.(spool.Gauge); ok {
+		r.wantErr("Stats after Close", g.Stats().Unavailable, spool.ErrClosed)
+	}
 	r.PowerCut(t)
 	r.open()
 	r.whole("1", "a")

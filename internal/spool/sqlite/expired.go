@@ -26,3 +26,8 @@ func (s *Store) tellExpired(all []spool.Delivery) {
 		s.expired.tell(d)
 	}
 }
+
+// waitsAnew: a replay of an old event has waited only since it was asked for.
+func (w *writer) waitsAnew(d owned) bool {
+	return (d.state == again || d.replay > 0) && d.due >= w.now-dur(w.s.settings.Load().Retention)
+}

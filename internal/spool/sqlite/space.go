@@ -100,6 +100,9 @@ type counters struct {
 func (s *Store) Stats() spool.Stats {
 	s.mu.Lock()
 	down := s.down
+	if s.closed {
+		down = spool.ErrClosed
+	}
 	s.mu.Unlock()
 	c := &s.count
 	return spool.Stats{

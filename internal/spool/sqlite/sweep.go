@@ -205,11 +205,6 @@ func (w *writer) retire(seq int64) error {
 	return w.drop(seq, all)
 }
 
-// waitsAnew: a replay of an old event has waited only since it was asked for.
-func (w *writer) waitsAnew(d owned) bool {
-	return (d.state == again || d.replay > 0) && d.due >= w.now-dur(w.s.settings.Load().Retention)
-}
-
 func (w *writer) drop(seq int64, all []owned) error {
 	for _, d := range all {
 		if d.state == dead {
