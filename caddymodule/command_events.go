@@ -95,8 +95,9 @@ func eventsTail() *cobra.Command {
 		Short: "Shows the newest events and then each that comes, until Ctrl-C",
 		Long: `
 Shows the newest events, oldest of them first, and then each that comes, as it
-stands when it is seen. While inboxgate does not answer, as during an upgrade, it
-goes on asking. Ctrl-C ends it.`,
+stands when it is seen. While inboxgate does not answer, as before it is started
+or during an upgrade, it says so once and waits, and then goes on with the next
+event: none is left out or shown twice. Ctrl-C ends it.`,
 		Example: `  ` + programName() + ` events tail --type message.failed`,
 		Args:    cobra.NoArgs,
 		RunE:    operated(tail),

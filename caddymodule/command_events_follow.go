@@ -25,31 +25,21 @@ func tail(ctx context.Context, o *operator, _ []string) error {
 		return errors.New("--every must be above zero, for example 1s")
 	}
 	t := &follower{operator: o, list: control.List{Filter: f, Reveal: revealed(o.cmd)}}
-	top, err := t.newest(ctx)
-	if err != nil {
-		return err
-	}
-	if n := limitOf(o.cmd); n > 0 {
-		var page []control.Event
-		if _, _, err := o.eachPage(ctx, t.list, n, func(p []control.Event) error { page = append(page, p...); return nil }); err != nil {
-			return err
-		}
-		if len(page) > 0 {
-			top = max(top, page[0].Number)
-		}
-		if err := t.print(page); err != nil {
-			return err
-		}
-	}
-	return t.follow(ctx, top, every)
+	return t.follow(ctx, every)
 }
 
 // follower shows events in the order they came.
 type follower struct {
 	*operator
-	list control.List
-	lost bool // inboxgate did not answer last time
+	list  control.List
+	begun bool  // the events that came before are shown
+	seen  int64 // the number up to which all are shown
+	lost  bool  // inboxgate did not answer last time
 }
+
+// lookWithin bounds one look: a connection to a machine that is gone may say
+// nothing for ever.
+const lookWithin = 30 * time.Second
 
 // newest is the highest number in the log, 0 where there is none.
 func (t *follower) newest(ctx context.Context) (int64, error) {
@@ -60,34 +50,55 @@ func (t *follower) newest(ctx context.Context) (int64, error) {
 	return p.Events[0].Number, nil
 }
 
-func (t *follower) follow(ctx context.Context, seen int64, every time.Duration) error {
+// follow looks again and again. Events count as seen only when all of a look
+// have come, so that an end in the middle loses and repeats none.
+func (t *follower) follow(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		page, top, err := t.look(ctx)
+		var refused *control.Error
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
+			return err
+		case err != nil && !t.lost:
+			fmt.Fprintf(t.cmd.ErrOrStderr(), "%s; waiting for it\n", nobodyThere(err))
+		case err == nil && t.lost:
+			fmt.Fprintln(t.cmd.ErrOrStderr(), "inboxgate answers again")
+		}
+		if t.lost = err != nil; !t.lost {
+			t.seen, t.begun = top, true
+			if err := t.print(page); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		page, top, err := t.since(ctx, seen)
-		if ctx.Err() != nil {
-			return nil
-		}
-		var refused *control.Error
-		switch {
-		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
-			return err
-		case err != nil && !t.lost:
-			fmt.Fprintf(t.cmd.ErrOrStderr(), "%s; still trying\n", err)
-		}
-		if t.lost = err != nil; t.lost {
-			continue
-		}
-		seen = top
-		if err := t.print(page); err != nil {
-			return err
+	}
+}
+
+// look reads what is to be shown next, newest first, and up to which number.
+func (t *follower) look(ctx context.Context) (page []control.Event, top int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if t.begun {
+		return t.since(ctx, t.seen)
+	}
+	if top, err = t.newest(ctx); err != nil {
+		return nil, 0, err
+	}
+	if n := limitOf(t.cmd); n > 0 {
+		_, _, err = t.eachPage(ctx, t.list, n, func(p []control.Event) error { page = append(page, p...); return nil })
+		if len(page) > 0 {
+			top = max(top, page[0].Number)
 		}
 	}
+	return page, top, err
 }
 
 // since reads what came after the number seen, newest first. The newest number
