@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -46,17 +45,15 @@ func deadList() *cobra.Command {
 
 func (o *operator) deadLetters(page []control.Event) error {
 	only, _ := o.cmd.Flags().GetString("route")
-	table := o.table()
-	fmt.Fprintln(table, "NUMBER\tID\tTYPE\tMESSAGE\tROUTE\tDIED\tATTEMPTS\tREASON")
-	for _, e := range page {
-		for _, d := range e.Deliveries {
-			if d.State == "dead" && (only == "" || only == d.Route) {
-				fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", e.Number, cell(e.ID), cell(e.Type), cell(orDash(e.MessageID)),
-					cell(d.Route), instant(d.Ended), d.Attempts, cell(orDash(d.Reason)))
+	return o.rows("NUMBER\tID\tTYPE\tMESSAGE\tROUTE\tDIED\tATTEMPTS\tREASON", func(row func(...any)) {
+		for _, e := range page {
+			for _, d := range e.Deliveries {
+				if d.State == "dead" && (only == "" || only == d.Route) {
+					row(e.Number, e.ID, e.Type, orDash(e.MessageID), d.Route, instant(d.Ended), d.Attempts, orDash(d.Reason))
+				}
 			}
 		}
-	}
-	return flush(table)
+	})
 }
 
 func deadReplay() *cobra.Command {

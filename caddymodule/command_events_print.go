@@ -30,12 +30,7 @@ func (o *operator) list(ctx context.Context, l control.List, rows func(*operator
 		if o.json == nil {
 			return rows(o, page)
 		}
-		for _, e := range page {
-			if err := o.encode(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeAll(o.webhooksOutput, page)
 	})
 	switch {
 	case err != nil || o.json != nil:
@@ -50,12 +45,11 @@ func (o *operator) list(ctx context.Context, l control.List, rows func(*operator
 // events prints a page. The column that is coloured is the last, because colours
 // have no width.
 func (o *operator) events(page []control.Event) error {
-	table := o.table()
-	fmt.Fprintln(table, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")
-	for _, e := range page {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", e.Number, instant(e.Received), cell(e.ID), cell(e.Type), cell(orDash(e.MessageID)), o.deliveries(e))
-	}
-	return flush(table)
+	return o.rows("NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES", func(row func(...any)) {
+		for _, e := range page {
+			row(e.Number, instant(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))
+		}
+	})
 }
 
 // deliveries tells in a few words how an event stands.
@@ -143,20 +137,19 @@ func (o *operator) delivery(d control.Delivery) error {
 	if err := o.say("%s", text); err != nil || len(d.Log) == 0 {
 		return err
 	}
-	table := o.table()
-	fmt.Fprintln(table, "  ATTEMPT\tSTARTED\tTOOK\tANSWER\tRESPONSE")
-	for _, a := range d.Log {
-		n := fmt.Sprint(a.N)
-		if a.Free {
-			n += " (free)"
+	return o.rows("  ATTEMPT\tSTARTED\tTOOK\tANSWER\tRESPONSE", func(row func(...any)) {
+		for _, a := range d.Log {
+			n := fmt.Sprint("  ", a.N)
+			if a.Free {
+				n += " (free)"
+			}
+			answer := a.Error
+			if answer == "" {
+				answer = fmt.Sprint(a.Status)
+			}
+			row(n, moment(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
 		}
-		answer := a.Error
-		if answer == "" {
-			answer = fmt.Sprint(a.Status)
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", n, moment(a.Start), time.Duration(a.DurationMS)*time.Millisecond, cell(answer), cell(a.Response))
-	}
-	return flush(table)
+	})
 }
 
 // payload prints headers and body.

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -62,11 +61,9 @@ func decide(what, short, did string) *cobra.Command {
 }
 
 func (o *operator) entries(page []control.Event) error {
-	table := o.table()
-	fmt.Fprintln(table, "NUMBER\tRECEIVED\tSOURCE\tID\tTYPE\tSIZE\tCOPIES\tREASON")
-	for _, e := range page {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", e.Number, instant(e.Received), cell(e.Source), cell(orDash(e.ID)),
-			cell(orDash(e.Type)), e.Size, e.Copies, cell(e.Reason))
-	}
-	return flush(table)
+	return o.rows("NUMBER\tRECEIVED\tSOURCE\tID\tTYPE\tSIZE\tCOPIES\tREASON", func(row func(...any)) {
+		for _, e := range page {
+			row(e.Number, instant(e.Received), e.Source, orDash(e.ID), orDash(e.Type), e.Size, e.Copies, e.Reason)
+		}
+	})
 }

@@ -114,26 +114,20 @@ func (o *operator) findRoute(ctx context.Context, name string) (found control.Ro
 
 func (o *operator) routes(routes []control.Route, now time.Time) error {
 	if o.json != nil {
-		for _, r := range routes {
-			if err := o.encode(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeAll(o.webhooksOutput, routes)
 	}
 	if len(routes) == 0 {
 		return o.say("There are none.")
 	}
-	table := o.table()
-	fmt.Fprintln(table, "SOURCE\tROUTE\tWAITING\tRUNNING\tDEAD\tOLDEST\tSTATE")
-	for _, r := range routes {
-		oldest := "-"
-		if !r.Oldest.IsZero() {
-			oldest = strings.TrimSpace(humanize.RelTime(r.Oldest, now, "ago", "ahead"))
+	return o.rows("SOURCE\tROUTE\tWAITING\tRUNNING\tDEAD\tOLDEST\tSTATE", func(row func(...any)) {
+		for _, r := range routes {
+			oldest := "-"
+			if !r.Oldest.IsZero() {
+				oldest = strings.TrimSpace(humanize.RelTime(r.Oldest, now, "ago", "ahead"))
+			}
+			row(r.Source, r.Route, r.Waiting, r.Running, r.Dead, oldest, painted(o.routeState(r)))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", cell(r.Source), cell(r.Route), r.Waiting, r.Running, r.Dead, oldest, o.routeState(r))
-	}
-	return flush(table)
+	})
 }
 
 func (o *operator) routeState(r control.Route) string {

@@ -86,12 +86,11 @@ func (o *webhooksOutput) list(all []platform.Webhook) error {
 	if len(all) == 0 {
 		return o.say("There are no webhooks. %q makes one.", programName()+" webhooks create --url <url>")
 	}
-	table := o.table()
-	fmt.Fprintln(table, "ID\tURL\tEVENTS\tCREATED\tDESCRIPTION")
-	for _, w := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", cell(w.ID), cell(w.URL), cell(strings.Join(w.Events, ",")), instant(w.CreatedAt), cell(w.Description))
-	}
-	return flush(table)
+	return o.rows("ID\tURL\tEVENTS\tCREATED\tDESCRIPTION", func(row func(...any)) {
+		for _, w := range all {
+			row(w.ID, w.URL, strings.Join(w.Events, ","), instant(w.CreatedAt), w.Description)
+		}
+	})
 }
 
 func (o *webhooksOutput) deleted(id string) error {
@@ -114,30 +113,53 @@ func (o *webhooksOutput) tested(e platform.TestEvent) error {
 
 func (o *webhooksOutput) logs(id string, entries []platform.LogEntry) error {
 	if o.json != nil {
-		for _, e := range entries {
-			if err := o.encode(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeAll(o, entries)
 	}
 	if len(entries) == 0 {
 		return o.say("Nothing was sent to %s yet.", cell(id))
 	}
-	table := o.table()
-	fmt.Fprintln(table, "TIME\tEVENT\tTYPE\tATTEMPT\tANSWER\tTOOK\tSTATUS\tNEXT")
-	for _, e := range entries {
-		answer := fmt.Sprint(e.ResponseStatus)
-		if e.ResponseStatus == 0 {
-			answer = orDash(e.Error)
+	return o.rows("TIME\tEVENT\tTYPE\tATTEMPT\tANSWER\tTOOK\tSTATUS\tNEXT", func(row func(...any)) {
+		for _, e := range entries {
+			answer := fmt.Sprint(e.ResponseStatus)
+			if e.ResponseStatus == 0 {
+				answer = orDash(e.Error)
+			}
+			row(moment(e.AttemptedAt), orDash(e.EventID), e.EventType, e.Attempt, answer, fmt.Sprint(e.DurationMS, " ms"), e.Status, moment(e.NextAttemptAt))
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%d ms\t%s\t%s\n", moment(e.AttemptedAt), cell(orDash(e.EventID)), cell(e.EventType),
-			e.Attempt, cell(answer), e.DurationMS, cell(e.Status), moment(e.NextAttemptAt))
-	}
-	return flush(table)
+	})
 }
 
 func (o *webhooksOutput) encode(value any) error { return wrote(o.json.Encode(value)) }
+
+func encodeAll[T any](o *webhooksOutput, all []T) error {
+	for _, v := range all {
+		if err := o.encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// painted is text of ours with colours, whose parts from elsewhere are cells.
+type painted string
+
+// rows writes a table with a head: each cell that is not painted by cell.
+func (o *webhooksOutput) rows(head string, fill func(row func(cells ...any))) error {
+	table := o.table()
+	fmt.Fprintln(table, head)
+	fill(func(cells ...any) {
+		texts := make([]string, len(cells))
+		for i, c := range cells {
+			if p, ok := c.(painted); ok {
+				texts[i] = string(p)
+			} else {
+				texts[i] = cell(fmt.Sprint(c))
+			}
+		}
+		fmt.Fprintln(table, strings.Join(texts, "\t"))
+	})
+	return flush(table)
+}
 
 func (o *webhooksOutput) say(format string, args ...any) error {
 	_, err := fmt.Fprintf(o.w, format+"\n", args...)

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
 )
 
 const prefix = "INBOX_"
@@ -52,7 +54,7 @@ func meant(name string, known []string) (best string) {
 		}
 	}
 	for _, k := range known {
-		if best == "" && distance(name, k) <= 2 { // INBOX_DATADIR
+		if best == "" && caddymodule.Distance(name, k) <= 2 { // INBOX_DATADIR
 			best = k
 		}
 	}
@@ -65,28 +67,5 @@ func split(name string) []string {
 
 // similar allows one slip in a short word and two in a longer one.
 func similar(a, b string) bool {
-	return distance(a, b) <= min(len(a), len(b))/4
-}
-
-// distance counts the letters to add, drop, change or swap with the next one to
-// make b of a.
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		for j := range rows[i] {
-			switch {
-			case i == 0 || j == 0:
-				rows[i][j] = i + j
-			case a[i-1] == b[j-1]:
-				rows[i][j] = rows[i-1][j-1]
-			default:
-				rows[i][j] = 1 + min(rows[i-1][j-1], rows[i-1][j], rows[i][j-1])
-			}
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
+	return caddymodule.Distance(a, b) <= min(len(a), len(b))/4
 }

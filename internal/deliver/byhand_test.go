@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
-	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
 	"github.com/inboxgate/inboxgate/internal/spool/spooltest/memstore"
 )
 
@@ -143,9 +142,7 @@ func TestALeaseThatRanOutWaitsOnAHeldRoute(t *testing.T) {
 func TestLeasedAheadHeldAndReloaded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := memstore.Make()(t).Open(t, spooltest.Options{Now: func() time.Time { return time.Now().Round(0) }})
-		must(t, err)
-		must(t, s.Configure(t.Context(), app.Source, []spool.RouteName{{Name: app.Route}}))
+		s := openOn(t, memstore.Make()(t))
 		answers := make(chan Answer)
 		r := newRig(t, func(context.Context, Attempt) Answer { return <-answers })
 		start := func() *Dispatcher {
@@ -231,9 +228,7 @@ func TestHeldByHandThroughReloads(t *testing.T) {
 func heldThroughReloads(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 7))
 	pause := func() { time.Sleep(time.Duration(random.Int64N(int64(20 * time.Millisecond)))) }
-	engine, err := memstore.Make()(t).Open(t, spooltest.Options{Now: func() time.Time { return time.Now().Round(0) }})
-	must(t, err)
-	must(t, engine.Configure(t.Context(), app.Source, []spool.RouteName{{Name: app.Route}}))
+	engine := openOn(t, memstore.Make()(t))
 	lag := time.Duration(seed%4) * 3 * time.Millisecond
 	s := &slow{engine, engine.(spool.Watcher), engine.(spool.Holder), func() { time.Sleep(lag) }}
 	r := newRig(t, func(context.Context, Attempt) Answer { time.Sleep(lag); return status(200) })

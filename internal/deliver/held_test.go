@@ -88,18 +88,23 @@ func TestProbesTakeTurns(t *testing.T) {
 	})
 }
 
+// onlyFirst answers that to the first delivery, and takes all others.
+func onlyFirst(poison Answer) func(context.Context, Attempt) Answer {
+	return func(_ context.Context, a Attempt) Answer {
+		if a.Delivery.Lease.Delivery == 1 {
+			return poison
+		}
+		return status(200)
+	}
+}
+
 func TestOnePoisonEventAmongGoodOnes(t *testing.T) {
 	t.Parallel()
 	for name, poison := range map[string]Answer{"cut": {Reach: Broken}, "503": status(503)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, func(_ context.Context, a Attempt) Answer {
-					if a.Delivery.Lease.Delivery == 1 {
-						return poison
-					}
-					return status(200)
-				})
+				r := newRig(t, onlyFirst(poison))
 				d := r.start()
 				synctest.Wait()
 				for range 180 {
@@ -136,12 +141,7 @@ func TestOnePoisonEventAlone(t *testing.T) {
 }
 
 func poisonAlone(t *testing.T, poison Answer, restart bool) {
-	r := newRig(t, func(_ context.Context, a Attempt) Answer {
-		if a.Delivery.Lease.Delivery == 1 {
-			return poison
-		}
-		return status(200)
-	})
+	r := newRig(t, onlyFirst(poison))
 	d := r.start()
 	synctest.Wait()
 	r.mustSend(d, 1)

@@ -33,20 +33,23 @@ func (c *counting) Attempt(_ context.Context, a Attempt) Answer {
 	return status(200)
 }
 
+// openOn opens a store of the contract with the route app.
+func openOn(t *testing.T, engine spooltest.Engine) spool.Store {
+	t.Helper()
+	s, err := engine.Open(t, spooltest.Options{Now: func() time.Time { return time.Now().Round(0) }})
+	must(t, err)
+	must(t, s.Configure(t.Context(), app.Source, []spool.RouteName{{Name: app.Route}}))
+	return s
+}
+
 // The same dispatcher on a store that passes the whole contract: an outage with
 // a reload and a kill in it.
 func TestOnAStoreOfTheContract(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		engine := memstore.Make()(t)
-		open := func() spool.Store {
-			s, err := engine.Open(t, spooltest.Options{Now: func() time.Time { return time.Now().Round(0) }})
-			must(t, err)
-			must(t, s.Configure(t.Context(), app.Source, []spool.RouteName{{Name: app.Route}}))
-			return s
-		}
 		up := &counting{up: true, seen: map[string]int{}}
-		s := open()
+		s := openOn(t, engine)
 		start := func() *Dispatcher {
 			d, err := New(Config{Store: s, Routes: []Route{{Key: app, Upstream: up}}, Log: slog.New(slog.DiscardHandler)})
 			must(t, err)
@@ -79,7 +82,7 @@ func TestOnAStoreOfTheContract(t *testing.T) {
 		cut, cancel := context.WithCancel(t.Context())
 		cancel()
 		_ = d.Drain(cut)
-		s = open()
+		s = openOn(t, engine)
 		d = start()
 		if d.Reserve(app) {
 			t.Error("the hold did not survive")
