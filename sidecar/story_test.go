@@ -1,207 +1,212 @@
 package main
 
 import (
-	"encoding/json"
+	"bufio"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
+	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
-// storySpeed makes an hour of 3 s: the emulator and the schedule below run so
-// much faster than the platform and the default. Two things keep their own
-// time: probes of a held route, and the age of what waits, which the story
-// multiplies.
-const storySpeed = 1200
+const (
+	// storySpeed makes an hour of 3 s. Two things keep their own time: probes
+	// of a held route, and the age of what waits, which alert multiplies.
+	storySpeed = 1200
+	storyRoute = `{route="default",source="inbox"}`
+	storyDir   = "testdata/script"
+)
 
-// storySchedule is 30s, 2m, 8m, 32m and 2h at that speed.
-const storySchedule = "25ms,100ms,400ms,1600ms,6s"
+// storyKey is where a script finds its app and its test.
+type storyKey string
 
-// TestOperatorStory is a night of somebody who runs inboxgate, with documented
-// commands alone: an app fails for an hour, and all that one can look at tells
-// it; the app recovers and gets everything, but for one event, which is found by
-// the message that a customer asks about, read, and sent again.
+// TestOperatorStory runs what an operator types.
 func TestOperatorStory(t *testing.T) {
 	t.Parallel()
+	e2eTools(t, "curl")
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	behind := 10_000
 	if testing.Short() {
 		behind = 1000
 	}
-	s := newStory(t)
-	s.startEmulator()
-	s.startGate()
-
-	s.send(20)
-	s.app.awaitIDs(t, 20)
-
-	s.app.stop()
-	began := s.clock()
-	s.send(behind)
-	s.cli("trigger", "message.action", "--override", "data.message_id="+poisonMessage, "--to", s.url)
-	// One may be on its way as a probe.
-	s.until("all that came waits", func() bool { return s.metric("inbox_route_waiting", storyRoute) >= float64(behind) })
-	s.until("an hour of the platform has passed", func() bool { return s.clock().Sub(began)*storySpeed >= time.Hour })
-	s.outageIsTold(behind + 1)
-
-	s.app.start(t)
-	s.app.awaitIDs(t, 20+behind)
-	s.gate.Await(t, "route resumed", 1)
-	id := s.findPoison()
-	s.until("nothing waits any more", func() bool { return s.metric("inbox_route_waiting", storyRoute) == 0 })
-	s.recoveryIsTold(20 + behind)
-	s.readPoison(id)
-
-	s.app.mend()
-	s.replayPoison(id)
-	if code := s.gate.Stop(t); code != 0 {
-		t.Errorf("SIGTERM ends with exit code %d", code)
-	}
-	if out := s.cli("store", "check"); !strings.Contains(out, " is sound: ") {
-		t.Errorf("store check: %s", out)
-	}
-}
-
-// outageIsTold looks everywhere an operator looks.
-func (s *story) outageIsTold(waiting int) {
-	s.t.Helper()
-	for name, want := range map[string]bool{"InboxRouteHeld": true, "InboxOldestWaiting": true, "InboxStoreDown": false, "InboxRefusing": false} {
-		if got := s.alert(name); got != want {
-			s.t.Errorf("during the outage the condition of %s is %t", name, got)
-		}
-	}
-	route := linesOf[control.Route](s, s.cli("routes", "list", "--format", "json"))[0]
-	if route.State != control.RouteHeld || route.Waiting+route.Running != int64(waiting) || route.Hold == nil || !strings.Contains(route.Hold.Reason, "refused") {
-		s.t.Errorf("routes list: %+v", route)
-	}
-	if out := s.cli("routes", "list"); !regexp.MustCompile(`(?m)^inbox +default +\d+ .* held since .*refused`).MatchString(out) {
-		s.t.Errorf("routes list:\n%s", out)
-	}
-	if out := s.cli("events", "list", "--state", "available"); !strings.Contains(out, " default available") {
-		s.t.Errorf("events list of what waits:\n%s", out)
-	}
-	// In one listing: a probe may run, so that an event changes its state meanwhile.
-	waits := 0
-	for _, e := range linesOf[control.Event](s, s.cli("events", "list", "--since", "1h", "--limit", "0", "--format", "json")) {
-		if e.Deliveries[0].State != "delivered" {
-			waits++
-		}
-	}
-	if waits != waiting {
-		s.t.Errorf("events list has %d events that wait, of %d", waits, waiting)
-	}
-	s.gate.Await(s.t, `"msg":"route held"`, 1)
-	// The platform knows nothing of it: everything had its 200.
-	if c := s.emulator(); c.Counts.Pending != 0 || c.Counts.Failed != 0 || c.Counts.Attempts != c.Counts.Events {
-		s.t.Errorf("the platform had trouble: %+v", c.Counts)
-	}
-	if out := s.cli("health", "--ready"); out != "OK\n" {
-		s.t.Errorf("health: %s", out)
-	}
-}
-
-func (s *story) recoveryIsTold(delivered int) {
-	s.t.Helper()
-	for name, want := range map[string]bool{"InboxRouteHeld": false, "InboxOldestWaiting": false} {
-		if got := s.alert(name); got != want {
-			s.t.Errorf("after the outage the condition of %s is %t", name, got)
-		}
-	}
-	s.until("all deliveries are counted", func() bool {
-		return s.metric("inbox_deliveries_total", `outcome="delivered",`+storyRoute) == float64(delivered)
+	testscript.Run(t, testscript.Params{
+		Dir: storyDir,
+		Setup: func(env *testscript.Env) error {
+			tb := env.T().(testing.TB)
+			app := newStoryApp(tb)
+			env.Values[storyKey("app")], env.Values[storyKey("test")] = app, tb
+			// The operator's socket has its default, which the other tests turn off.
+			env.Vars = append(env.Vars, sidecartest.Env(env.WorkDir, "INBOX_ADMIN=", "no_proxy=*",
+				"PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"),
+				"PLATFORM="+rig.Address(tb), "APP="+app.addr, "GATE="+rig.Address(tb), "OPS="+rig.Address(tb),
+				"SPEED="+strconv.Itoa(storySpeed), "BEHIND="+strconv.Itoa(behind), "WAITING="+strconv.Itoa(behind+1), "SENT="+strconv.Itoa(behind+20))...)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"inboxgate": storyProgram("inboxgate"), "curl": storyProgram("curl"),
+			"app": storyAppCommand, "until": storyUntil, "alert": storyAlert, "keep": storyKeep,
+		},
 	})
-	if n := s.metric("inbox_route_dead", storyRoute); n != 1 {
-		s.t.Errorf("%v dead letters are counted", n)
-	}
 }
 
-// findPoison finds the event by its message alone, once it is dead.
-func (s *story) findPoison() (id string) {
-	s.t.Helper()
-	s.until("the poison event is dead", func() bool {
-		found := linesOf[control.Event](s, s.cli("events", "list", "--message-id", poisonMessage, "--format", "json"))
-		if len(found) != 1 {
-			s.t.Fatalf("%d events have the message", len(found))
-		}
-		id = found[0].ID
-		return found[0].Deliveries[0].State == "dead"
-	})
-	s.gate.Await(s.t, `"msg":"dead letter"`, 1)
-	if out := s.cli("dead", "list"); strings.Count(out, "\n") != 2 || !strings.Contains(out, id) || !strings.Contains(out, "attempts used up") {
-		s.t.Errorf("dead list:\n%s", out)
-	}
-	return id
-}
-
-// readPoison reads what the app had against it.
-func (s *story) readPoison(id string) {
-	s.t.Helper()
-	e := linesOf[control.Event](s, s.cli("events", "show", id, "--format", "json"))[0]
-	counted := 0
-	for _, a := range e.Deliveries[0].Log {
-		if !a.Free {
-			counted++
-			if a.Status != http.StatusInternalServerError || !strings.Contains(a.Response, "no such button") {
-				s.t.Errorf("an attempt is %+v", a)
-			}
+// storyProgram is a program that a script names as one types it.
+func storyProgram(name string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if err := ts.Exec(name, args...); (err != nil) != neg {
+			ts.Fatalf("%s ended with %v", name, err)
 		}
 	}
-	if counted != 6 {
-		s.t.Errorf("%d attempts are kept, of 6", counted)
-	}
-	if out := s.cli("events", "show", id); !strings.Contains(out, "no such button") || !strings.Contains(out, poisonMessage) || strings.Contains(out, "+15551234567") {
-		s.t.Errorf("events show:\n%s", out)
-	}
-	if raw := s.cli("events", "raw", id); !json.Valid([]byte(raw)) || !strings.Contains(raw, poisonMessage) {
-		s.t.Errorf("events raw: %s", raw)
+}
+
+func storyAppCommand(ts *testscript.TestScript, neg bool, args []string) {
+	app, tb := ts.Value(storyKey("app")).(*storyApp), ts.Value(storyKey("test")).(testing.TB)
+	switch verb := strings.Join(args[:min(1, len(args))], ""); {
+	case neg:
+		ts.Fatalf("the app cannot do otherwise")
+	case verb == "start":
+		app.start(tb)
+	case verb == "stop":
+		app.stop()
+	case verb == "mend":
+		app.mend()
+	case verb == "has" && len(args) == 2:
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		app.awaitIDs(tb, n)
+	case verb == "showed":
+		ts.Check(app.awaitPoison(tb).Write(ts.Stdout()))
+	default:
+		ts.Fatalf("usage: app start|stop|has N|mend|showed")
 	}
 }
 
-func (s *story) replayPoison(id string) {
-	s.t.Helper()
-	if out := s.cli("events", "replay", id); out != "1 delivery sent again.\n" {
-		s.t.Errorf("events replay: %s", out)
+// storyUntil repeats a command, which may fail meanwhile.
+func storyUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND [ARGUMENT…]")
 	}
-	if got := s.app.awaitPoison(s.t); got.Get("X-Inbox-Replay") != "1" || got.Get("X-Inbox-Event-Id") != id {
-		s.t.Errorf("it came with %v", got)
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end); <-tick.C {
+		if ts.Exec(args[1], args[2:]...) == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
 	}
-	s.until("it is delivered", func() bool { return s.metric("inbox_route_dead", storyRoute) == 0 })
-	if out := s.cli("dead", "list"); out != "There are none.\n" {
-		s.t.Errorf("dead list:\n%s", out)
-	}
+	ts.Fatalf("waited %s in vain for %s of %s", sidecartest.Patience, want, args[1])
 }
 
-var (
-	simpleAlert = regexp.MustCompile(`^([a-z_]+) (==|>|<) ([0-9.]+)$`)
-	alertFile   = filepath.Join("..", "examples", "monitoring", "alerts.yaml")
-)
-
-// alert tells whether the condition of an alert holds now. How long it has to
-// hold before somebody is woken is Prometheus's to know.
-func (s *story) alert(name string) bool {
-	s.t.Helper()
-	raw, err := os.ReadFile(alertFile)
-	if err != nil {
-		s.t.Fatal(err)
+func storyKeep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: keep NAME REGEXP")
 	}
-	_, rule, ok := strings.Cut(string(raw), "- alert: "+name+"\n")
-	_, expr, ok2 := strings.Cut(rule, "expr: ")
+	want, err := regexp.Compile(args[1])
+	ts.Check(err)
+	found := want.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%s finds %q", want, found)
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+var simpleAlert = regexp.MustCompile(`^([a-z_]+) (==|>|<) ([0-9.]+)$`)
+
+// storyAlert tells whether the condition of an alert holds now. How long it has
+// to hold before somebody is woken is Prometheus's to know.
+func storyAlert(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: alert NAME")
+	}
+	raw, err := os.ReadFile(filepath.Join("..", "examples", "monitoring", "alerts.yaml"))
+	ts.Check(err)
+	_, rule, _ := strings.Cut(string(raw), "- alert: "+args[0]+"\n")
+	_, expr, _ := strings.Cut(rule, "expr: ")
 	expr, _, _ = strings.Cut(expr, "\n")
 	parts := simpleAlert.FindStringSubmatch(expr)
-	if !ok || !ok2 || parts == nil {
-		s.t.Fatalf("%s has no simple condition: %q", name, expr)
+	if parts == nil {
+		ts.Fatalf("%s has no simple condition: %q", args[0], expr)
 	}
-	labels := ""
-	if strings.HasPrefix(parts[1], "inbox_route_") {
-		labels = storyRoute
+	series := parts[1]
+	if strings.HasPrefix(series, "inbox_route_") {
+		series += storyRoute
 	}
-	value := s.metric(parts[1], labels)
+	value := storyMetric(ts, series)
 	if strings.HasSuffix(parts[1], "_seconds") {
 		value *= storySpeed
 	}
-	return compare(s.t, value, parts[2], parts[3])
+	than, err := strconv.ParseFloat(parts[3], 64)
+	ts.Check(err)
+	if holds := map[string]bool{"==": value == than, ">": value > than, "<": value < than}[parts[2]]; holds == neg {
+		ts.Fatalf("%s is %t: %s is %v", expr, holds, series, value)
+	}
+}
+
+// storyMetric reads one value of /metrics; labels stand in the order of the
+// alphabet.
+func storyMetric(ts *testscript.TestScript, series string) float64 {
+	res, err := http.Get("http://" + ts.Getenv("OPS") + "/metrics")
+	ts.Check(err)
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		if text, ok := strings.CutPrefix(lines.Text(), series+" "); ok {
+			v, err := strconv.ParseFloat(text, 64)
+			ts.Check(err)
+			return v
+		}
+	}
+	ts.Check(lines.Err())
+	ts.Fatalf("/metrics has no %s", series)
+	return 0
+}
+
+var typed = regexp.MustCompile(`(?m)\binboxgate ([a-z]+)( [a-z]+)?.*$`)
+
+// Scripts use what the reference has, and nothing else.
+func TestScriptsUseDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	reference, err := os.ReadFile("../docs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(filepath.Join(storyDir, "operator.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := new(cobra.Command)
+	caddycmd.Commands()["inbox"].CobraFunc(root)
+	found := 0
+	for line := range strings.Lines(string(script)) {
+		m := typed.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil || strings.HasPrefix(line, "#") {
+			continue
+		}
+		found++
+		one, two := "\n### "+m[1]+"\n", "\n### "+m[1]+m[2]+"\n"
+		if !strings.Contains(string(reference), one) && !strings.Contains(string(reference), two) {
+			t.Errorf("docs/reference.md does not have %s", m[0])
+		}
+		words, _, _ := strings.Cut(strings.TrimPrefix(m[0], "inboxgate "), " |")
+		if why := unknownCommand(root, strings.Fields(words)); why != "" {
+			t.Errorf("%s: %s", m[0], why)
+		}
+	}
+	if found < 15 {
+		t.Errorf("only %d commands found", found)
+	}
 }
