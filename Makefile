@@ -17,6 +17,7 @@ ENGINE     ?= $(notdir $(firstword $(shell command -v podman docker)))
 IMAGE      ?= inboxgate
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 IMAGE_ARCH ?= $(shell go env GOARCH)
+IMAGE_DIR  ?= .build/image
 CA_BUNDLE  ?= /etc/ssl/certs/ca-certificates.crt
 # The packages a target is about.
 PKG      ?= ./...
@@ -102,17 +103,17 @@ proof-short: ## the same faults in fewer rounds, in minutes
 	go run ./internal/proof -short
 
 .PHONY: image-files
-image-files: ## put what the image holds into .build/image, for IMAGE_ARCH (amd64, arm64)
-	rm -rf .build/image && mkdir -p .build/image/data .build/image/files/etc/ssl/certs
-	cp -r sidecar/image/. .build/image/files/
-	cp $(CA_BUNDLE) .build/image/files/etc/ssl/certs/ca-certificates.crt
+image-files: ## put what the image holds into IMAGE_DIR (.build/image), for IMAGE_ARCH (amd64, arm64)
+	rm -rf $(IMAGE_DIR) && mkdir -p $(IMAGE_DIR)/data $(IMAGE_DIR)/files/etc/ssl/certs
+	cp -r sidecar/image/. $(IMAGE_DIR)/files/
+	cp $(CA_BUNDLE) $(IMAGE_DIR)/files/etc/ssl/certs/ca-certificates.crt
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(IMAGE_ARCH) go build -trimpath -tags nobadger,nomysql \
-		-ldflags '-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)' -o .build/image/files/inboxgate ./sidecar
-	chmod -R u=rwX,go=rX .build/image/files
+		-ldflags '-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)' -o $(IMAGE_DIR)/files/inboxgate ./sidecar
+	chmod -R u=rwX,go=rX $(IMAGE_DIR)/files
 
 .PHONY: image
 image: image-files ## build the image of the sidecar (ENGINE, IMAGE, VERSION, IMAGE_ARCH), without pulling any other
 	# Some engines keep a label of an older VERSION; nothing here takes long.
 	$(ENGINE) build --no-cache $(if $(filter podman,$(ENGINE)),--format docker) --platform linux/$(IMAGE_ARCH) --target prepared \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) \
-		--tag $(IMAGE) --file sidecar/Dockerfile .build/image
+		--tag $(IMAGE) --file sidecar/Dockerfile $(IMAGE_DIR)
