@@ -17,7 +17,7 @@ import (
 func init() {
 	set := map[string]string{"rapid.checks": "25", "rapid.steps": "40", "rapid.shrinktime": "1s", "rapid.nofailfile": "true"}
 	if os.Getenv("INBOXGATE_LONG") != "" {
-		set["rapid.checks"], set["rapid.steps"], set["rapid.shrinktime"] = "1000", "150", "30s"
+		set["rapid.checks"], set["rapid.steps"], set["rapid.shrinktime"] = "200", "60", "30s"
 	}
 	for name, value := range set {
 		if err := flag.Set(name, value); err != nil {
