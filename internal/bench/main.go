@@ -119,6 +119,8 @@ func (b *bench) runRows(ctx context.Context, rep *report) (failed error) {
 			continue
 		}
 		b.say("row %s: %s", r.name, r.title)
+		// What the row before has left to be written, or to be removed, is not this one's.
+		syscall.Sync()
 		out, err := r.run(ctx, b)
 		var s skipped
 		switch {

@@ -55,6 +55,9 @@ func (b *bench) measure(ctx context.Context, s *side, d drive) (figures, error) 
 		g.limit, g.cycle = d.cycle, true
 	}
 	length := cmp.Or(d.length, b.length())
+	if err := rest(ctx, s.procs); err != nil {
+		return figures{}, err
+	}
 	g.closed(ctx, length/warm, 0)
 	before, err := b.disk.read(s.procs)
 	if err != nil {

@@ -61,6 +61,9 @@ func BenchmarkAcceptWith2MIDs(b *testing.B) {
 	dir := b.TempDir()
 	fill(b, dir, 2_000_000, false)
 	s := openBench(b, dir)
+	if err := s.learnIDs(bg); err != nil {
+		b.Fatal(err)
+	}
 	base := serial.Add(1 << 32)
 	measure(b, s, func() {
 		load(b, 64, func(n int64) { accept(b, s, benchEvent(base+n), "held", false) })
