@@ -95,7 +95,7 @@ e2e: ## run the tests that start the whole program
 	go test -count=1 -run E2E $(PKG)
 
 .PHONY: proof
-proof: ## break it in every way of the catalogue, for hours (root, Linux), and write docs/proof.md
+proof: ## break it in every way of the catalogue, in 15 minutes (root, Linux), and write docs/proof.md
 	go run ./internal/proof -write docs/proof.md
 
 .PHONY: proof-short

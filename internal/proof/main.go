@@ -60,7 +60,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	var rows string
 	f := flag.NewFlagSet("proof", flag.ContinueOnError)
 	f.SetOutput(out)
-	f.BoolVar(&o.short, "short", false, "fewer rounds: minutes in place of hours")
+	f.BoolVar(&o.short, "short", false, "fewer rounds: about 5 minutes in place of 15")
 	f.BoolVar(&o.race, "race", false, "build the binary and the tests with the race detector")
 	f.StringVar(&o.write, "write", "", "write the tables to this `file`, if everything passed")
 	f.StringVar(&rows, "rows", "", "only these rows of the catalogue, as in `1,2,16`")
