@@ -18,7 +18,7 @@ func terminal(t *testing.T) (tty, user *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no pseudo-terminals here: %v", err)
+		noTerminal(t, err)
 	}
 	t.Cleanup(func() { user.Close() })
 	fd := int(user.Fd())
@@ -30,10 +30,19 @@ func terminal(t *testing.T) (tty, user *os.File) {
 		tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	}
 	if err != nil {
-		t.Skipf("no pseudo-terminals here: %v", err)
+		noTerminal(t, err)
 	}
 	t.Cleanup(func() { tty.Close() })
 	return tty, user
+}
+
+// noTerminal skips, and fails in CI.
+func noTerminal(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("no pseudo-terminals here: %v", err)
+	}
+	t.Skipf("no pseudo-terminals here: %v", err)
 }
 
 // onTerminal runs a command whose user types answer, and returns what they see.
