@@ -46,6 +46,7 @@ var house = []room{
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
 	{path: "internal/proof", may: []string{"..."}},
+	{path: "internal/e2e", tests: []string{"..."}},
 	{path: "examples", may: []string{"verify", "dedupe", "event"}, tests: []string{"internal/platform/...", "sidecar/sidecartest"}},
 }
 

@@ -1,0 +1,22 @@
+package e2e
+
+import (
+	"os/exec"
+	"testing"
+
+	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+)
+
+// The programs of this package start, and say what they lack.
+func TestProgramsAreInstalled(t *testing.T) {
+	t.Parallel()
+	need(t, false, "nginx", "haproxy", "openssl", "curl")
+	if out, err := exec.Command("nginx", "-v").CombinedOutput(); err != nil {
+		t.Errorf("nginx -v: %v\n%s", err, out)
+	}
+	p := sidecartest.Start(t, gate(t.TempDir(), "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN="+sidecartest.FreeAddress(t)))
+	p.Await(t, "serving initial configuration", 1)
+	if code := p.Stop(t); code != 0 {
+		t.Errorf("SIGTERM ends with exit code %d", code)
+	}
+}
