@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"encoding/json"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -60,7 +61,7 @@ func (e *envelope) set(m member, value jsontext.Value) {
 		e.CreatedAt, e.createdErr = readTime(value)
 	case memberData:
 		// A full slice, so that an append cannot run into what follows.
-		e.Data = value[:len(value):len(value)]
+		e.Data = json.RawMessage(value[:len(value):len(value)])
 	}
 }
 

@@ -15,10 +15,9 @@
 package event
 
 import (
+	"encoding/json"
 	"log/slog"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Limits of the envelope's members, in bytes.
@@ -51,7 +50,7 @@ type Event struct {
 	CreatedAt time.Time
 	// Data is the JSON value of the member data, nil where there is none. It
 	// shares its bytes with the body that was parsed.
-	Data jsontext.Value
+	Data json.RawMessage
 }
 
 // LogValue shows an event without its data.

@@ -1,12 +1,12 @@
 package event
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // MessageDelivered is the data of a message.delivered: the message reached the
@@ -50,17 +50,17 @@ type ActionData struct {
 	ButtonID string `json:"button_id"`
 	// CustomData is what the sender of the message gave with the button, as
 	// raw JSON. Nil where there is none.
-	CustomData jsontext.Value `json:"custom_data,omitzero"`
+	CustomData json.RawMessage `json:"custom_data,omitzero"`
 }
 
 // ErrNoData means that an event has no member data.
 var ErrNoData = errors.New("data is missing")
 
 // Payload returns the event's data as MessageDelivered, MessageRead,
-// MessageFailed or MessageAction (values, not pointers), or for any other type
-// as the jsontext.Value it is. Members that the payload does not know are
-// ignored and missing ones stay zero. The errors are those of Data; their texts
-// are not public.
+// MessageFailed or MessageAction (values, not pointers), and ErrUnknownType for
+// any other type, whose data is in e.Data and can be decoded with Data. Members
+// that the payload does not know are ignored and missing ones stay zero. The
+// other errors are those of Data; their texts are not public.
 func (e Event) Payload() (any, error) {
 	switch e.Type {
 	case TypeMessageDelivered:
@@ -72,10 +72,7 @@ func (e Event) Payload() (any, error) {
 	case TypeMessageAction:
 		return anyOf(Data[MessageAction](e))
 	}
-	if e.Data == nil {
-		return nil, ErrNoData
-	}
-	return e.Data, nil
+	return nil, fmt.Errorf("%w: %s", ErrUnknownType, e.Type)
 }
 
 // anyOf keeps a zero payload from passing for a real one beside an error.
@@ -93,7 +90,7 @@ func Data[T any](e Event) (T, error) {
 	if e.Data == nil {
 		return payload, ErrNoData
 	}
-	if err := json.Unmarshal(e.Data, &payload); err != nil {
+	if err := jsonv2.Unmarshal(e.Data, &payload); err != nil {
 		var zero T
 		return zero, fmt.Errorf("decoding data of a %s event: %w", e.Type, err)
 	}

@@ -2,12 +2,13 @@ package event
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
-	"github.com/go-json-experiment/json"
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -23,8 +24,8 @@ func (e Event) Marshal() ([]byte, error) {
 		Type      string         `json:"type,omitzero"`
 		CreatedAt time.Time      `json:"created_at,omitzero"`
 		Data      jsontext.Value `json:"data,omitzero"`
-	}{e.ID, e.Type, e.CreatedAt.UTC(), e.Data}
-	body, err := json.Marshal(wire)
+	}{e.ID, e.Type, e.CreatedAt.UTC(), jsontext.Value(e.Data)}
+	body, err := jsonv2.Marshal(wire)
 	if err != nil {
 		return nil, fmt.Errorf("encoding event: %w", err)
 	}
@@ -52,7 +53,7 @@ func Sample(typ string, now time.Time, random io.Reader) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	data, err := json.Marshal(payload)
+	data, err := jsonv2.Marshal(payload)
 	if err != nil {
 		return Event{}, fmt.Errorf("encoding data: %w", err)
 	}
@@ -76,7 +77,7 @@ func samplePayload(typ string, now time.Time, message, device string) (any, erro
 	case TypeMessageAction:
 		return MessageAction{
 			MessageID: message, To: sampleNumber, Action: "confirm", ClickedAt: now,
-			ActionData: ActionData{ButtonID: "btn_confirm", CustomData: jsontext.Value(`{"order_id":"A-123"}`)},
+			ActionData: ActionData{ButtonID: "btn_confirm", CustomData: json.RawMessage(`{"order_id":"A-123"}`)},
 		}, nil
 	}
 	return nil, ErrUnknownType
