@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -16,29 +15,14 @@ import (
 
 // Environment variables that hold the secrets of a source that lists none.
 const (
-	EnvSecret     = "INBOX_WEBHOOK_SECRET"
-	EnvSecretFile = "INBOX_WEBHOOK_SECRET_FILE"
+	EnvSecret     = verify.EnvSecret
+	EnvSecretFile = verify.EnvSecretFile
 )
 
-const minSecret = 16
+const minSecret = verify.MinSecret
 
-// SplitSecrets takes the several secrets out of one text: one a line, or
-// separated by commas when every part is then at least 16 bytes long (else a
-// comma belongs to the secret).
-func SplitSecrets(text string) []string {
-	lines := splitLines(text)
-	if len(lines) != 1 {
-		return lines
-	}
-	parts := strings.Split(lines[0], ",")
-	for i, p := range parts {
-		parts[i] = strings.TrimSpace(p)
-		if len(parts[i]) < minSecret {
-			return lines
-		}
-	}
-	return parts
-}
+// SplitSecrets is verify.SplitSecrets.
+func SplitSecrets(text string) []string { return verify.SplitSecrets(text) }
 
 func splitLines(text string) []string {
 	var lines []string
@@ -50,23 +34,15 @@ func splitLines(text string) []string {
 	return lines
 }
 
-// EnvSecrets reads the secrets that the environment holds.
+// EnvSecrets reads the secrets that the environment holds, as verify.FromEnv
+// does.
 func EnvSecrets() ([]string, error) {
-	value, file := os.Getenv(EnvSecret), os.Getenv(EnvSecretFile)
-	if value != "" && file != "" {
-		return nil, fmt.Errorf("both %s and %s are set: unset one of them", EnvSecret, EnvSecretFile)
+	secrets, err := verify.EnvSecrets(os.Getenv)
+	values := make([]string, len(secrets))
+	for i, s := range secrets {
+		values[i] = string(s.Key)
 	}
-	if file != "" {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", EnvSecretFile, err)
-		}
-		value = string(bytes.TrimRight(raw, "\r\n"))
-	}
-	if strings.TrimSpace(value) == "" {
-		return nil, fmt.Errorf("no secret: set %s (or %s to the path of a file that holds it) to the webhook's secret, at least %d bytes long", EnvSecret, EnvSecretFile, minSecret)
-	}
-	return SplitSecrets(value), nil
+	return values, err
 }
 
 // resolveSecrets turns the configured secrets into keys, and says in warnings

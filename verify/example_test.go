@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"time"
 
@@ -51,6 +52,42 @@ func ExampleNew() {
 	// expired: old
 	// active: 1
 	// true checking secret 1: secret is empty: set the variable or file it is read from
+}
+
+func ExampleFromEnv() {
+	// Set by whoever starts the program. During a rotation it holds both secrets.
+	os.Setenv(verify.EnvSecret, "whsec_new_0123456789,whsec_old_0123456789")
+	defer os.Unsetenv(verify.EnvSecret)
+
+	v, err := verify.FromEnv()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(v.Active(), "secrets")
+
+	os.Unsetenv(verify.EnvSecret)
+	_, err = verify.FromEnv()
+	fmt.Println(err)
+	// Output:
+	// 2 secrets
+	// no secret: set INBOX_WEBHOOK_SECRET (or INBOX_WEBHOOK_SECRET_FILE to the path of a file that holds it) to the webhook's secret, at least 16 bytes long
+}
+
+func ExampleVerifier_Check() {
+	v, err := verify.New(verify.Key("whsec_0123456789abcdef"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	body := []byte(`{"id":"evt_1234567890"}`)
+	// What a gateway hands on may have names in lower case.
+	header := http.Header{"x-inbox-signature": {verify.Sign([]byte("whsec_0123456789abcdef"), body)}}
+	fmt.Println(v.Check(body, header))
+	fmt.Println(v.Check(body, nil))
+	// Output:
+	// <nil>
+	// signature is missing
 }
 
 func ExampleSign() {
