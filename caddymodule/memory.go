@@ -27,7 +27,7 @@ func openMemory(source string, window time.Duration) (*memory, error) {
 	v, _, err := memories.LoadOrNew(source, func() (caddy.Destructor, error) {
 		// The memory is the judge, and it forgets: a cache in front of it must not
 		// know an id for longer.
-		gate, err := dedupe.New(dedupe.Options{IDs: -1})
+		gate, err := dedupe.NewGate(dedupe.GateOptions{IDs: -1})
 		if err != nil {
 			return nil, err
 		}

@@ -90,7 +90,7 @@ func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storag
 		// handed over at each start.
 		swap := &swapHandler{shared: new(sharedHandler)}
 		swap.use(log.Handler())
-		gate, err := dedupe.New(dedupe.Options{})
+		gate, err := dedupe.NewGate(dedupe.GateOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("making the gate: %w", err)
 		}

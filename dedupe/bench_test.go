@@ -52,7 +52,7 @@ func BenchmarkGate(b *testing.B) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	keys := benchKeys(1 << 16)
-	run := func(b *testing.B, o dedupe.Options, keys []string) {
+	run := func(b *testing.B, o dedupe.GateOptions, keys []string) {
 		g, end := open(b, o)
 		defer end()
 		for _, k := range keys {
@@ -66,12 +66,12 @@ func BenchmarkGate(b *testing.B) {
 		}
 	}
 	b.Run("known", func(b *testing.B) {
-		run(b, dedupe.Options{Cache: &perfect{m: map[string]dedupe.Entry{}}}, keys[:1000])
+		run(b, dedupe.GateOptions{Cache: &perfect{m: map[string]dedupe.Entry{}}}, keys[:1000])
 	})
-	b.Run("known to ristretto", func(b *testing.B) { run(b, dedupe.Options{}, keys[:1000]) })
-	b.Run("new", func(b *testing.B) { run(b, dedupe.Options{IDs: -1}, keys) })
+	b.Run("known to ristretto", func(b *testing.B) { run(b, dedupe.GateOptions{}, keys[:1000]) })
+	b.Run("new", func(b *testing.B) { run(b, dedupe.GateOptions{IDs: -1}, keys) })
 	b.Run("new beside ristretto", func(b *testing.B) {
-		g, end := open(b, dedupe.Options{})
+		g, end := open(b, dedupe.GateOptions{})
 		defer end()
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
@@ -107,7 +107,7 @@ func BenchmarkBytesPerID(b *testing.B) {
 	b.Run("Gate", func(b *testing.B) {
 		for b.Loop() {
 			before := heap()
-			g, end := open(b, dedupe.Options{IDs: dedupe.DefaultIDs})
+			g, end := open(b, dedupe.GateOptions{IDs: dedupe.DefaultIDs})
 			for _, k := range keys {
 				_, _ = g.Do(context.Background(), k, body(1), accepted)
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/inboxgate/inboxgate/dedupe"
 )
 
-type acceptFunc = func(context.Context) (dedupe.Verdict, error)
+type acceptFunc = dedupe.Judge
 
 // recorder stands in for a testing.TB and keeps what would have failed.
 type recorder struct {
@@ -50,7 +50,7 @@ var broken = []struct {
 		return callersContext{g}
 	}), []string{"a caller that goes away cancels nothing"}},
 	{"trusts the cache's hash", func(t testing.TB) (gate, func()) {
-		return open(t, dedupe.Options{Cache: &trustsHash{}})
+		return open(t, dedupe.GateOptions{Cache: &trustsHash{}})
 	}, []string{"equal bodies under two keys are two events"}},
 	{"lets all who wait try at once", func(testing.TB) (gate, func()) {
 		return &stampedes{runs: map[string]chan struct{}{}}, func() {}
@@ -86,7 +86,7 @@ func TestPromisesCatchBrokenGates(t *testing.T) {
 
 func wrap(f func(gate) gate) func(testing.TB) (gate, func()) {
 	return func(t testing.TB) (gate, func()) {
-		g, end := open(t, dedupe.Options{IDs: -1})
+		g, end := open(t, dedupe.GateOptions{IDs: -1})
 		return f(g), end
 	}
 }

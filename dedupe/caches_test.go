@@ -16,29 +16,29 @@ var caches = []struct {
 	name string
 	make func(t testing.TB) (g *dedupe.Gate, end func())
 }{
-	{"ristretto", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.Options{IDs: 1000}) }},
-	{"ristretto for one id", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.Options{IDs: 1}) }},
-	{"none", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.Options{IDs: -1}) }},
+	{"ristretto", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{IDs: 1000}) }},
+	{"ristretto for one id", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{IDs: 1}) }},
+	{"none", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{IDs: -1}) }},
 	{"remembers all", func(t testing.TB) (*dedupe.Gate, func()) {
-		return open(t, dedupe.Options{Cache: &perfect{m: map[string]dedupe.Entry{}}})
+		return open(t, dedupe.GateOptions{Cache: &perfect{m: map[string]dedupe.Entry{}}})
 	}},
-	{"drops everything", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.Options{Cache: drops{}}) }},
+	{"drops everything", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{Cache: drops{}}) }},
 	{"always collides", func(t testing.TB) (*dedupe.Gate, func()) {
-		return open(t, dedupe.Options{Cache: &collides{}})
+		return open(t, dedupe.GateOptions{Cache: &collides{}})
 	}},
 	{"evicts on every hit", func(t testing.TB) (*dedupe.Gate, func()) {
-		return open(t, dedupe.Options{Cache: &evicts{m: map[string]dedupe.Entry{}}})
+		return open(t, dedupe.GateOptions{Cache: &evicts{m: map[string]dedupe.Entry{}}})
 	}},
 	{"ristretto with one hash for all", func(t testing.TB) (*dedupe.Gate, func()) {
 		c := newSameHash(t)
-		g, end := open(t, dedupe.Options{Cache: c})
+		g, end := open(t, dedupe.GateOptions{Cache: c})
 		return g, func() { end(); c.c.Close() }
 	}},
 }
 
-func open(t testing.TB, o dedupe.Options) (*dedupe.Gate, func()) {
+func open(t testing.TB, o dedupe.GateOptions) (*dedupe.Gate, func()) {
 	t.Helper()
-	g, err := dedupe.New(o)
+	g, err := dedupe.NewGate(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestSameHashCollides(t *testing.T) {
 	}
 }
 
-// A hit is what a cache is for: it must spare the accept function.
+// A hit is what a cache is for: it must spare the judge.
 func TestHitAsksNobody(t *testing.T) {
 	t.Parallel()
 	for _, i := range []int{0, 3} { // ristretto; remembers all

@@ -15,7 +15,7 @@ type call struct {
 	ctx    context.Context
 	key    string
 	digest Digest
-	accept func(context.Context) (Verdict, error)
+	judge  Judge
 	failed bool // a run of its digest failed while it waited
 	// answer takes the one answer, whether or not the caller still waits.
 	answer chan outcome
@@ -26,7 +26,7 @@ type outcome struct {
 	err     error
 }
 
-// claims is the exact table of keys in flight. A key is in it while the accept
+// claims is the exact table of keys in flight. A key is in it while the judge
 // of one call is running; the others wait behind that in their order, so that a
 // failed run is repeated by one of them and not by all at once.
 type claims struct {
@@ -70,7 +70,7 @@ func (t *claims) claim(c *call, limit int) (owner bool, err error) {
 	return false, nil
 }
 
-// settle answers the call whose accept ran and all that waited for the same
+// settle answers the call whose judge ran and all that waited for the same
 // outcome, and returns the next call that owns the key, or nil when the key is
 // free.
 func (t *claims) settle(ran *call, o outcome) *call {

@@ -3,16 +3,78 @@ package dedupe_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/inboxgate/inboxgate/dedupe"
 )
 
-// A gate in front of a store: the accept function asks and writes the store in
-// one transaction. Here a map stands for it.
+func Example() {
+	ids := dedupe.New()
+	receive := func(id, body string) {
+		first, same, err := ids.Once(context.Background(), id, sha256.Sum256([]byte(body)), func(context.Context) error {
+			fmt.Println("handling", body)
+			return nil
+		})
+		switch {
+		case err != nil:
+			fmt.Println(id, "has to come again:", err)
+		case first:
+			fmt.Println(id, "is handled")
+		case same:
+			fmt.Println(id, "is a copy")
+		default:
+			fmt.Println(id, "came with another body")
+		}
+	}
+	receive("evt_1", "hello")
+	receive("evt_1", "hello")
+	receive("evt_1", "something else")
+	// Output:
+	// handling hello
+	// evt_1 is handled
+	// evt_1 is a copy
+	// evt_1 came with another body
+}
+
+// What fails is not remembered, so that it can be done when it comes again.
+func ExampleMemory_Once() {
+	ids := dedupe.New()
+	down := true
+	work := func(context.Context) error {
+		if down {
+			return errors.New("the database is down")
+		}
+		return nil
+	}
+	for range 3 {
+		first, same, err := ids.Once(context.Background(), "evt_1", dedupe.Digest{}, work)
+		fmt.Println(first, same, err)
+		down = false
+	}
+	// Output:
+	// false false the database is down
+	// true true <nil>
+	// false true <nil>
+}
+
+func ExampleMemory_Seen() {
+	ids := dedupe.NewMemory(4*time.Hour, 100_000, nil)
+	for _, id := range []string{"evt_1", "evt_1", "evt_2"} {
+		seen, err := ids.Seen(id)
+		fmt.Println(id, seen, err)
+	}
+	// Output:
+	// evt_1 false <nil>
+	// evt_1 true <nil>
+	// evt_2 false <nil>
+}
+
+// A gate in front of a store: the judge asks and writes the store in one
+// transaction. Here a map stands for it.
 func ExampleGate() {
-	gate, err := dedupe.New(dedupe.Options{})
+	gate, err := dedupe.NewGate(dedupe.GateOptions{})
 	if err != nil {
 		panic(err)
 	}
@@ -45,30 +107,4 @@ func ExampleGate() {
 	// evt_1 duplicate <nil>
 	// evt_1 conflict <nil>
 	// evt_2 accepted <nil>
-}
-
-// Without a disk, a Memory is the judge behind the gate.
-func ExampleMemory() {
-	gate, err := dedupe.New(dedupe.Options{IDs: -1})
-	if err != nil {
-		panic(err)
-	}
-	defer gate.Close()
-	memory := dedupe.NewMemory(24*time.Hour, 100_000, nil)
-
-	handle := func(context.Context) error {
-		fmt.Println("handled")
-		return nil
-	}
-	for range 2 {
-		digest := sha256.Sum256([]byte("hello"))
-		verdict, err := gate.Do(context.Background(), "evt_1", digest, func(ctx context.Context) (dedupe.Verdict, error) {
-			return memory.Accept(ctx, "evt_1", digest, handle)
-		})
-		fmt.Println(verdict, err)
-	}
-	// Output:
-	// handled
-	// accepted <nil>
-	// duplicate <nil>
 }

@@ -10,11 +10,10 @@ import (
 // DefaultJoiners is how many copies may wait for one key.
 const DefaultJoiners = 1024
 
-// Options of a Gate. The zero Options mean the defaults.
-type Options struct {
+// GateOptions are the options of a Gate. The zero GateOptions mean the defaults.
+type GateOptions struct {
 	// IDs is how many ids the cache keeps, at most MaxIDs. Default DefaultIDs;
-	// below 0 there is no cache, which suits an accept function that is as fast
-	// as one.
+	// below 0 there is no cache, which suits a Judge that is as fast as one.
 	IDs int
 	// Joiners is how many copies may wait for one key. Default DefaultJoiners.
 	Joiners int
@@ -23,8 +22,21 @@ type Options struct {
 	Cache Cache
 }
 
-// Gate answers whether a key was accepted before. It is meant to live as long
-// as the process. Its methods may be called concurrently.
+// Judge answers for one key out of a durable store. If the key is new there it
+// stores it, in the same step, and answers Accepted; else it answers Duplicate
+// or Conflict. Its error means that nothing is known of the outcome; what is
+// neither new nor known, such as an event that is too old, is an error of the
+// caller's own too.
+//
+// It is asked whenever the cache does not know the key, which happens at any time
+// and for any key. One that answers Accepted without a store that says so lets
+// copies pass: use a Memory where there is no store.
+type Judge func(ctx context.Context) (Verdict, error)
+
+// Gate spares a durable store most questions about keys that it knows, and lets
+// the copies of a key that is being stored wait. It does not remember by itself:
+// see Judge. It is meant to live as long as the process. Its methods may be
+// called concurrently.
 type Gate struct {
 	cache   Cache
 	close   func()
@@ -33,16 +45,14 @@ type Gate struct {
 
 	mu      sync.RWMutex // guards closed, and running.Add against Wait
 	closed  bool
-	running sync.WaitGroup // calls of Do, and accepts that outlive them
+	running sync.WaitGroup // calls of Do, and judges that outlive them
 	ended   sync.Once
 }
 
-// New makes a gate. It fails if o.IDs is above MaxIDs.
-func New(o Options) (*Gate, error) {
-	g := &Gate{cache: o.Cache, close: func() {}, claims: newClaims(), joiners: o.Joiners}
-	if g.joiners <= 0 {
-		g.joiners = DefaultJoiners
-	}
+// NewGate makes a gate in front of a durable store. It fails if o.IDs is above
+// MaxIDs. A program without such a store wants New.
+func NewGate(o GateOptions) (*Gate, error) {
+	g := newGate(o.Cache, o.Joiners)
 	switch {
 	case g.cache != nil:
 	case o.IDs < 0:
@@ -61,37 +71,41 @@ func New(o Options) (*Gate, error) {
 	return g, nil
 }
 
-// Do answers whether key was accepted before, and runs accept if that is not
-// known. accept is the judge: if the key is new it makes it durable before it
-// answers Accepted, else it answers Duplicate or Conflict. Its error means that
-// nothing is known of the outcome; what is neither new nor known, such as an
-// event that is too old, is an error of the caller's own too.
+func newGate(cache Cache, joiners int) *Gate {
+	if joiners <= 0 {
+		joiners = DefaultJoiners
+	}
+	return &Gate{cache: cache, close: func() {}, claims: newClaims(), joiners: joiners}
+}
+
+// Do answers whether key was accepted before, and asks the judge if the cache
+// does not know.
 //
-// One accept runs at a time for a key. Copies with the same digest share it:
-// the one whose accept ran is told what it said, the others Duplicate or
-// Conflict. A copy with another digest waits and then runs its own accept, so
-// that it can be recorded as a conflict. When a run fails, the first of the
-// copies that wait runs its accept in turn; who has seen two runs fail, or its
-// own, returns the error as it is.
+// One judge runs at a time for a key. Copies with the same digest share it: the
+// one whose judge ran gets its answer, the others get Duplicate or Conflict. A
+// copy with another digest waits and then runs its own judge, so that it can be
+// recorded as a conflict. When a run fails, the first of the copies that wait
+// runs its judge in turn; one that has seen two runs fail, or its own, returns
+// the error as it is.
 //
 // The run belongs to the key, not to the caller. When ctx ends, Do returns
-// ErrWait and accept goes on: it gets ctx's values but neither its end nor its
-// deadline, so it must bound its own time, and must not touch what belongs to
-// the caller's request.
-func (g *Gate) Do(ctx context.Context, key string, digest Digest, accept func(context.Context) (Verdict, error)) (Verdict, error) {
+// ErrWait and the judge goes on: it gets ctx's values but neither its end nor
+// its deadline, so it must bound its own time, and must not touch what belongs
+// to the caller's request.
+func (g *Gate) Do(ctx context.Context, key string, digest Digest, judge Judge) (Verdict, error) {
 	if !g.enter() {
 		return 0, ErrClosed
 	}
 	defer g.running.Done()
 
-	// Another digest goes to accept, which has to record the conflict.
+	// Another digest goes to the judge, which has to record the conflict.
 	if g.cached(key, digest) {
 		return Duplicate, nil
 	}
 	if ctx.Err() != nil {
 		return 0, waitError(ctx)
 	}
-	c := &call{ctx: ctx, key: key, digest: digest, accept: accept, answer: make(chan outcome, 1)}
+	c := &call{ctx: ctx, key: key, digest: digest, judge: judge, answer: make(chan outcome, 1)}
 	owner, err := g.claims.claim(c, g.joiners)
 	if err != nil {
 		return 0, err
@@ -114,7 +128,7 @@ func (g *Gate) Do(ctx context.Context, key string, digest Digest, accept func(co
 }
 
 // Known says whether Do would answer Duplicate at once, from the cache. False
-// says nothing. It spares a caller the making of what only accept needs.
+// says nothing. It spares a caller the making of what only the judge needs.
 func (g *Gate) Known(key string, digest Digest) bool {
 	if !g.enter() {
 		return false
@@ -131,7 +145,7 @@ func (g *Gate) cached(key string, digest Digest) bool {
 
 var errEnded = fmt.Errorf("%w: its goroutine ended", ErrPanic)
 
-// start runs the accept of the call that owns its key, in a goroutine of its
+// start runs the judge of the call that owns its key, in a goroutine of its
 // own: a caller that goes away must not take a write along that may still land.
 func (g *Gate) start(c *call) {
 	g.running.Add(1)
@@ -145,13 +159,13 @@ func (g *Gate) start(c *call) {
 			}
 			g.settle(c, o)
 		}()
-		o = judge(c)
+		o = ask(c)
 	}()
 }
 
-// judge runs the accept of a call and holds it to its contract.
-func judge(c *call) outcome {
-	v, err := c.accept(context.WithoutCancel(c.ctx))
+// ask runs the judge of a call and holds it to its contract.
+func ask(c *call) outcome {
+	v, err := c.judge(context.WithoutCancel(c.ctx))
 	switch {
 	case err != nil:
 		return outcome{err: err}
@@ -189,7 +203,7 @@ func (g *Gate) enter() bool {
 }
 
 // Close refuses further calls with ErrClosed, waits for the running ones and for
-// every accept function, and ends the built-in cache. Closing twice is no error.
+// every judge, and ends the built-in cache. Closing twice is no error.
 func (g *Gate) Close() {
 	g.mu.Lock()
 	g.closed = true

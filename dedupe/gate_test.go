@@ -21,7 +21,7 @@ func TestJoinersAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 3
-		g, end := open(t, dedupe.Options{Joiners: limit})
+		g, end := open(t, dedupe.GateOptions{Joiners: limit})
 		defer end()
 		l, release, answers := newLedger(), make(chan struct{}), make(chan answer, 2*limit)
 		accept := l.accept("a", body(1), blockOn(release, nil))
@@ -41,7 +41,7 @@ func TestWhoGivesUpMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 3
-		g, end := open(t, dedupe.Options{Joiners: limit})
+		g, end := open(t, dedupe.GateOptions{Joiners: limit})
 		defer end()
 		l, release := newLedger(), make(chan struct{})
 		stay, leave := make(chan answer, 2), make(chan answer, limit)
@@ -67,7 +67,7 @@ func TestWhoGivesUpMakesRoom(t *testing.T) {
 func TestGoexitFreesTheKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, end := open(t, dedupe.Options{})
+		g, end := open(t, dedupe.GateOptions{})
 		defer end()
 		a := do(g, "a", body(1), func(context.Context) (dedupe.Verdict, error) {
 			runtime.Goexit()
@@ -81,7 +81,7 @@ func TestGoexitFreesTheKey(t *testing.T) {
 
 func TestAcceptSeesTheCallersValues(t *testing.T) {
 	t.Parallel()
-	g, end := open(t, dedupe.Options{})
+	g, end := open(t, dedupe.GateOptions{})
 	defer end()
 	type name struct{}
 	ctx := context.WithValue(context.Background(), name{}, "here")
@@ -97,7 +97,7 @@ func TestAcceptSeesTheCallersValues(t *testing.T) {
 func TestCloseWaitsForAccepts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g, _ := open(t, dedupe.Options{})
+		g, _ := open(t, dedupe.GateOptions{})
 		l, release, answers := newLedger(), make(chan struct{}), make(chan answer, 2)
 		ctx, cancel := context.WithCancel(context.Background())
 		ask(ctx, g, "a", body(1), l.accept("a", body(1), blockOn(release, nil)), answers)
@@ -129,7 +129,7 @@ func TestCloseWaitsForAccepts(t *testing.T) {
 func TestCloseDuringCalls(t *testing.T) {
 	t.Parallel()
 	for range 30 {
-		g, _ := open(t, dedupe.Options{IDs: 100})
+		g, _ := open(t, dedupe.GateOptions{IDs: 100})
 		l := newLedger()
 		var calls sync.WaitGroup
 		started := make(chan struct{}, 4)
@@ -159,7 +159,7 @@ func TestCloseDuringCalls(t *testing.T) {
 
 func TestImpossibleCache(t *testing.T) {
 	t.Parallel()
-	if _, err := dedupe.New(dedupe.Options{IDs: dedupe.MaxIDs + 1}); err == nil {
+	if _, err := dedupe.NewGate(dedupe.GateOptions{IDs: dedupe.MaxIDs + 1}); err == nil {
 		t.Error("a cache of more than MaxIDs was made")
 	}
 }

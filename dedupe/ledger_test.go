@@ -13,7 +13,7 @@ var errStore = errors.New("store failed")
 
 // gate is what the promises are checked on: a Gate, or one that is broken.
 type gate interface {
-	Do(ctx context.Context, key string, digest dedupe.Digest, accept func(context.Context) (dedupe.Verdict, error)) (dedupe.Verdict, error)
+	Do(ctx context.Context, key string, digest dedupe.Digest, judge dedupe.Judge) (dedupe.Verdict, error)
 }
 
 // body makes a digest that differs for each n.
@@ -49,9 +49,9 @@ func newLedger() *ledger {
 	}
 }
 
-// accept makes an accept function that does before, if not nil, and then
+// accept makes a judge that does before, if not nil, and then
 // writes. An error of before leaves the ledger as it was.
-func (l *ledger) accept(key string, digest dedupe.Digest, before func(context.Context) error) func(context.Context) (dedupe.Verdict, error) {
+func (l *ledger) accept(key string, digest dedupe.Digest, before func(context.Context) error) dedupe.Judge {
 	return func(ctx context.Context) (dedupe.Verdict, error) {
 		l.begin(key)
 		defer l.end(key)

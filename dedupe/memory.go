@@ -36,6 +36,8 @@ type Memory struct {
 	spans   []span // oldest first
 	size    int    // keys in all spans
 	pending map[fingerprint]struct{}
+
+	copies *Gate // lets the copies of a key wait in Once; it has no cache
 }
 
 type fingerprint [sha256.Size]byte
@@ -66,13 +68,16 @@ func NewMemory(window time.Duration, max int, now func() time.Time) *Memory {
 		max:     max,
 		now:     now,
 		pending: make(map[fingerprint]struct{}),
+		copies:  newGate(none{}, 0),
 	}
 }
 
 // Accept answers Duplicate or Conflict for a key that it remembers. For a new
 // one it keeps a place, runs handle, and answers Accepted and remembers the key
 // if handle returned nil; else it gives the place back and returns handle's
-// error as it is. Behind a Gate it is the whole of the accept function.
+// error as it is. It is the whole of a Judge, for those who have a Gate of their
+// own. It lets no copy wait, as Once does, and runs handle in the caller's
+// goroutine.
 //
 // ErrFull: no place; handle was not run. ErrPending: handle is just running for
 // that key, which cannot be behind a Gate.
@@ -114,6 +119,16 @@ func (m *Memory) Len() int {
 func (m *Memory) reserve(k fingerprint, digest Digest) (Verdict, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	v, err := m.judge(k, digest)
+	if v == 0 && err == nil {
+		m.pending[k] = struct{}{}
+	}
+	return v, err
+}
+
+// judge looks a key up, under mu. Neither a verdict nor an error means that it
+// is new and that there is a place for it.
+func (m *Memory) judge(k fingerprint, digest Digest) (Verdict, error) {
 	m.expire(m.now())
 	for i := len(m.spans) - 1; i >= 0; i-- {
 		switch known, ok := m.spans[i].keys[k]; {
@@ -130,7 +145,6 @@ func (m *Memory) reserve(k fingerprint, digest Digest) (Verdict, error) {
 	if m.size+len(m.pending) >= m.max {
 		return 0, ErrFull
 	}
-	m.pending[k] = struct{}{}
 	return 0, nil
 }
 
@@ -139,9 +153,13 @@ func (m *Memory) settle(k fingerprint, digest Digest, remember bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.pending, k)
-	if !remember {
-		return
+	if remember {
+		m.remember(k, digest)
 	}
+}
+
+// remember keeps a new key, under mu.
+func (m *Memory) remember(k fingerprint, digest Digest) {
 	now := m.now()
 	m.expire(now)
 	if n := len(m.spans); n == 0 || !now.Before(m.spans[n-1].end) {

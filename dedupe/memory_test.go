@@ -163,7 +163,7 @@ func TestMemoryModel(t *testing.T) {
 // The pair of both parts, as a program without a disk uses it.
 func TestMemoryBehindGate(t *testing.T) {
 	t.Parallel()
-	g, end := open(t, dedupe.Options{IDs: -1})
+	g, end := open(t, dedupe.GateOptions{IDs: -1})
 	defer end()
 	m := dedupe.NewMemory(time.Hour, 1000, nil)
 	const keys, copies = 50, 20

@@ -122,7 +122,7 @@ func panicFrees(r reporter, g gate) {
 	close(release)
 	a := await(first)
 	wantError(r, "panic", a, dedupe.ErrPanic)
-	if want := "accept function panicked: dedupe_test.secret"; a.err != nil && a.err.Error() != want {
+	if want := "function panicked: dedupe_test.secret"; a.err != nil && a.err.Error() != want {
 		r.Errorf("panic: got %q, want %q", a.err, want)
 	}
 	wantVerdict(r, "joiner", await(joiner), dedupe.Accepted)

@@ -41,12 +41,12 @@ var (
 	ErrWait = errors.New("outcome not awaited")
 	// ErrBusy: too many copies of the key wait already.
 	ErrBusy = errors.New("too many copies are waiting")
-	// ErrClosed: the gate was closed.
+	// ErrClosed: the Gate was closed.
 	ErrClosed = errors.New("gate is closed")
-	// ErrPanic: the accept function panicked, or ended its goroutine.
-	ErrPanic = errors.New("accept function panicked")
-	// ErrVerdict: the accept function returned neither a verdict nor an error.
-	ErrVerdict = errors.New("accept function gave no verdict")
+	// ErrPanic: the function that was given panicked, or ended its goroutine.
+	ErrPanic = errors.New("function panicked")
+	// ErrVerdict: a Judge returned neither a verdict nor an error.
+	ErrVerdict = errors.New("judge gave no verdict")
 	// ErrFull: a Memory holds as many keys as it may, and none has expired.
 	ErrFull = errors.New("memory is full")
 	// ErrPending: the key is just being handled by another call of a Memory.

@@ -14,14 +14,14 @@ func TestCheck(t *testing.T) {
 		header http.Header
 		want   error
 	}{
-		"as net/http has it":  {http.Header{Header: {good}}, nil},
-		"several values":      {http.Header{Header: {bad, good}}, nil},
-		"lower case":          {http.Header{"x-inbox-signature": {good}}, nil},
-		"several by hand":     {http.Header{"x-inbox-signature": {bad}, "X-INBOX-SIGNATURE": {good}}, nil},
-		"of another secret":   {http.Header{Header: {bad}}, ErrMismatch},
-		"under another name":  {http.Header{"X-Hub-Signature": {good}}, ErrMissing},
-		"under a name alike":  {http.Header{"X_Inbox_Signature": {good}}, ErrMissing},
-		"no header":           {nil, ErrMissing},
+		"as net/http has it": {http.Header{Header: {good}}, nil},
+		"several values":     {http.Header{Header: {bad, good}}, nil},
+		"lower case":         {http.Header{"x-inbox-signature": {good}}, nil},
+		"several by hand":    {http.Header{"x-inbox-signature": {bad}, "X-INBOX-SIGNATURE": {good}}, nil},
+		"of another secret":  {http.Header{Header: {bad}}, ErrMismatch},
+		"under another name": {http.Header{"X-Hub-Signature": {good}}, ErrMissing},
+		"under a name alike": {http.Header{"X_Inbox_Signature": {good}}, ErrMissing},
+		"no header":          {nil, ErrMissing},
 	} {
 		if err := v.Check(testBody, c.header); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
