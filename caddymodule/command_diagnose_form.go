@@ -34,12 +34,12 @@ func unwrapSignature(s string) (text string, odd []finding) {
 // decodeSignature reads one signature of any algorithm, with any prefix, in
 // hex or base64.
 func decodeSignature(text string, odd []finding) ([]byte, []finding) {
-	digits, rest := text, strings.TrimPrefix(text, signaturePrefix)
-	if rest != text {
-		digits = rest
+	digits := text
+	if n := len(signaturePrefix); len(text) > n && strings.EqualFold(text[:n], signaturePrefix) {
+		digits = text[n:]
 	} else if prefix, value, ok := cutPrefix(text); ok {
 		digits = value
-		odd = append(odd, finding{fmt.Sprintf("the signature begins with %q", prefix), "the platform's begins with \"" + signaturePrefix + "\", in lower case, or with its first digit"})
+		odd = append(odd, finding{fmt.Sprintf("the signature begins with %q", prefix), "the platform's begins with \"" + signaturePrefix + "\", or with its first digit"})
 	}
 	if strings.HasPrefix(digits, signaturePrefix) {
 		digits = strings.TrimPrefix(digits, signaturePrefix)

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var signature = regexp.MustCompile(`^(sha256=)?[0-9A-Fa-f]{64}$`)
+var signature = regexp.MustCompile(`^([sS][hH][aA]256=)?[0-9A-Fa-f]{64}$`)
 
 // reference is Verify for one secret, written for the eye alone.
 func reference(secret string, body []byte, values []string) error {
@@ -55,6 +55,7 @@ func TestVerifyAgreesWithReference(t *testing.T) {
 			rapid.Just(strings.TrimPrefix(good, prefix)),
 			rapid.Just(strings.ToUpper(good)),
 			rapid.Just(prefix+strings.ToUpper(good[len(prefix):])),
+			rapid.Just("SHA256="+good[len(prefix):]),
 			rapid.Just(Sign([]byte(otherKey), body)),
 			rapid.StringMatching(`(sha256=){0,2}[0-9a-fA-F]{62,66}`),
 			rapid.StringMatching(`[ \t]{0,2}`),

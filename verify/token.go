@@ -45,10 +45,13 @@ func (t *tokens) collect(values []string) error {
 	return nil
 }
 
-// decode reads one signature, exactly 64 hex digits after at most one prefix.
+// decode reads one signature, exactly 64 hex digits after at most one prefix, in
+// any case: the name of an algorithm has none, and what counts are the digits.
 // Half a signature must never count as one, so nothing shorter or longer does.
 func decode(sum *[sha256.Size]byte, token string) bool {
-	token = strings.TrimPrefix(token, prefix)
+	if len(token) > len(prefix) && strings.EqualFold(token[:len(prefix)], prefix) {
+		token = token[len(prefix):]
+	}
 	if len(token) != hexDigits {
 		return false
 	}

@@ -1,6 +1,6 @@
 // Package verify answers one question: was this body signed by one of these
 // secrets? It knows the Inbox platform's X-Inbox-Signature header, which holds
-// the HMAC-SHA256 of the raw body as hex, with or without "sha256=" before it.
+// the HMAC-SHA256 of the raw body as hex, with or without "sha256=" (in any case) before it.
 //
 // Guarantee: Verify returns no error only if the header holds a whole
 // signature (64 hex digits) of exactly these bytes under a secret that has not
