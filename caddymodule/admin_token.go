@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -47,7 +46,10 @@ func envAdminToken() (string, error) {
 
 // checkToken refuses what could be guessed, or could not be sent.
 func checkToken(name, token string) (string, error) {
-	token = strings.TrimSpace(token)
+	token, err := oneToken(token)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
 	if len(token) < minSecret {
 		return "", fmt.Errorf("%s has %d bytes: give at least %d, for example the output of `openssl rand -hex 24`", name, len(token), minSecret)
 	}

@@ -129,6 +129,9 @@ func (p *webhookParser) secret() error {
 	if err := s.mistyped(); err != nil {
 		return p.WrapErr(fmt.Errorf("secret: %w", err))
 	}
+	if err := s.literal(); err != nil {
+		return p.WrapErr(fmt.Errorf("secret: %w", err))
+	}
 	for p.NextArg() {
 		switch p.Val() {
 		case "optional":

@@ -1,6 +1,10 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,7 +15,12 @@ import (
 // checker is a set of secrets, and the counters of what they signed.
 type checker struct {
 	*verify.Verifier
+	// labels are the fingerprints of the secrets, in their order.
 	labels []string
+	source string
+	// spare are those of lines that are also taken apart at their commas. One of
+	// the two readings is nobody's secret, so these are shown only once used.
+	spare map[int]bool
 	// used has the labels' order. It is made when the secrets are first needed:
 	// a configuration that never ran shall leave no series behind.
 	used func() []prometheus.Counter
@@ -22,14 +31,17 @@ func newChecker(source string, keys []verify.Secret) (*checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{Verifier: v}
-	for _, k := range keys {
-		c.labels = append(c.labels, k.Label)
+	c := &checker{Verifier: v, source: source, spare: make(map[int]bool)}
+	for i, k := range keys {
+		c.spare[i] = strings.HasSuffix(k.Label, wholeLabel)
+		c.labels = append(c.labels, fingerprintOf(k.Key))
 	}
 	c.used = sync.OnceValue(func() []prometheus.Counter {
 		all := make([]prometheus.Counter, len(c.labels))
 		for i, label := range c.labels {
-			all[i] = meter().signatures.WithLabelValues(source, label)
+			if !c.spare[i] {
+				all[i] = meter().signatures.WithLabelValues(source, label)
+			}
 		}
 		return all
 	})
@@ -42,8 +54,22 @@ func (c *checker) check(body []byte, signatures []string) error {
 	if err != nil {
 		return err
 	}
-	c.used()[match.Index].Inc()
+	if n := c.used()[match.Index]; n != nil {
+		n.Inc()
+		return nil
+	}
+	meter().signatures.WithLabelValues(c.source, c.labels[match.Index]).Inc()
 	return nil
+}
+
+// shown are the fingerprints of the secrets that are valid now.
+func (c *checker) shown() (labels []string) {
+	c.valid(func(label string, ok bool) {
+		if ok {
+			labels = append(labels, label)
+		}
+	})
+	return labels
 }
 
 // valid calls f for each secret, with whether its time has not run out.
@@ -52,7 +78,23 @@ func (c *checker) valid(f func(label string, ok bool)) {
 	for _, m := range c.Expired() {
 		expired[m.Index] = true
 	}
+	ok := make(map[string]bool) // A secret may stand twice.
 	for i, label := range c.labels {
-		f(label, !expired[i])
+		ok[label] = ok[label] || !expired[i]
 	}
+	for i, label := range c.labels {
+		if ok, first := ok[label], slices.Index(c.labels, label) == i; first && !c.spare[i] {
+			f(label, ok)
+		}
+	}
+}
+
+// fingerprintOf names a secret in metrics and logs, wherever it stands in the
+// configuration. Of 16 random bytes or more it tells nothing: whoever tries
+// secrets against it could as well try them against a signature.
+func fingerprintOf(key []byte) string {
+	h := sha256.New()
+	_, _ = h.Write([]byte("inboxgate secret\x00"))
+	_, _ = h.Write(key)
+	return hex.EncodeToString(h.Sum(nil)[:4])
 }

@@ -132,11 +132,17 @@ func secretValues(cmd *cobra.Command) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading --%s: %w", secretFileFlag, err)
 	}
-	values := SplitSecrets(string(raw))
+	values, odd, err := takeSecrets(string(raw))
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", secretFileFlag, err)
+	}
+	for _, what := range odd {
+		cmd.PrintErrln("warning: the secret " + what)
+	}
 	if len(values) == 0 {
 		return nil, fmt.Errorf("no secret in %s: put the webhook's secret into it, at least %d bytes long", path, verify.MinSecret)
 	}
-	return values, nil
+	return textsOf(values), nil
 }
 
 func keysOf(values []string) []verify.Secret {

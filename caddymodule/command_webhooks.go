@@ -178,13 +178,20 @@ func envAPIKey() (string, error) {
 		return "", fmt.Errorf("both %s and %s are set: unset one of them", EnvAPIKey, EnvAPIKeyFile)
 	}
 	if file == "" {
-		return strings.TrimSpace(value), nil
+		key, err := oneToken(value)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", EnvAPIKey, err)
+		}
+		return key, nil
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", EnvAPIKeyFile, err)
 	}
-	if value = strings.TrimSpace(string(raw)); value == "" {
+	if value, err = oneToken(string(raw)); err != nil {
+		return "", fmt.Errorf("%s, which %s names: %w", file, EnvAPIKeyFile, err)
+	}
+	if value == "" {
 		return "", fmt.Errorf("no API key in %s, which %s names: put the key into it", file, EnvAPIKeyFile)
 	}
 	return value, nil

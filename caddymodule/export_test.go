@@ -81,6 +81,9 @@ func MetricNames() map[string][]string {
 	return all
 }
 
+// Fingerprint names a secret in metrics.
+func Fingerprint(secret string) string { return fingerprintOf([]byte(secret)) }
+
 // Confirm asks a question.
 var Confirm = confirm
 

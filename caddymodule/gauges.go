@@ -54,7 +54,7 @@ var (
 	routeParked  = newGauge("route_parked", "Deliveries of a route that is not configured any more.", "source")
 	routeOldest  = newGauge("route_oldest_seconds", "Age of the oldest event that waits.", routeLabels...)
 
-	secretValid = newGauge("secret_valid", "1 while what is signed with the secret is taken, 0 when its time has run out.", "source", "secret")
+	secretValid = newGauge("secret_valid", "1 while what is signed with the secret of that fingerprint is taken, 0 when its time has run out.", "source", "secret")
 )
 
 var allGauges = []gauge{

@@ -91,7 +91,8 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 	for _, w := range warnings {
 		h.log.Warn("secret needs attention", "source", h.Name, "warning", w)
 	}
-	h.log.Info("source is configured", "source", h.Name, "secrets", src.verifier.Load().Active(), "routes", len(h.Routes))
+	shown := src.verifier.Load().shown()
+	h.log.Info("source is configured", "source", h.Name, "secrets", len(shown), "fingerprints", shown, "routes", len(h.Routes))
 	return nil
 }
 

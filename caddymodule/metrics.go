@@ -28,7 +28,7 @@ var meter = sync.OnceValue(func() *meters {
 	return &meters{
 		requests:     counter("requests_total", "Requests by result (accepted, duplicate, quarantined, rejected) and reason.", "source", "result", "reason"),
 		duplicates:   counter("duplicates_total", "Duplicates by where they were caught: cache (memory), flight (beside the first copy) or store.", "source", "caught"),
-		signatures:   counter("signatures_total", "Valid signatures by the secret that matched.", "source", "secret"),
+		signatures:   counter("signatures_total", "Valid signatures by the secret that matched, named by its fingerprint.", "source", "secret"),
 		attempts:     counter("attempts_total", "Attempts to deliver by outcome: delivered, failed, or free (used none of the schedule).", "source", "route", "outcome"),
 		deliveries:   counter("deliveries_total", "Deliveries that ended, by outcome: delivered or dead.", "source", "route", "outcome"),
 		accept:       histogram("accept_seconds", "Time from a request to its answer 200.", acceptBuckets, "source"),

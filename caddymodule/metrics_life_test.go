@@ -29,7 +29,7 @@ func TestMetricsOutliveReloads(t *testing.T) {
 		eventually(t, when+" each delivery is counted", func() bool {
 			got := gather(t)
 			return got[requests(source, "accepted", "")] == float64(sent) && got[deliveries(source, "app", "delivered")] == float64(sent) &&
-				got[signatures(source, "INBOX_WEBHOOK_SECRET")] == float64(sent) && got["inbox_store_up{}"] == 1
+				got[signatures(source, caddymodule.Fingerprint(secret))] == float64(sent) && got["inbox_store_up{}"] == 1
 		})
 	}
 	count("at first")
@@ -56,7 +56,7 @@ func TestMetricsOutliveReloads(t *testing.T) {
 		t.Fatal(err)
 	}
 	count("after it was away")
-	gather(t).want(t, series{`inbox_secret_valid{secret="INBOX_WEBHOOK_SECRET",source="` + source + `"}`: 1})
+	gather(t).want(t, series{`inbox_secret_valid{secret="` + caddymodule.Fingerprint(secret) + `",source="` + source + `"}`: 1})
 }
 
 // The admin endpoint belongs to the last configuration that was tried. Where
@@ -71,9 +71,9 @@ func TestMetricsAfterAFailedLoad(t *testing.T) {
 	caddymodule.RegisterMetricsOfAnother(t, refused.GetMetricsRegistry())
 	gatherOf(t, refused.GetMetricsRegistry()).want(t, series{
 		"inbox_store_up{}": 1,
-		ofRoute("inbox_route_waiting", source, "app"):                               0,
-		requests(source, "accepted", ""):                                            0,
-		`inbox_secret_valid{secret="INBOX_WEBHOOK_SECRET",source="` + source + `"}`: 1,
+		ofRoute("inbox_route_waiting", source, "app"):                                                  0,
+		requests(source, "accepted", ""):                                                               0,
+		`inbox_secret_valid{secret="` + caddymodule.Fingerprint(secret) + `",source="` + source + `"}`: 1,
 	})
 }
 
@@ -95,13 +95,13 @@ func TestMetricsOfPassMode(t *testing.T) {
 	post(t, in.url("/hook"), body)
 	got := gather(t)
 	got.want(t, series{
-		requests(source, "accepted", ""):                                            1,
-		requests(source, "duplicate", ""):                                           2,
-		requests(source, "rejected", "unavailable"):                                 1,
-		`inbox_duplicates_total{caught="cache",source="` + source + `"}`:            2,
-		`inbox_duplicates_total{caught="store",source="` + source + `"}`:            0,
-		signatures(source, "INBOX_WEBHOOK_SECRET"):                                  4,
-		`inbox_secret_valid{secret="INBOX_WEBHOOK_SECRET",source="` + source + `"}`: 1,
+		requests(source, "accepted", ""):                                                               1,
+		requests(source, "duplicate", ""):                                                              2,
+		requests(source, "rejected", "unavailable"):                                                    1,
+		`inbox_duplicates_total{caught="cache",source="` + source + `"}`:                               2,
+		`inbox_duplicates_total{caught="store",source="` + source + `"}`:                               0,
+		signatures(source, caddymodule.Fingerprint(secret)):                                            4,
+		`inbox_secret_valid{secret="` + caddymodule.Fingerprint(secret) + `",source="` + source + `"}`: 1,
 	})
 	if _, ok := got["inbox_store_up{}"]; ok {
 		t.Error("there is a metric of a store that is not open")

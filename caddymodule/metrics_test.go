@@ -13,6 +13,8 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/verify"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
 )
 
 // Every result and reason that a request can bring about is counted, once.
@@ -26,7 +28,7 @@ func TestMetricsOfRequests(t *testing.T) {
 	before := gather(t)
 	for _, key := range []string{
 		requests(source, "accepted", ""), requests(source, "quarantined", "conflict"), requests(source, "rejected", "signature_mismatch"),
-		signatures(source, "INBOX_WEBHOOK_SECRET"), deliveries(source, "app", "dead"), ofSource("inbox_route_parked", source),
+		signatures(source, caddymodule.Fingerprint(secret)), deliveries(source, "app", "dead"), ofSource("inbox_route_parked", source),
 		ofRoute("inbox_route_held", source, "app"), ofSource("inbox_accept_seconds", source),
 	} {
 		before.want(t, series{key: 0})
@@ -62,28 +64,28 @@ func TestMetricsOfRequests(t *testing.T) {
 	})
 	after := gather(t)
 	after.want(t, series{
-		requests(source, "accepted", ""):                                            1,
-		requests(source, "duplicate", ""):                                           1,
-		requests(source, "quarantined", "odd"):                                      1,
-		requests(source, "quarantined", "conflict"):                                 1,
-		requests(source, "quarantined", "stale"):                                    1,
-		requests(source, "rejected", "signature_missing"):                           1,
-		requests(source, "rejected", "signature_malformed"):                         1,
-		requests(source, "rejected", "signature_mismatch"):                          1,
-		requests(source, "rejected", "encoding"):                                    1,
-		requests(source, "rejected", "too_large"):                                   1,
-		requests(source, "rejected", "method"):                                      1,
-		requests(source, "rejected", "unavailable"):                                 0,
-		`inbox_duplicates_total{caught="cache",source="` + source + `"}`:            1,
-		signatures(source, "INBOX_WEBHOOK_SECRET"):                                  5,
-		ofSource("inbox_accept_seconds", source):                                    5,
-		attempts(source, "app", "delivered"):                                        1,
-		attempts(source, "app", "failed"):                                           0,
-		ofRoute("inbox_attempt_seconds", source, "app"):                             1,
-		ofRoute("inbox_delivery_seconds", source, "app"):                            1,
-		"inbox_store_up{}":                                                          1,
-		"inbox_store_refusing{}":                                                    0,
-		`inbox_secret_valid{secret="INBOX_WEBHOOK_SECRET",source="` + source + `"}`: 1,
+		requests(source, "accepted", ""):                                                               1,
+		requests(source, "duplicate", ""):                                                              1,
+		requests(source, "quarantined", "odd"):                                                         1,
+		requests(source, "quarantined", "conflict"):                                                    1,
+		requests(source, "quarantined", "stale"):                                                       1,
+		requests(source, "rejected", "signature_missing"):                                              1,
+		requests(source, "rejected", "signature_malformed"):                                            1,
+		requests(source, "rejected", "signature_mismatch"):                                             1,
+		requests(source, "rejected", "encoding"):                                                       1,
+		requests(source, "rejected", "too_large"):                                                      1,
+		requests(source, "rejected", "method"):                                                         1,
+		requests(source, "rejected", "unavailable"):                                                    0,
+		`inbox_duplicates_total{caught="cache",source="` + source + `"}`:                               1,
+		signatures(source, caddymodule.Fingerprint(secret)):                                            5,
+		ofSource("inbox_accept_seconds", source):                                                       5,
+		attempts(source, "app", "delivered"):                                                           1,
+		attempts(source, "app", "failed"):                                                              0,
+		ofRoute("inbox_attempt_seconds", source, "app"):                                                1,
+		ofRoute("inbox_delivery_seconds", source, "app"):                                               1,
+		"inbox_store_up{}":                                                                             1,
+		"inbox_store_refusing{}":                                                                       0,
+		`inbox_secret_valid{secret="` + caddymodule.Fingerprint(secret) + `",source="` + source + `"}`: 1,
 	})
 	if b, a := before.of(source), after.of(source); !slices.Equal(b, a) {
 		t.Errorf("requests have made series:\n%s\nbefore:\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))

@@ -30,11 +30,7 @@ func (s *source) secretFiles() (paths []string) {
 		}
 	}
 	for _, secret := range s.Secrets {
-		for _, part := range strings.Split(secret.Value, "{file.")[1:] {
-			if path, _, ok := strings.Cut(part, "}"); ok {
-				paths = append(paths, path)
-			}
-		}
+		paths = append(paths, filesIn(secret.Value)...)
 	}
 	return paths
 }
@@ -84,7 +80,7 @@ func (s *source) refreshSecrets(log *slog.Logger, now time.Time) {
 		return
 	}
 	r.taken = files
-	keys, _, err := resolveSecrets(s.Secrets, now)
+	keys, warnings, err := resolveSecrets(s.Secrets, now)
 	var c *checker
 	if err == nil {
 		c, err = newChecker(s.Name, keys)
@@ -101,7 +97,10 @@ func (s *source) refreshSecrets(log *slog.Logger, now time.Time) {
 	r.keys, r.broken = sum, false
 	c.used()
 	s.verifier.Store(c)
-	log.Info("secrets are taken from their files anew", "source", s.Name, "secrets", c.Active())
+	for _, w := range warnings {
+		log.Warn("secret needs attention", "source", s.Name, "warning", w)
+	}
+	log.Info("secrets are taken from their files anew", "source", s.Name, "secrets", len(c.shown()), "fingerprints", c.shown())
 }
 
 // digestOf tells sets of secrets apart.

@@ -9,29 +9,34 @@ import (
 	"time"
 )
 
-func TestSplitSecrets(t *testing.T) {
+func TestTakeSecrets(t *testing.T) {
 	t.Parallel()
-	a, b := strings.Repeat("a", 16), strings.Repeat("b", 20)
+	a, b := "5d41402abc4b2a76", "7d793037a0760186574b"
 	for text, want := range map[string][]string{
 		a:                     {a},
 		a + "\n":              {a},
 		a + "\r\n" + b:        {a, b},
 		"\n" + a + "\n\n" + b: {a, b},
-		a + "," + b:           {a, b},
-		a + " , " + b:         {a, b},
+		// Whether a comma separates or belongs to the secret nobody can see.
+		a + "," + b:   {a, b, a + "," + b},
+		a + " , " + b: {a, b, a + " , " + b},
 		// A comma belongs to the secret when a part would be too short.
-		a + ",short":           {a + ",short"},
-		a + "," + b + "\n" + a: {a + "," + b, a},
-		"":                     nil,
+		a + ",short":                 {a + ",short"},
+		a + "," + b + "\n" + a:       {a, b, a + "," + b, a},
+		"\ufeff" + a:                 {a},
+		" " + a + "\t\r\n" + b + " ": {a, b},
+		a + "\r" + b:                 {a, b},
+		"":                           nil,
 	} {
-		if got := SplitSecrets(text); !slices.Equal(got, want) {
-			t.Errorf("%q: got %q, want %q", text, got, want)
+		values, odd, err := takeSecrets(text)
+		if got := textsOf(values); err != nil || odd != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, %q, %v, want %q", text, got, odd, err, want)
 		}
 	}
 }
 
 func TestEnvSecrets(t *testing.T) {
-	long := strings.Repeat("s", 16)
+	long := "9f86d081884c7d65"
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte(long+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -42,7 +47,7 @@ func TestEnvSecrets(t *testing.T) {
 		err         string
 	}{
 		"value":        {value: long, want: 1},
-		"two":          {value: long + "," + long + "2", want: 2},
+		"two":          {value: long + "," + long + "2", want: 3}, // And the whole.
 		"file":         {file: file, want: 1},
 		"neither":      {err: "set INBOX_WEBHOOK_SECRET"},
 		"blank":        {value: "  ", err: "set INBOX_WEBHOOK_SECRET"},
@@ -71,6 +76,7 @@ func TestResolveSecrets(t *testing.T) {
 	t.Setenv("HERE", long)
 	t.Setenv("EMPTY", "")
 	t.Setenv("BLANK", "   ")
+	t.Setenv("NAMED", "INBOX_WEBHOOK_SECRET")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "secrets")
 	if err := os.WriteFile(file, []byte(long+"\n"+long+"second\n"), 0o600); err != nil {
@@ -90,7 +96,9 @@ func TestResolveSecrets(t *testing.T) {
 		"unset":                  {secrets: []Secret{{Value: "{env.NOT_SET}"}}, err: "{env.NOT_SET} is empty: set what it names"},
 		"empty":                  {secrets: []Secret{{Value: "{env.EMPTY}"}}, err: "is empty: set what it names"},
 		"blank":                  {secrets: []Secret{{Value: "{env.BLANK}"}}, err: "is empty"},
-		"no such file":           {secrets: []Secret{{Value: "{file." + file + ".not}"}}, err: "is empty: set what it names"},
+		"no such file":           {secrets: []Secret{{Value: "{file." + file + ".not}"}}, err: "does not exist: create it"},
+		"no such file, optional": {secrets: []Secret{{Value: "{env.HERE}"}, {Value: "{file." + file + ".not}", Optional: true}}, keys: 1},
+		"variable's name":        {secrets: []Secret{{Value: "{env.NAMED}"}}, err: "is the name of a variable"},
 		"braces in a literal":    {secrets: []Secret{{Value: "abc{cd}efghijklmnop"}}, err: "a placeholder in it is unknown", mustNotAppear: "{cd}"},
 		"optional and unset":     {secrets: []Secret{{Value: "{env.HERE}"}, {Value: "{env.NOT_SET}", Optional: true}}, keys: 1},
 		"only optional, unset":   {secrets: []Secret{{Value: "{env.NOT_SET}", Optional: true}}, err: "no secret is active"},
