@@ -44,6 +44,24 @@ func (a *Admin) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// provisionAdmin resolves the token, and warns of what is open to others.
+func (a *App) provisionAdmin(ctx caddy.Context) error {
+	token, literal, err := adminToken(a.AdminToken)
+	if err != nil {
+		return err
+	}
+	a.token = token
+	if literal {
+		a.log.Warn("admin_token is written into the configuration, where logs and the admin API show it: use {env.NAME} or {file./path}")
+	}
+	if at := openAdmin(ctx); at != "" {
+		a.log.Warn("Caddy's admin API is open to other machines: who reaches it can change the configuration and read every secret, and no token is asked for. "+
+			"Write `admin 127.0.0.1:2019` or `admin unix//run/inboxgate.sock`, and serve the operator's API with the directive "+operatorDirective+", which asks for the token",
+			"address", at)
+	}
+	return nil
+}
+
 // api is the operator's API on the store.
 func (a *App) api(run *running) http.Handler {
 	return control.New(control.Options{

@@ -14,16 +14,19 @@ const (
 )
 
 // adminToken resolves the configured token, or else that of the environment.
-// None is no error.
-func adminToken(configured string) (string, error) {
+// None is no error. literal says that the configuration itself shows it.
+func adminToken(configured string) (token string, literal bool, err error) {
 	if configured == "" {
-		return envAdminToken()
+		token, err = envAdminToken()
+		return token, false, err
 	}
-	token, err := caddy.NewReplacer().ReplaceOrErr(configured, true, true)
+	token, err = caddy.NewReplacer().ReplaceOrErr(configured, true, true)
 	if err != nil {
-		return "", fmt.Errorf("admin_token: %w: set what the placeholder names", err)
+		return "", false, fmt.Errorf("admin_token: %w: set what the placeholder names", err)
 	}
-	return checkToken("admin_token", token)
+	literal = token == configured
+	token, err = checkToken("admin_token", token)
+	return token, literal, err
 }
 
 // envAdminToken is the token that the environment holds.

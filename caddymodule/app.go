@@ -44,10 +44,11 @@ type App struct {
 	// Default: 10s.
 	Grace caddy.Duration `json:"grace,omitempty"`
 
-	// What callers from other machines must show to change something through
-	// the admin API, as `Authorization: Bearer <token>`. A placeholder such as
-	// `{file./run/secrets/token}` keeps it out of the configuration. Without a
-	// token only a Unix socket and this machine may change anything.
+	// What callers from other machines must show to see or change anything
+	// through the operator's API, as `Authorization: Bearer <token>`. A
+	// placeholder such as `{file./run/secrets/token}` keeps it out of the
+	// configuration. Without a token only a Unix socket and this machine have
+	// the API.
 	// Default: what the environment holds in `INBOX_ADMIN_TOKEN`, or in the
 	// file named by `INBOX_ADMIN_TOKEN_FILE`.
 	AdminToken string `json:"admin_token,omitempty"`
@@ -135,7 +136,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.dir, err = canonical(dir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	if a.token, err = adminToken(a.AdminToken); err != nil {
+	if err := a.provisionAdmin(ctx); err != nil {
 		return err
 	}
 	if a.Grace == 0 {

@@ -29,6 +29,7 @@ func init() {
 	caddy.RegisterModule(Webhook{})
 	caddy.RegisterModule(Admin{})
 	caddy.RegisterModule(Health{})
+	caddy.RegisterModule(Operator{})
 	httpcaddyfile.RegisterGlobalOption(appID, parseApp)
 	httpcaddyfile.RegisterHandlerDirective(directiveName, parseWebhook)
 	// Behind request_body, basic_auth and encode, and ahead of a catch-all
@@ -36,4 +37,6 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder(directiveName, httpcaddyfile.Before, "handle")
 	httpcaddyfile.RegisterHandlerDirective(healthDirective, parseHealth)
 	httpcaddyfile.RegisterDirectiveOrder(healthDirective, httpcaddyfile.Before, "handle")
+	httpcaddyfile.RegisterHandlerDirective(operatorDirective, parseOperator)
+	httpcaddyfile.RegisterDirectiveOrder(operatorDirective, httpcaddyfile.Before, "handle")
 }

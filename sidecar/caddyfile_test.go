@@ -112,7 +112,7 @@ func FuzzNoValueEscapes(f *testing.F) {
 // as with any other value.
 func checkContained(t *testing.T, name, value string) {
 	t.Helper()
-	environ := []string{"INBOX_UPSTREAM=app:3000", name + "=" + value}
+	environ := []string{"INBOX_UPSTREAM=app:3000", "INBOX_ADMIN_TOKEN=a-token-of-the-tests", name + "=" + value}
 	s, _, err := readEnvironment(environ, secretsAre(goodSecret))
 	if err != nil {
 		return
@@ -154,6 +154,9 @@ func checkContained(t *testing.T, name, value string) {
 	if err := json.Unmarshal(config.Apps["http"], &http); err != nil {
 		t.Fatal(err)
 	}
+	if name == caddymodule.EnvAdmin && openToOthers(value) {
+		checkOperator(t, http.Servers)
+	}
 	checkServers(t, name+"="+value, http.Servers, name == "INBOX_OPS_LISTEN" && value == off)
 }
 
@@ -166,7 +169,7 @@ func containedAdmin(t *testing.T, name, value string) []byte {
 		dir = value
 	}
 	admin := map[string]any{"listen": "unix/" + filepath.Join(dir, caddymodule.AdminSocket) + "|0600", "config": map[string]bool{"persist": false}}
-	if name == caddymodule.EnvAdmin && value != "" {
+	if name == caddymodule.EnvAdmin && value != "" && !openToOthers(value) {
 		admin["listen"] = value
 		if strings.HasPrefix(value, "unix/") && !strings.Contains(value, "|") {
 			admin["listen"] = value + "|0600"
@@ -183,6 +186,10 @@ func containedAdmin(t *testing.T, name, value string) []byte {
 	return raw
 }
 
+// openToOthers: of the hostile values that INBOX_ADMIN takes, these do not keep to
+// this machine.
+func openToOthers(value string) bool { return strings.HasPrefix(value, "0.0.0.0:") || strings.HasPrefix(value, ":") }
+
 func sameJSON(t *testing.T, a, b []byte) bool {
 	t.Helper()
 	var x, y any
@@ -190,6 +197,30 @@ func sameJSON(t *testing.T, a, b []byte) bool {
 		t.Fatal(err)
 	}
 	return reflect.DeepEqual(x, y)
+}
+
+// checkOperator takes the one server of the operator's API out, which serves that
+// and nothing else.
+func checkOperator(t *testing.T, servers map[string]struct{ Routes json.RawMessage }) {
+	t.Helper()
+	found := 0
+	for name, server := range servers {
+		all := handlers(server.Routes)
+		if !slices.Contains(all, "inbox_admin") {
+			continue
+		}
+		found++
+		delete(servers, name)
+		if others := slices.DeleteFunc(all, func(h string) bool { return h == "inbox_admin" || h == "static_response" }); len(others) > 0 {
+			t.Errorf("beside the operator's API there are %q", others)
+		}
+		if !bytes.Contains(server.Routes, []byte(`"status_code":404`)) {
+			t.Errorf("the operator's API does not end with 404: %s", server.Routes)
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d servers for the operator's API", found)
+	}
 }
 
 // checkServers: there is one for the webhook and, unless it is off, one for

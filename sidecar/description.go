@@ -31,7 +31,7 @@ Without arguments it runs on these variables of the environment:
 	for _, v := range variables {
 		row(v.name, v.use, v.byDefault)
 	}
-	row(caddymodule.EnvAdminToken, "needed for changes from other machines", "")
+	row(caddymodule.EnvAdminToken, "needed where other machines reach INBOX_ADMIN", "")
 	row(caddymodule.EnvAdminTokenFile, "or a file that holds it", "")
 	_ = w.Flush() // A strings.Builder takes everything.
 	fmt.Fprintf(&b, `

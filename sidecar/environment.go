@@ -19,6 +19,9 @@ type settings struct {
 	// Ops is the site of probes and metrics, empty for none, on OpsBind.
 	Ops, OpsBind string
 	Admin        string   // The address of Caddy's admin endpoint, or off.
+	// Operator is the site of the operator's API for other machines, empty for
+	// none, on OperatorBind. Caddy's own endpoint is never there.
+	Operator, OperatorBind string
 	Retry        []string // Of every route; the platform's own schedule when empty.
 	Routes       []route
 }
@@ -76,6 +79,10 @@ func readEnvironment(environ []string, secrets func() ([]string, error)) (settin
 		if err := v.set(&s, value); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", v.name, err))
 		}
+	}
+	if s.Operator != "" && values[caddymodule.EnvAdminToken] == "" && values[caddymodule.EnvAdminTokenFile] == "" {
+		errs = append(errs, fmt.Errorf("%s: other machines reach '%s', and there is no token that they must show: set %s to, for example, the output of `openssl rand -hex 24`, or choose 127.0.0.1:2019 or a socket",
+			caddymodule.EnvAdmin, values[caddymodule.EnvAdmin], caddymodule.EnvAdminToken))
 	}
 	if !upstreams {
 		errs = append(errs, fmt.Errorf("no upstream: set %s to the address of your app, for example %s=app:3000 (or one of %s_MESSAGE_DELIVERED, _READ, _FAILED, _ACTION)", envUpstream, envUpstream, envUpstream))

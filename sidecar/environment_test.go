@@ -37,6 +37,7 @@ func TestOneMistakeIsToldWithItsFix(t *testing.T) {
 		{"INBOX_WINDOW=24", "INBOX_WINDOW: window '24' is no duration: write it as 10s, 5m or 3d"},
 		{"INBOX_RETENTION=3s", "INBOX_RETENTION: retention is 3s: give at least 1m, for example 72h"},
 		{"INBOX_MAX_SIZE=much", "INBOX_MAX_SIZE: max_size 'much' is no size: write it as 1MiB or 10GiB"},
+		{"INBOX_ADMIN=0.0.0.0:2019", "INBOX_ADMIN: other machines reach '0.0.0.0:2019', and there is no token that they must show: set INBOX_ADMIN_TOKEN to, for example, the output of `openssl rand -hex 24`, or choose 127.0.0.1:2019 or a socket"},
 		{"INBOX_DATA_DIR=/data\nadmin :2019", "INBOX_DATA_DIR: it holds a control character or a line break, or is no UTF-8: remove it"},
 	} {
 		environ := []string{c.env}

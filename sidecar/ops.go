@@ -33,7 +33,9 @@ func (s *settings) ops(value string) error {
 	return nil
 }
 
-// admin turns INBOX_ADMIN into the address of the operator's API.
+// admin turns INBOX_ADMIN into the address of the operator's API. Caddy's own
+// admin API, which asks for no token, is beside it only where no other machine
+// gets to; else it stays on the socket in the data directory.
 func (s *settings) admin(value string) error {
 	if value == off {
 		s.Admin = off
@@ -55,6 +57,10 @@ func (s *settings) admin(value string) error {
 	}
 	if port == "" || !onMachine(host) {
 		return fmt.Errorf("'%s' is no address of this machine with a port: write it as unix//run/inboxgate.sock, 127.0.0.1:2019 or off", value)
+	}
+	if !caddymodule.Loopback(host) {
+		s.Operator, s.OperatorBind = "http://:"+port, host
+		return nil
 	}
 	s.Admin = value
 	return nil

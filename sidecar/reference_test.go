@@ -66,6 +66,7 @@ func reference(t *testing.T) string {
 	words("Words of a route", "In the block of an `on` or a `to`.", "routeWords", "Route", nil)
 	words("The global option `inbox`", s.comment("App"), "appWords", "App", nil)
 	fmt.Fprintf(&b, "\n## The directive `inbox_health`\n\n%s\n", s.comment("Health"))
+	fmt.Fprintf(&b, "\n## The directive `inbox_admin`\n\n%s\n", s.comment("Operator"))
 	b.WriteString(environmentTable())
 	b.WriteString("\n## Metrics\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
 	for _, m := range s.metrics() {
@@ -94,7 +95,7 @@ func environmentTable() string {
 	for _, v := range variables {
 		row(v.name, v.byDefault, v.use)
 	}
-	row(caddymodule.EnvAdminToken, "", "what callers from other machines must show to change something through the operator's API")
+	row(caddymodule.EnvAdminToken, "", "what callers from other machines must show to the operator's API")
 	row(caddymodule.EnvAdminTokenFile, "", "or a file that holds it")
 	row(caddymodule.EnvAPIURL, "the platform's", "where the commands `webhooks` find the platform's API")
 	row(caddymodule.EnvAPIKey, "", "the key that they show")

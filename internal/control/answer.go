@@ -42,11 +42,28 @@ func (r *request) needTrust() error {
 	if r.trusted {
 		return nil
 	}
-	return &Error{http.StatusUnauthorized, "this needs the admin token: set INBOX_ADMIN_TOKEN for inboxgate and for the caller, or call from the same machine"}
+	return errUntrusted
+}
+
+var errUntrusted = &Error{http.StatusUnauthorized, "this needs the admin token: set INBOX_ADMIN_TOKEN for inboxgate and for the caller, or call from the same machine"}
+
+// RefuseStranger answers a request without the token, which is never the empty
+// one, with 401, and says so.
+func RefuseStranger(w http.ResponseWriter, r *http.Request, token string) bool {
+	if hasToken(r, token) {
+		return false
+	}
+	refuseStranger(w)
+	return true
+}
+
+func refuseStranger(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	writeError(w, errUntrusted)
 }
 
 func (a *api) request(r *http.Request) *request {
-	return &request{Request: r, trusted: near(r) || a.hasToken(r)}
+	return &request{Request: r, trusted: near(r) || hasToken(r, a.Token)}
 }
 
 // near tells whether a request came over a Unix socket, or from and to an
@@ -75,13 +92,13 @@ func loopback(addr string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func (a *api) hasToken(r *http.Request) bool {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || a.Token == "" {
+func hasToken(r *http.Request, token string) bool {
+	shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || token == "" {
 		return false
 	}
 	// Hashed, so that not even the length shows.
-	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(a.Token))
+	got, want := sha256.Sum256([]byte(shown)), sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 

@@ -4,9 +4,9 @@
 // openapi.json describes, and Client calls it.
 //
 // Guarantee: a call that changes something is durable when it is answered, is
-// told to Options.Audit, and needs the token unless it comes over a Unix socket
-// or from this machine. Phone numbers are masked in all that is JSON unless the
-// caller asks to have them revealed, which needs the same right as a change.
+// told to Options.Audit. Every call, to look as well as to change, needs the
+// token unless it comes over a Unix socket or from this machine. Phone numbers
+// are masked in all that is JSON unless the caller asks to have them revealed.
 //
 // Limits: a replay by filter runs as long as its request; a caller that goes
 // away ends it, and what was sent again by then stays so.
@@ -27,7 +27,7 @@ const Prefix = "/inbox/"
 // Options are what an API works with.
 type Options struct {
 	Store spool.Store
-	// Token is needed for changes from other machines. Without one they are
+	// Token is needed by callers from other machines. Without one they are
 	// refused.
 	Token string
 	// Configured lists the routes that are configured; others are parked.
@@ -97,6 +97,10 @@ func New(o Options) http.Handler {
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !a.request(r).trusted {
+		refuseStranger(w)
+		return
+	}
 	if _, pattern := a.mux.Handler(r); pattern == "" {
 		// Told in the API's own form, and apart from a method that is wrong.
 		probe := &plain{ResponseWriter: w}

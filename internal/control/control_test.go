@@ -91,8 +91,7 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// What changes something, and what shows phone numbers, is not for strangers,
-// nor for a page in a browser on the operator's machine.
+// Nothing is for strangers, nor for a page in a browser on the operator's machine.
 func TestNeedsTrust(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -113,6 +112,17 @@ func TestNeedsTrust(t *testing.T) {
 		{"GET", "quarantine/1/raw", ""},
 		{"GET", "events?reveal=1", ""},
 		{"GET", "events/evt_1?reveal=true", ""},
+		{"GET", "events", ""},
+		{"GET", "events/evt_1", ""},
+		{"GET", "events/evt_1/logs", ""},
+		{"GET", "logs", ""},
+		{"GET", "dead", ""},
+		{"GET", "quarantine", ""},
+		{"GET", "routes", ""},
+		{"GET", "store", ""},
+		{"GET", "openapi.json", ""},
+		{"GET", "nothing/of/the/kind", ""},
+		{"PUT", "events", ""},
 	} {
 		for _, token := range []string{"", "wrong", "a-token-of-the-tes"} {
 			if status, text := r.call(c.method, control.Prefix+c.path, token, page, c.body); status != http.StatusUnauthorized {

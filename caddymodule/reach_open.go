@@ -1,0 +1,89 @@
+package caddymodule
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"reflect"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Loopback tells whether only this machine reaches a listener on host. What is
+// no address and cannot be looked up is taken for one that others reach.
+func Loopback(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	if host == "" {
+		return false // Every interface.
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(all) == 0 {
+		return host == "localhost"
+	}
+	for _, ip := range all {
+		if !ip.Unmap().IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// openAdmin is where Caddy's own admin endpoint listens, if other machines reach
+// it there, and else empty.
+func openAdmin(ctx caddy.Context) string {
+	listen, ok := adminListen(ctx)
+	if !ok {
+		return ""
+	}
+	if listen == "" {
+		listen = caddy.DefaultAdminListen
+	}
+	listen, err := caddy.NewReplacer().ReplaceOrErr(listen, true, true)
+	if err != nil {
+		return "" // Caddy refuses it.
+	}
+	addr, err := caddy.ParseNetworkAddress(listen)
+	if err != nil || addr.IsUnixNetwork() || addr.IsFdNetwork() || Loopback(addr.Host) {
+		return ""
+	}
+	return listen
+}
+
+// adminListen is what the configuration says of the admin endpoint; not ok where
+// that is off. Caddy shows it to no module, so it is read as a debugger would; a
+// Caddy that keeps it elsewhere ends the warning and nothing more.
+func adminListen(ctx caddy.Context) (listen string, ok bool) {
+	config := field(reflect.ValueOf(ctx), "cfg")
+	if !config.IsValid() {
+		return "", false
+	}
+	admin := field(config, "Admin")
+	if !admin.IsValid() {
+		return "", config.IsValid()
+	}
+	if off := field(admin, "Disabled"); off.IsValid() && off.Kind() == reflect.Bool && off.Bool() {
+		return "", false
+	}
+	if l := field(admin, "Listen"); l.IsValid() && l.Kind() == reflect.String {
+		return l.String(), true
+	}
+	return "", false
+}
+
+// field is a field of a struct with all pointers followed, invalid where there
+// is none.
+func field(v reflect.Value, name string) reflect.Value {
+	if v.Kind() != reflect.Struct {
+		return reflect.Value{}
+	}
+	v = v.FieldByName(name)
+	for v.IsValid() && v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	return v
+}
