@@ -136,7 +136,8 @@ func checkContained(t *testing.T, name, value string) {
 		t.Errorf("%s=%q made the admin endpoint %s, want %s", name, value, config.Admin, want)
 	}
 	for app := range config.Apps {
-		if app != "http" && app != "inbox" {
+		line := app == "events" && sameJSON(t, config.Apps[app], []byte(`{"subscriptions":[{"events":["started"],"handlers":[{"handler":"inboxgate_started"}]}]}`))
+		if app != "http" && app != "inbox" && !line {
 			t.Errorf("%s=%q brought the app %s in", name, value, app)
 		}
 	}
@@ -188,7 +189,9 @@ func containedAdmin(t *testing.T, name, value string) []byte {
 
 // openToOthers: of the hostile values that INBOX_ADMIN takes, these do not keep to
 // this machine.
-func openToOthers(value string) bool { return strings.HasPrefix(value, "0.0.0.0:") || strings.HasPrefix(value, ":") }
+func openToOthers(value string) bool {
+	return strings.HasPrefix(value, "0.0.0.0:") || strings.HasPrefix(value, ":")
+}
 
 func sameJSON(t *testing.T, a, b []byte) bool {
 	t.Helper()
@@ -229,6 +232,9 @@ func checkServers(t *testing.T, pair string, servers map[string]struct{ Routes j
 	t.Helper()
 	webhooks, probes := 0, 0
 	for _, server := range servers {
+		if len(server.Routes) == 0 {
+			continue // Caddy sends clients on to HTTPS from there.
+		}
 		all := handlers(server.Routes)
 		may := []string{"inbox_webhook", "static_response", "reverse_proxy", "rewrite", "subroute"}
 		if slices.Contains(all, "inbox_health") {

@@ -18,12 +18,14 @@ type settings struct {
 	App    []option // Of the global option `inbox`.
 	// Ops is the site of probes and metrics, empty for none, on OpsBind.
 	Ops, OpsBind string
-	Admin        string   // The address of Caddy's admin endpoint, or off.
+	Admin        string // The address of Caddy's admin endpoint, or off.
 	// Operator is the site of the operator's API for other machines, empty for
 	// none, on OperatorBind. Caddy's own endpoint is never there.
 	Operator, OperatorBind string
-	Retry        []string // Of every route; the platform's own schedule when empty.
-	Routes       []route
+	// Proxies are the networks whose X-Forwarded-* headers are believed.
+	Proxies []string
+	Retry   []string // Of every route; the platform's own schedule when empty.
+	Routes  []route
 }
 
 type option struct{ Word, Value string }

@@ -19,6 +19,11 @@ func TestOneMistakeIsToldWithItsFix(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ env, want string }{
 		{"INBOX_UPSTREAM=app", "INBOX_UPSTREAM: 'app' has no port: write it as app:3000"},
+		{"INBOX_UPSTREAM=3000", "INBOX_UPSTREAM: '3000' is a port without a host: write it as 127.0.0.1:3000"},
+		{"INBOX_UPSTREAM=app:3000,3001", "INBOX_UPSTREAM: '3001' is a port without a host: write it as 127.0.0.1:3001"},
+		{"INBOX_UPSTREAM_MESSAGE_READ=3000", "INBOX_UPSTREAM_MESSAGE_READ: '3000' is a port without a host: write it as 127.0.0.1:3000"},
+		{"INBOX_TRUSTED_PROXIES=10.0.0.0/33", "INBOX_TRUSTED_PROXIES: '10.0.0.0/33' is no network: write 10.0.0.0/8, 192.0.2.7, or private_ranges for all that are not of the internet"},
+		{"INBOX_TRUSTED_PROXIES=loadbalancer", "INBOX_TRUSTED_PROXIES: 'loadbalancer' is no network: write 10.0.0.0/8, 192.0.2.7, or private_ranges for all that are not of the internet"},
 		{"INBOX_UPSTREAM=,", "INBOX_UPSTREAM: it holds nothing but commas: give a value, or unset it"},
 		{"INBOX_UPSTREAM=ftp://app:21", "INBOX_UPSTREAM: upstream 'ftp://app:21' has the scheme ftp: use http, https or h2c"},
 		{"INBOX_UPSTREAM=app:3000 {env.HOME}:1", "INBOX_UPSTREAM: it holds {, which no variable can: mount a Caddyfile for that"},
@@ -109,11 +114,18 @@ func TestNearMissesAreTold(t *testing.T) {
 		"INBOX_UPSTREAM_URL":       "INBOX_UPSTREAM",
 		"INBOX_UPSTREAM_FAILED":    "INBOX_UPSTREAM_MESSAGE_FAILED",
 		"INBOX_LISTEN_ADDRESS":     "INBOX_LISTEN",
-		"INBOX_PORT":               "INBOX_LISTEN",
-		"INBOX_DATADIR":            "INBOX_DATA_DIR",
-		"INBOX_RETRY":              "INBOX_RETRY_SCHEDULE",
-		"INBOX_DEDUPE_WINDOW":      "INBOX_WINDOW",
-		"INBOX_WEBHOOK_PATH":       "INBOX_PATH",
+		"INBOX_TRUSTED_PROXY":      "INBOX_TRUSTED_PROXIES",
+
+		"INBOX_UPSTREAM_MESSAGE_FAIL":     "INBOX_UPSTREAM_MESSAGE_FAILED",
+		"INBOX_UPSTREAM_MESSAGE_DELIVERY": "INBOX_UPSTREAM_MESSAGE_DELIVERED",
+		"INBOX_UPSTREAM_MESSAGE_REED":     "INBOX_UPSTREAM_MESSAGE_READ",
+		"INBOX_UPSTREAM_MESSAGE_ACTIONS":  "INBOX_UPSTREAM_MESSAGE_ACTION",
+		"INBOX_UPSTREAM_MESSAGES_FAILED":  "INBOX_UPSTREAM_MESSAGE_FAILED",
+		"INBOX_PORT":                      "INBOX_LISTEN",
+		"INBOX_DATADIR":                   "INBOX_DATA_DIR",
+		"INBOX_RETRY":                     "INBOX_RETRY_SCHEDULE",
+		"INBOX_DEDUPE_WINDOW":             "INBOX_WINDOW",
+		"INBOX_WEBHOOK_PATH":              "INBOX_PATH",
 	} {
 		got := strays(map[string]string{name: "x"})
 		if len(got) != 1 || !strings.HasSuffix(got[0], "did you mean "+want+"?") {

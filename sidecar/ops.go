@@ -111,11 +111,15 @@ func (s *settings) makeRoom() error {
 // defaultAdmin is the socket in the data directory, which only its owner may
 // enter.
 func (s *settings) defaultAdmin() string {
-	dir := caddymodule.DefaultDataDir()
+	return "unix/" + filepath.Join(s.dataDir(), caddymodule.AdminSocket) + "|0600"
+}
+
+// dataDir is where the store is.
+func (s *settings) dataDir() string {
 	for _, o := range s.App {
 		if o.Word == "data_dir" {
-			dir = o.Value
+			return o.Value
 		}
 	}
-	return "unix/" + filepath.Join(dir, caddymodule.AdminSocket) + "|0600"
+	return caddymodule.DefaultDataDir()
 }

@@ -30,11 +30,15 @@ func strays(values map[string]string) (all []string) {
 	return all
 }
 
-// meant is the known name that shares the most words with name while one of
-// the two has no words that the other lacks, up to a slip of the pen.
+// meant is the known name that name begins or that is a slip of the pen away
+// from it, or else the one that shares the most words with it while one of the
+// two has no words that the other lacks.
 func meant(name string, known []string) (best string) {
 	if name == "INBOX_PORT" || name == "INBOX_ADDRESS" || name == "INBOX_HOST" {
 		return "INBOX_LISTEN"
+	}
+	if best = slip(name, known, 2); best != "" {
+		return best
 	}
 	words := split(name)
 	most, left := 0, 0
@@ -53,9 +57,20 @@ func meant(name string, known []string) (best string) {
 			best, most, left = k, both, rest
 		}
 	}
+	if best == "" {
+		best = slip(name, known, 3) // INBOX_TRUSTED_PROXY
+	}
+	return best
+}
+
+// slip is the nearest of the known names, at most so many letters away. Among
+// equals, one that name begins with, or that begins with name, is meant.
+func slip(name string, known []string, most int) (best string) {
+	least := most + 1
 	for _, k := range known {
-		if best == "" && caddymodule.Distance(name, k) <= 2 { // INBOX_DATADIR
-			best = k
+		d := caddymodule.Distance(name, k)
+		if d < least || d == least && best != "" && strings.HasPrefix(k, name) && !strings.HasPrefix(best, name) {
+			best, least = k, d
 		}
 	}
 	return best

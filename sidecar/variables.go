@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
@@ -26,6 +27,7 @@ var variables = []variable{
 	{envUpstream + "_MESSAGE_ACTION", "", "… for message.action", upstream("message.action")},
 	{"INBOX_LISTEN", ":8080", "a port or address; a host name turns on HTTPS", plain((*settings).listen)},
 	{"INBOX_PATH", "/webhooks/inbox", "the path of the webhook", plain((*settings).path)},
+	{"INBOX_TRUSTED_PROXIES", "", "networks of proxies in front, or private_ranges", proxies},
 	{"INBOX_DATA_DIR", "in Caddy's data directory", "where events are stored", appOption("data_dir")},
 	{"INBOX_RETRY_SCHEDULE", "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
 	{"INBOX_WINDOW", "24h", "how long an event id is remembered", appOption("window")},
@@ -56,6 +58,9 @@ func upstream(typ string) func(*settings, string) error {
 		// In an `on` the words before the first address are types, and a word
 		// without a port would be taken for one.
 		for _, a := range addresses {
+			if _, err := strconv.ParseUint(a, 10, 16); err == nil {
+				return fmt.Errorf("'%s' is a port without a host: write it as 127.0.0.1:%s", a, a)
+			}
 			if !strings.ContainsAny(a, ":/") {
 				return fmt.Errorf("'%s' has no port: write it as %s:3000", a, a)
 			}

@@ -1,10 +1,15 @@
 package faults
 
 import (
+	"bytes"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
@@ -99,13 +104,15 @@ func TestFaultSmuggling(t *testing.T) {
 	r.Report([]int{54}, "requests that two parsers read differently", len(ambiguous))
 }
 
-// HTTP/2 without TLS is neither upgraded to nor begun: an upgrade is read as the
-// plain request that it is.
+// HTTP/2 without TLS is not upgraded to: the request is read as the plain one that
+// it is. A client that begins with HTTP/2 unasked is served as any other where
+// Caddy's default protocols are on, and is not where they are not.
 func TestFaultNoPlainHTTP2(t *testing.T) {
 	t.Parallel()
+	rounds := rig.Rounds(10, 100)
 	r := rig.New(t, rig.Options{})
 	l := r.Start()
-	for range rig.Rounds(10, 100) {
+	for range rounds {
 		e := r.Event(event.TypeMessageRead)
 		r.Log.Sending(e, l.N)
 		upgrade := "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
@@ -116,9 +123,58 @@ func TestFaultNoPlainHTTP2(t *testing.T) {
 		}
 		r.Log.Answered(e.ID, history.Answer{Life: l.N, Status: http.StatusOK, Result: answers[0].Header.Get("X-Inbox-Result")})
 	}
+	for range rounds {
+		e := r.Event(event.TypeMessageRead)
+		forgery := e
+		forgery.Signature = rig.Sign([]byte("another body"))
+		if a, err := unasked(t, r, forgery); err != nil || a.Status != http.StatusUnauthorized {
+			t.Errorf("a forgery by HTTP/2 unasked: %+v, %v", a, err)
+		}
+		r.Log.Sending(e, l.N)
+		a, err := unasked(t, r, e)
+		if err != nil || a.Status != http.StatusOK {
+			t.Errorf("an event by HTTP/2 unasked: %+v, %v", a, err)
+		}
+		a.Life = l.N
+		r.Log.Answered(e.ID, a)
+	}
 	r.Settle()
 	if code := r.Stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	r.Report([]int{54}, "an upgrade to h2c is asked for", rig.Rounds(10, 100))
+	r.Configure(strings.Replace(r.Caddyfile(""), "{\n", "{\n\tservers {\n\t\tprotocols h1\n\t}\n", 1))
+	r.Start()
+	for range rounds {
+		if a, err := unasked(t, r, r.Event(event.TypeMessageRead)); err == nil {
+			t.Errorf("HTTP/2 that is off was answered %+v", a)
+		}
+		wantOK(t, r, r.Event(event.TypeMessageRead))
+	}
+	r.Settle()
+	if code := r.Stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	r.Report([]int{54}, "HTTP/2 without TLS: an upgrade, and unasked", 3*rounds)
+}
+
+// unasked sends an event by HTTP/2 from the first byte on, without TLS.
+func unasked(t *testing.T, r *rig.Rig, e history.Event) (history.Answer, error) {
+	t.Helper()
+	rt := &http2.Transport{AllowHTTP: true, DialTLS: func(network, addr string, _ *tls.Config) (net.Conn, error) { return net.Dial(network, addr) }}
+	defer rt.CloseIdleConnections()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.Listen+rig.Path, bytes.NewReader(e.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/json")
+	q.Header.Set("X-Inbox-Signature", e.Signature)
+	res, err := rt.RoundTrip(q)
+	if err != nil {
+		return history.Answer{}, err
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 {
+		t.Errorf("the answer came by HTTP/%d", res.ProtoMajor)
+	}
+	return history.Answer{Status: res.StatusCode, Result: res.Header.Get("X-Inbox-Result")}, nil
 }
