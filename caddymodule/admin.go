@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -69,7 +68,6 @@ func (a *App) api(run *running) http.Handler {
 		Token:      a.token,
 		Configured: a.configured,
 		Release:    func(ctx context.Context, rec spool.Record) error { return a.release(ctx, run, rec) },
-		Scratch:    filepath.Clean(a.dir),
 		Audit:      a.audit,
 	})
 }

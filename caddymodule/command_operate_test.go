@@ -197,6 +197,28 @@ func TestStore(t *testing.T) {
 	d.ok(again.Close())
 }
 
+// A copy may leave by the standard output, where nothing else is written.
+func TestStoreBackupToStandardOutput(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for i := range 20 {
+		d.accept(i, "message.read", map[string]spool.State{"app": spool.Delivered})
+	}
+	r := d.ask("store", "backup", "-")
+	d.ok(r.failed)
+	if !strings.Contains(r.err, " written. ") {
+		t.Errorf("the standard error says %q", r.err)
+	}
+	file := filepath.Join(t.TempDir(), "copy.db")
+	d.ok(os.WriteFile(file, []byte(r.out), 0o600))
+	if out := d.says("store", "check", file); !strings.Contains(out, "is sound: 20 events") {
+		t.Errorf("check: %q", out)
+	}
+	if _, err := os.Lstat("-.part"); err == nil {
+		t.Error("a file was made")
+	}
+}
+
 // A backup that breaks off leaves nothing that could be taken for one.
 func TestStoreBackupBreaksOff(t *testing.T) {
 	t.Parallel()
@@ -211,6 +233,7 @@ func TestStoreBackupBreaksOff(t *testing.T) {
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("it left %v", left)
 	}
+	runCommand(t.Context(), "", "store", "backup", "-", "--admin", s.URL).complains(t, "is not whole", "unexpected EOF")
 }
 
 func TestHealthCommand(t *testing.T) {

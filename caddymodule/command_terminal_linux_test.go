@@ -120,3 +120,13 @@ func TestRawOnATerminal(t *testing.T) {
 		t.Errorf("shown it is %q, %v", seen, failed)
 	}
 }
+
+// A copy is no text: a terminal gets none of it.
+func TestNoBackupToATerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	seen, err := d.onTerminal("", "store", "backup", "-")
+	if err == nil || !strings.Contains(err.Error(), "is a terminal") || strings.Contains(seen, "SQLite format") {
+		t.Errorf("%q, %v", seen, err)
+	}
+}

@@ -150,6 +150,10 @@ func asError(err error) *Error {
 		return &Error{http.StatusNotFound, "not found: it may have left the log by its age"}
 	case errors.Is(err, spool.ErrUnavailable), errors.Is(err, spool.ErrClosed), errors.Is(err, spool.ErrFull):
 		return &Error{http.StatusServiceUnavailable, err.Error()}
+	case errors.Is(err, spool.ErrBusy):
+		return &Error{http.StatusConflict, err.Error()}
+	case errors.Is(err, spool.ErrNoRoom):
+		return &Error{http.StatusInsufficientStorage, err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{http.StatusGatewayTimeout, "the store did not answer in time"}
 	}

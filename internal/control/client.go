@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -46,6 +48,9 @@ func NewClient(address, token string) (*Client, error) {
 	return c, nil
 }
 
+// userAgent names this process to others who must wait for it.
+var userAgent = fmt.Sprintf("%s (process %d)", filepath.Base(os.Args[0]), os.Getpid())
+
 // do sends a call and returns the answer if it is 200.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body any) (*http.Response, error) {
 	var text io.Reader
@@ -67,6 +72,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	r.Header.Set("User-Agent", userAgent)
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}

@@ -34,9 +34,6 @@ type Options struct {
 	Configured func() map[spool.RouteKey]bool
 	// Release accepts the event of a quarantine entry, as the handler would.
 	Release func(ctx context.Context, entry spool.Record) error
-	// Scratch is a directory where a copy of the store has room for a while.
-	// Default: the system's for temporary files.
-	Scratch string
 	// Audit has a line for each change. Default: nothing is logged.
 	Audit *slog.Logger
 }

@@ -2,11 +2,7 @@ package control
 
 import (
 	_ "embed"
-	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -70,51 +66,5 @@ func (a *api) compact(r *request, s *stream) error {
 	}
 	s.last = Step{Changed: freed}
 	a.audit(r, "compact", "bytes", freed)
-	return nil
-}
-
-// backup answers with a whole copy of the store. It is made in a directory of
-// its own beside the temporary files, so that it takes room there for as long.
-func (a *api) backup(w http.ResponseWriter, hr *http.Request) {
-	r := a.request(hr)
-	if err := a.sendBackup(w, r); err != nil {
-		writeError(w, err)
-	}
-}
-
-func (a *api) sendBackup(w http.ResponseWriter, r *request) error {
-	if err := r.needTrust(); err != nil {
-		return err
-	}
-	b, ok := a.Store.(spool.Backuper)
-	if !ok {
-		return errNoHands
-	}
-	dir, err := os.MkdirTemp(a.Scratch, "backup-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "spool.db")
-	if err := b.Backup(r.Context(), path, nil); err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	a.audit(r, "backup", "bytes", fi.Size())
-	h := w.Header()
-	h.Set("Content-Type", "application/vnd.sqlite3")
-	h.Set("Content-Length", strconv.FormatInt(fi.Size(), 10))
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	// What breaks now is seen by the caller, who has fewer bytes than promised.
-	_, _ = io.Copy(w, f)
 	return nil
 }

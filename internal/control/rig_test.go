@@ -44,7 +44,7 @@ func newRig(t *testing.T) *rig {
 	r.ok(st.Configure(t.Context(), "inbox", []spool.RouteName{{Name: "app"}, {Name: "crm"}, {Name: "gone"}}))
 	app, crm := spool.RouteKey{Source: "inbox", Route: "app"}, spool.RouteKey{Source: "inbox", Route: "crm"}
 	r.server = httptest.NewServer(control.New(control.Options{
-		Store: st, Token: "a-token-of-the-test", Scratch: t.TempDir(),
+		Store: st, Token: "a-token-of-the-test",
 		Configured: func() map[spool.RouteKey]bool { return map[spool.RouteKey]bool{app: true, crm: true} },
 		Release: func(_ context.Context, rec spool.Record) error {
 			r.released = append(r.released, rec)

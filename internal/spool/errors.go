@@ -2,8 +2,8 @@ package spool
 
 import "errors"
 
-// Errors a caller branches on. Each but ErrLeaseLost and ErrNotFound means, to
-// a sender, that it should try again later: 503.
+// Errors a caller branches on. To a sender, each that an accept may return means
+// that it should try again later: 503.
 var (
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
@@ -15,6 +15,10 @@ var (
 	ErrFull = errors.New("store is full")
 	// ErrQuarantineFull: quarantine has used up its share; good events go on.
 	ErrQuarantineFull = errors.New("quarantine is full")
+	// ErrBusy: what only one may do at a time is being done.
+	ErrBusy = errors.New("store is busy")
+	// ErrNoRoom: the disk has no room for a copy beside what new events need.
+	ErrNoRoom = errors.New("no room")
 	// ErrDamaged: the files hold less, or other bytes, than was stored. Of
 	// opening a store it says what to do; of an event, that it cannot be read.
 	ErrDamaged = errors.New("store is damaged")

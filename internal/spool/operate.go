@@ -1,6 +1,9 @@
 package spool
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // Discarder is implemented by engines whose operator may let things go by hand.
 type Discarder interface {
@@ -17,10 +20,22 @@ type Progress func(done, total int64)
 
 // Backuper is implemented by engines that can be copied while they work.
 type Backuper interface {
-	// Backup writes a whole and consistent copy to path, which must not exist:
-	// it holds all that was committed before the call, and more. The copy is
-	// fsynced when it returns, and is named path only then. p may be nil.
-	Backup(ctx context.Context, path string, p Progress) error
+	// Backup makes a whole and consistent copy: it holds all that was committed
+	// before the call, and more. One at a time: until it is closed, others get
+	// ErrBusy, which says since when and for whom; by names the caller, for them. It
+	// fails with ErrNoRoom where new events could be refused for it. p may be nil.
+	Backup(ctx context.Context, by string, p Progress) (Copy, error)
+}
+
+// Copy is a copy of a store, in a file without a name: nothing of it outlives the
+// process. Its reader must close it.
+type Copy interface {
+	io.ReadCloser
+	// Size is that of the whole copy in bytes.
+	Size() int64
+	// Ended is closed when it is given up before it was read to its end: the store
+	// closes, or new events need the room.
+	Ended() <-chan struct{}
 }
 
 // Compacter is implemented by engines that can give free space back by hand.

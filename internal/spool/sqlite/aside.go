@@ -28,6 +28,8 @@ func (s *Store) beside(ctx context.Context, step func(*writer) error) error {
 		return <-a.done
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.leaving:
+		return spool.ErrClosed
 	}
 }
 

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
-	"path/filepath"
+	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -17,93 +16,177 @@ import (
 // backupPages are copied between two batches: 1 MiB, a few milliseconds.
 const backupPages = 256
 
+// backup is a copy that is being made. It belongs to the writer.
+type backup struct {
+	b    *sqlite3.Backup
+	file *backupFile
+}
+
 // Backup implements spool.Backuper. It copies by the writing connection, whose
 // own changes reach the copy: another connection would begin anew with each
 // commit, and a long read would keep the log from restarting.
-func (s *Store) Backup(ctx context.Context, path string, p spool.Progress) (err error) {
-	path, err = filepath.Abs(path)
+func (s *Store) Backup(ctx context.Context, by string, p spool.Progress) (spool.Copy, error) {
+	f, err := s.newCopy(by)
 	if err != nil {
-		return fmt.Errorf("backing up: %w", err)
+		return nil, fmt.Errorf("backing up: %w", err)
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("backing up: %s is there already: name a file that is not", path)
-	}
-	part, err := os.CreateTemp(filepath.Dir(path), ".backup-*")
-	if err != nil {
-		return fmt.Errorf("backing up: %w", err)
-	}
-	defer func() {
-		part.Close()
-		if err != nil {
-			os.Remove(part.Name())
-			os.Remove(part.Name() + "-journal")
-		}
-	}()
-	if err := s.copyTo(ctx, part.Name(), p); err != nil {
-		return fmt.Errorf("backing up: %w", err)
-	}
-	if err := part.Sync(); err != nil {
-		return fmt.Errorf("backing up: %w", err)
-	}
-	// Not os.Rename: it would replace what has come to be there meanwhile.
-	if err := os.Link(part.Name(), path); err != nil {
-		return fmt.Errorf("backing up: %w", err)
-	}
-	if err := os.Remove(part.Name()); err != nil {
-		return fmt.Errorf("backing up: %w", err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func (s *Store) copyTo(ctx context.Context, path string, p spool.Progress) error {
-	u := url.URL{Scheme: "file", OmitHost: true, Path: path}
-	// The copy is worth nothing before its end, when it is synced as a whole.
-	q := url.Values{"_pragma": {"synchronous(OFF)"}}
-	u.RawQuery = q.Encode()
-	var (
-		b    *sqlite3.Backup
-		of   *conn
-		done bool
-	)
-	for !done {
-		err := s.beside(ctx, func(w *writer) (err error) {
-			if b == nil {
-				of = w.c
-				if b, err = w.c.BackupInit("main", u.String()); err != nil {
-					return err
-				}
-			}
-			if of != w.c {
-				b = nil // It went with its connection.
-				return fmt.Errorf("%w: it was reopened meanwhile", spool.ErrUnavailable)
-			}
-			done, err = b.Step(backupPages)
-			if p != nil {
-				all := int64(b.PageCount()) * w.pages
-				p(all-int64(b.Remaining())*w.pages, all)
-			}
-			if done && err == nil {
-				err, b = b.Close(), nil
-			}
+	for done := false; !done && err == nil; {
+		err = s.beside(ctx, func(w *writer) (err error) {
+			done, err = w.copySome(f, p)
 			return err
 		})
+	}
+	if err == nil {
+		err = f.measure()
+	}
+	if err != nil {
+		// The room comes back before the store is asked for anything.
+		_ = f.Close()
+		s.rouse()
+		return nil, fmt.Errorf("backing up: %w", err)
+	}
+	return f, nil
+}
+
+// copySome copies the next pages.
+func (w *writer) copySome(f *backupFile, p spool.Progress) (done bool, err error) {
+	defer func() {
 		if err != nil {
-			s.abandon(b, of)
-			return err
+			w.endBackup()
 		}
+	}()
+	if err := f.gone(); err != nil {
+		return false, err
+	}
+	if f.begun && (w.backup == nil || w.backup.file != f) {
+		return false, fmt.Errorf("%w: it was reopened meanwhile", spool.ErrUnavailable)
+	}
+	if !f.begun {
+		if err := w.beginBackup(f); err != nil {
+			return false, err
+		}
+	}
+	b := w.backup.b
+	if err := w.roomFor(int64(b.Remaining()) * w.pages); err != nil {
+		return false, err
+	}
+	if done, err = b.Step(backupPages); err != nil {
+		return false, err
+	}
+	if p != nil {
+		all := int64(b.PageCount()) * w.pages
+		p(all-int64(b.Remaining())*w.pages, all)
+	}
+	if !done {
+		return false, nil
+	}
+	w.backup = nil
+	if err := b.Close(); err != nil {
+		return false, err
+	}
+	return true, w.rename(f)
+}
+
+func (w *writer) beginBackup(f *backupFile) error {
+	w.endBackup()
+	all, err := w.pragma(w.q.allPages)
+	if err != nil {
+		return err
+	}
+	if err := w.roomFor(all * w.pages); err != nil {
+		return err
+	}
+	path, err := f.create(w.s.dir)
+	if err != nil {
+		return err
+	}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path}
+	// The copy is worth nothing before its end, and nothing of it is to have a name.
+	u.RawQuery = url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)"}}.Encode()
+	b, err := w.c.BackupInit("main", u.String())
+	if err := errors.Join(err, f.unname()); err != nil {
+		if b != nil {
+			err = errors.Join(err, b.Close())
+		}
+		return err
+	}
+	f.begun = true
+	w.backup = &backup{b: b, file: f}
+	return nil
+}
+
+// roomFor refuses a copy that still has so many bytes to write, if new events
+// could be refused for it: the live log may grow meanwhile.
+func (w *writer) roomFor(bytes int64) error {
+	free, err := w.s.space.ask(w.s)
+	if err != nil {
+		return err
+	}
+	if need, spare := bytes+max(0, tailAt-w.size()), int64(min(free, 1<<62))-int64(w.s.space.floor); need > spare {
+		return fmt.Errorf("%w for the copy: it needs %s, and there are %s to spare on the disk of %s above what new events need. Make room there, or stop inboxgate and copy the directory",
+			spool.ErrNoRoom, humanize.IBytes(uint64(need)), humanize.IBytes(uint64(max(spare, 0))), w.s.dir)
 	}
 	return nil
 }
 
-// abandon ends a copy that will not be finished.
-func (s *Store) abandon(b *sqlite3.Backup, of *conn) {
-	if b == nil {
+// endBackup ends a copy that is given up, or whose connection goes.
+func (w *writer) endBackup() {
+	if w.backup == nil {
 		return
 	}
-	_ = s.beside(context.Background(), func(w *writer) error {
-		if w.c != of {
-			return nil
-		}
-		return b.Close()
-	})
+	b := w.backup
+	w.backup = nil
+	if err := b.b.Close(); err != nil {
+		w.s.log.Debug("a copy was not finished", "error", err)
+	}
 }
+
+// dropBackup ends the copy whose caller has given it up. A copy that goes on
+// gets every change of the store, and takes room.
+func (w *writer) dropBackup() {
+	if w.backup != nil && w.backup.file.gone() != nil {
+		w.endBackup()
+	}
+}
+
+// oneCopy is the right to make a copy, and the one there is.
+type oneCopy struct {
+	file  *backupFile // guarded by Store.mu, nil when there is none
+	since time.Time   // guarded by Store.mu
+	by    string      // guarded by Store.mu
+}
+
+func (s *Store) newCopy(by string) (*backupFile, error) {
+	if by == "" {
+		by = "this process"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, spool.ErrClosed
+	}
+	if s.copy.file != nil {
+		ago := time.Since(s.copy.since).Round(time.Second)
+		return nil, fmt.Errorf("%w: one backup at a time: %s has been making or reading one since %s (%s): wait for it, or end it",
+			spool.ErrBusy, s.copy.by, s.copy.since.UTC().Format(time.RFC3339), ago)
+	}
+	f := &backupFile{s: s, ended: make(chan struct{})}
+	s.copy = oneCopy{file: f, since: time.Now(), by: by}
+	return f, nil
+}
+
+var errNoRoomLeft = fmt.Errorf("%w for the copy any more: the disk has come down to what new events need", spool.ErrNoRoom)
+
+// endCopy gives up the copy there is, and says whether there was one.
+func (s *Store) endCopy(cause error) bool {
+	s.mu.Lock()
+	f := s.copy.file
+	s.mu.Unlock()
+	if f != nil {
+		f.end(cause)
+	}
+	return f != nil
+}
+
+// rename gives a copy an identity of its own.
+func (w *writer) rename(*backupFile) error { return nil }

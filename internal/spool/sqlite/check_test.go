@@ -95,9 +95,7 @@ func TestCheckSound(t *testing.T) {
 	const n = 50
 	dir, s := filled(t, n)
 	copied := filepath.Join(t.TempDir(), "copy.db")
-	if err := s.Backup(t.Context(), copied, nil); err != nil {
-		t.Fatal(err)
-	}
+	backupTo(t, s, copied)
 	wantSound(t, copied, n)
 	if left := contents(t, filepath.Dir(copied)); len(left) != 1 {
 		t.Errorf("files were left beside a backup: %d", len(left))
@@ -135,9 +133,7 @@ func TestCheckFindsDamage(t *testing.T) {
 	t.Parallel()
 	_, s := filled(t, 2000)
 	whole := filepath.Join(t.TempDir(), "whole.db")
-	if err := s.Backup(t.Context(), whole, nil); err != nil {
-		t.Fatal(err)
-	}
+	backupTo(t, s, whole)
 	raw, err := os.ReadFile(whole)
 	if err != nil {
 		t.Fatal(err)

@@ -130,7 +130,7 @@ func (s *Store) readIDs(ctx context.Context, room int) (*idSet, error) {
 
 // withFilter runs f in the writer's turn.
 func (s *Store) withFilter(ctx context.Context, f func(*idFilter)) error {
-	if s.leaving() {
+	if s.isClosed() {
 		return spool.ErrClosed
 	}
 	return s.submit(ctx, false, 0, func(w *writer) error {
@@ -140,7 +140,7 @@ func (s *Store) withFilter(ctx context.Context, f func(*idFilter)) error {
 }
 
 func (s *Store) idsAfter(ctx context.Context, after idKey, page []idKey) ([]idKey, error) {
-	if s.leaving() {
+	if s.isClosed() {
 		return nil, spool.ErrClosed
 	}
 	err := s.logs.read(ctx, func(c *conn) error {

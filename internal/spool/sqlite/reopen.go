@@ -40,13 +40,26 @@ func (w *writer) reopen(cause error) {
 			return
 		}
 		w.s.log.Warn("reopening store failed", "path", w.s.path, "error", err, "again_in", pause)
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-w.s.closing:
-			timer.Stop()
+		if w.s.pause(pause, cause) {
 			w.shut(false)
 			return
+		}
+	}
+}
+
+// pause waits between two tries to reopen. Steps that are asked for meanwhile
+// are refused at once. It says whether the store is closed instead.
+func (s *Store) pause(d time.Duration, cause error) (closed bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return false
+		case a := <-s.asides:
+			a.done <- fmt.Errorf("%w: %w", spool.ErrUnavailable, cause)
+		case <-s.closing:
+			return true
 		}
 	}
 }
@@ -92,6 +105,7 @@ func (w *writer) shut(clean bool) (emptied bool) {
 	if w.c == nil {
 		return false
 	}
+	w.endBackup()
 	defer func() {
 		// A connection that cannot even be closed is left to the collector.
 		if p := recover(); p != nil {

@@ -62,13 +62,11 @@ func (p *space) look(w *writer, size int) error {
 	if w.s.lock.moved() {
 		return errors.New("the data directory was removed or replaced")
 	}
-	if p.freeDisk == nil {
-		p.freeDisk, p.floor = freeDisk, DiskFloor
-		if w.s.o.fault.freeDisk != nil {
-			p.freeDisk = w.s.o.fault.freeDisk
-		}
+	n, err := p.ask(w.s)
+	if err == nil && n < p.floor && w.s.endCopy(errNoRoomLeft) {
+		w.dropBackup() // Events come before copies of them.
+		n, err = p.ask(w.s)
 	}
-	n, err := p.freeDisk(w.s.dir)
 	if err != nil {
 		return err
 	}
@@ -78,6 +76,17 @@ func (p *space) look(w *writer, size int) error {
 	}
 	p.free.Store(n)
 	return nil
+}
+
+// ask asks the file system what it has left.
+func (p *space) ask(s *Store) (uint64, error) {
+	if p.freeDisk == nil {
+		p.freeDisk, p.floor = freeDisk, DiskFloor
+		if s.o.fault.freeDisk != nil {
+			p.freeDisk = s.o.fault.freeDisk
+		}
+	}
+	return p.freeDisk(s.dir)
 }
 
 // refuses says whether nothing new may be stored.

@@ -59,7 +59,11 @@ type Store struct {
 	closed  bool
 	wake    chan struct{}
 	asides  chan *aside
-	closing chan struct{} // closed when no call is running any more
+	copy    oneCopy
+	leaving chan struct{}   // closed when Close begins: no call begins any more
+	closing chan struct{}   // closed when no call is running any more
+	opening context.Context // of tries to open, ended by hurry
+	hurry   context.CancelFunc
 	calls   sync.WaitGroup
 	ended   sync.WaitGroup
 
@@ -107,8 +111,9 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{
 		o: o, dir: dir, path: filepath.Join(dir, "spool.db"),
 		log:  o.Log,
-		wake: make(chan struct{}, 1), asides: make(chan *aside), closing: make(chan struct{}),
+		wake: make(chan struct{}, 1), asides: make(chan *aside), leaving: make(chan struct{}), closing: make(chan struct{}),
 	}
+	s.opening, s.hurry = context.WithCancel(context.Background())
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -126,6 +131,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
+	s.sweepCopies()
 	if err := s.openMark(); err != nil {
 		s.lock.release(false)
 		return nil, fmt.Errorf("opening store: %w", err)
@@ -159,19 +165,37 @@ func makeDir(dir string) error {
 }
 
 // Close implements spool.Store.
-func (s *Store) Close() error {
+func (s *Store) Close() (err error) {
 	s.closer.Do(func() {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
-		s.calls.Wait()
-		close(s.closing)
-		s.ended.Wait()
-		s.mark.shut()
-		s.lock.release(s.endedWell)
+		close(s.leaving)
+		s.endCopy(spool.ErrClosed)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.calls.Wait()
+			close(s.closing)
+			s.hurry()
+			s.ended.Wait()
+			s.mark.shut()
+			s.lock.release(s.endedWell)
+		}()
+		timer := time.NewTimer(closeWithin)
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-timer.C:
+			err = fmt.Errorf("closing store %s: its disk has not answered for %v: what was acknowledged is stored, and the next start reads it", s.path, closeWithin)
+		}
 	})
-	return nil
+	return err
 }
+
+// closeWithin bounds Close where the disk does not answer at all. Ending then is
+// no worse than a kill.
+const closeWithin = 8 * time.Second
 
 // enter counts a call, which leave must end.
 func (s *Store) enter() error {
@@ -184,11 +208,14 @@ func (s *Store) enter() error {
 	return nil
 }
 
-// leaving: what takes long ends early, for a Close that waits for it.
-func (s *Store) leaving() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
+// isClosed: what takes long ends early, for a Close that waits for it.
+func (s *Store) isClosed() bool {
+	select {
+	case <-s.leaving:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *Store) leave() { s.calls.Done() }

@@ -87,7 +87,7 @@ func (s *Store) sweepAll(ctx context.Context, anew bool) error {
 		if err != nil || !more {
 			return err
 		}
-		if s.leaving() {
+		if s.isClosed() {
 			return spool.ErrClosed
 		}
 	}

@@ -30,6 +30,8 @@ type writer struct {
 	s *Store
 	c *conn
 	q statements
+	// backup is the copy that is being made, nil if none is. It ends with c.
+	backup *backup
 
 	full    bool  // PRAGMA synchronous is FULL
 	now     int64 // of this batch
@@ -119,6 +121,7 @@ func (w *writer) round() (wait time.Duration, again bool) {
 		w.reopen(err)
 		return 0, true
 	}
+	w.dropBackup()
 	if batch := w.s.take(); len(batch) > 0 {
 		w.serve(batch)
 		w.spare()

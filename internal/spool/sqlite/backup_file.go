@@ -1,0 +1,141 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// backupFile is a spool.Copy. Its file loses its name as soon as it is open, so
+// that its room is free again when the process ends, however it ends.
+type backupFile struct {
+	s     *Store
+	begun bool // the writer's
+
+	mu    sync.Mutex
+	f     *os.File
+	name  string // while it has one
+	size  int64
+	off   int64
+	cause error         // why it is gone
+	ended chan struct{} // closed with cause set
+}
+
+var errCopyClosed = errors.New("the copy is closed")
+
+// create makes the file.
+func (c *backupFile) create(dir string) (path string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return "", c.cause
+	}
+	if c.f, err = os.CreateTemp(dir, copyPrefix+"*"); err != nil {
+		return "", fmt.Errorf("making the copy: %w", err)
+	}
+	c.name = c.f.Name()
+	return c.name, nil
+}
+
+// unname removes the name. Where an open file must have one, Close does it.
+func (c *backupFile) unname() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.removeName()
+}
+
+func (c *backupFile) removeName() error {
+	if c.name == "" {
+		return nil
+	}
+	if err := os.Remove(c.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if !unixFiles {
+			return nil
+		}
+		return fmt.Errorf("removing the name of the copy: %w", err)
+	}
+	c.name = ""
+	return nil
+}
+
+func (c *backupFile) measure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return c.cause
+	}
+	fi, err := c.f.Stat()
+	if err != nil {
+		return fmt.Errorf("measuring the copy: %w", err)
+	}
+	c.size = fi.Size()
+	return nil
+}
+
+// gone is why it is, nil while it is not.
+func (c *backupFile) gone() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+// end gives the room back at once, whoever has the file open, and says why to
+// who reads it. Others may make a copy only after Close.
+func (c *backupFile) end(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return
+	}
+	c.cause = cause
+	close(c.ended)
+	if c.f == nil {
+		return
+	}
+	_ = c.f.Truncate(0)
+	_ = c.removeName()
+	_ = c.f.Close()
+	_ = c.removeName()
+}
+
+// Size implements spool.Copy.
+func (c *backupFile) Size() int64 { return c.size }
+
+// Ended implements spool.Copy.
+func (c *backupFile) Ended() <-chan struct{} { return c.ended }
+
+// Read implements io.Reader.
+func (c *backupFile) Read(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return 0, c.cause
+	}
+	if c.off >= c.size {
+		return 0, io.EOF
+	}
+	n, err := c.f.ReadAt(b[:min(int64(len(b)), c.size-c.off)], c.off)
+	c.off += int64(n)
+	if n > 0 && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (c *backupFile) Close() error {
+	c.end(errCopyClosed)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.s.copy.file == c {
+		c.s.copy = oneCopy{}
+	}
+	return nil
+}
+
+var _ spool.Copy = (*backupFile)(nil)
