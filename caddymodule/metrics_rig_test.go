@@ -12,7 +12,7 @@ import (
 )
 
 // series are the values of the metrics inbox_*, by name and labels, and of
-// histograms their counts.
+// histograms their counts, and as <name>_sum what those sum up to.
 type series map[string]float64
 
 // gather asks the registry of the configuration in force, which is pedantic: it
@@ -47,6 +47,7 @@ func gatherOf(t *testing.T, g prometheus.Gatherer) series {
 				all[key] = m.GetGauge().GetValue()
 			case m.Histogram != nil:
 				all[key] = float64(m.GetHistogram().GetSampleCount())
+				all[strings.Replace(key, "{", "_sum{", 1)] = m.GetHistogram().GetSampleSum()
 			}
 		}
 	}

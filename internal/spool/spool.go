@@ -136,7 +136,8 @@ type Receipt struct {
 	Reason string
 	Seq    int64
 	// Running holds those deliveries that were born running, in the order of
-	// Intake.Routes. Their Event is Intake.Event.
+	// Intake.Routes. Their Event is Intake.Event as it was stored: with its
+	// number and the time of its receipt.
 	Running []Delivery
 }
 

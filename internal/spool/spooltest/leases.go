@@ -167,6 +167,9 @@ func bornRunningIsLeased(t testing.TB, mk Make) {
 	}
 	for _, d := range got.Running {
 		r.sameEvent(d.Event, in.Event)
+		if d.Event.Seq != got.Seq || !d.Event.Received.Equal(r.now()) {
+			t.Errorf("born running: event %d received at %v, want event %d received at %v", d.Event.Seq, d.Event.Received, got.Seq, r.now())
+		}
 		if d.Attempts != 0 || d.Fence == 0 || !d.Until.Equal(r.now().Add(leaseFor)) {
 			t.Errorf("born running: %+v, want a lease for %v and no attempts", d, leaseFor)
 		}

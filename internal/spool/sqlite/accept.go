@@ -51,6 +51,14 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 		}
 		return spool.Receipt{}, err
 	}
+	if len(a.receipt.Running) > 0 {
+		// A copy: the caller may offer one event to two stores, or twice to one.
+		e := *in.Event
+		e.Seq, e.Received = a.receipt.Seq, received
+		for i := range a.receipt.Running {
+			a.receipt.Running[i].Event = &e
+		}
+	}
 	if a.receipt.Verdict == spool.Duplicate {
 		s.count.duplicates.Add(1)
 	}
@@ -195,9 +203,7 @@ func (a *intake) deliver(w *writer, src *source) error {
 			return err
 		}
 		w.grant(l)
-		d := l.delivery(spool.RouteKey{Source: src.name, Route: wish.Route})
-		d.Event = a.Event
-		a.receipt.Running = append(a.receipt.Running, d)
+		a.receipt.Running = append(a.receipt.Running, l.delivery(spool.RouteKey{Source: src.name, Route: wish.Route}))
 	}
 	return nil
 }

@@ -154,6 +154,7 @@ func (w *writer) load(first bool) error {
 		return fmt.Errorf("committing recovery: %w", err)
 	}
 	w.dirty = time.Time{}
+	w.publishOdd()
 	w.publishAll()
 	w.renamed = false
 	for _, rt := range w.routes {

@@ -53,8 +53,6 @@ func (p *space) look(w *writer, size int) error {
 	p.file.Store(all * w.pages)
 	p.full = p.used >= w.s.settings.Load().MaxSize
 	w.s.count.refusing.Store(p.refuses())
-	w.s.count.odd.Store(w.oddBytes)
-	w.s.count.entries.Store(w.oddEntries)
 	if time.Since(p.looked) < lookEvery {
 		return nil
 	}

@@ -49,6 +49,12 @@ func (rt *route) show(v *routeView) {
 	v.state.Hold = rt.hold
 }
 
+// publishOdd shows what is in quarantine.
+func (w *writer) publishOdd() {
+	w.s.count.odd.Store(w.oddBytes)
+	w.s.count.entries.Store(w.oddEntries)
+}
+
 // publish shows what a batch has touched.
 func (w *writer) publish() {
 	v := &w.s.view

@@ -261,6 +261,7 @@ func (w *writer) commit(batch []*request) (err error) {
 		w.dirty = time.Now()
 	}
 	w.issued = w.issued[:0]
+	w.publishOdd()
 	if w.renamed {
 		w.renamed = false
 		w.publishAll()

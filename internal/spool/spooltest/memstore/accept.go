@@ -132,7 +132,6 @@ func (tx *tx) deliver(in spool.Intake, seq int64) (running []spool.Delivery) {
 		tx.put(func(im *image) { im.number = d.number })
 		if start {
 			running = append(running, tx.start(d, in.LeaseFor))
-			running[len(running)-1].Event = in.Event
 		} else {
 			tx.setDelivery(d)
 		}
