@@ -36,7 +36,7 @@ var house = []room{
 	{path: "caddymodule", may: []string{"..."}, caddy: true},
 	{path: "verify", bare: true},
 	{path: "dedupe"},
-	{path: "event"},
+	{path: "event", tests: []string{"verify", "dedupe"}},
 	{path: "internal/spool", tests: []string{"internal/spool/spooltest/..."}},
 	{path: "internal/spool/spooltest", may: []string{"internal/spool", "internal/spool/spooltest/...", "dedupe"}},
 	{path: "internal/spool/sqlite", may: []string{"internal/spool"}, tests: []string{"internal/spool/spooltest/..."}},
