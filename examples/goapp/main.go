@@ -5,7 +5,8 @@
 // process lives once per id.
 //
 // Limit: which ids were handled is forgotten when the process ends. A real app
-// remembers them where it keeps what it did, in the same transaction.
+// remembers them where it keeps what it did, in the same transaction: it gives
+// event.Handler a Deduper of its own.
 package main
 
 import (
@@ -13,16 +14,23 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/verify"
 )
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	a, err := newApp(log, os.Getenv)
+	v, err := verify.FromEnv()
 	if err != nil {
 		log.Error("cannot start", "error", err.Error())
 		os.Exit(1)
 	}
-	server := &http.Server{Addr: ":8080", Handler: a, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	var opts []event.Option
+	if os.Getenv("BEHIND_INBOXGATE") != "" {
+		opts = append(opts, event.BehindGate())
+	}
+	server := &http.Server{Addr: ":8080", Handler: newApp(log, v, opts...), ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	log.Info("listening", "address", server.Addr)
 	log.Error("stopped", "error", server.ListenAndServe().Error())
 	os.Exit(1)
