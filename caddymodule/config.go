@@ -150,8 +150,8 @@ func (s *Source) check() []error {
 	if err := checkName("name", s.Name); err != nil {
 		errs = append(errs, err)
 	}
-	if s.MaxBody < 0 || s.MaxBody > largeBodies.max {
-		add("max_body is %d bytes: give a size such as 1MiB, at most 128MiB", s.MaxBody)
+	if most := bodies().mostBody(); s.MaxBody < 0 || s.MaxBody > most {
+		add("max_body is %d bytes: give a size such as 1MiB, at most %dMiB: an eighth of the memory limit, and never more than 128MiB", s.MaxBody, most>>20)
 	}
 	if t := time.Duration(s.ReadTimeout); t < 0 || t > answerWithin-time.Second {
 		add("read_timeout is %s: it must lie between 0 and 7s, because the answer comes within 8s", t)

@@ -34,7 +34,7 @@ func TestBudgetOutlivesTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := &budget{max: 1 << 10}
 		room.take(100)
-		held := &share{release: func() { room.give(100) }}
+		held := &share{release: func() { room.used.Add(-100) }}
 		in := &incoming{
 			r:        httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader("x")),
 			received: time.Now(), held: held, odd: "not JSON",

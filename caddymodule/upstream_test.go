@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -224,33 +223,5 @@ func TestParseRetryAfter(t *testing.T) {
 		if got := parseRetryAfter(value, now); got != want {
 			t.Errorf("%q: got %s, want %s", value, got, want)
 		}
-	}
-}
-
-// Slow large bodies cannot take the room that small ones need.
-func TestBodyBudget(t *testing.T) {
-	t.Parallel()
-	small, large := &budget{max: 100 << 10}, &budget{max: 200 << 10}
-	read := func(n int) (bodyReader, error) {
-		b := bodyReader{max: 1 << 20, budget: small, small: small, large: large, deadline: time.Now().Add(time.Minute)}
-		return b, b.readAll(strings.NewReader(strings.Repeat("x", n)), -1)
-	}
-	b := bodyReader{max: 1 << 20, budget: small, small: small, large: large, deadline: time.Now().Add(time.Minute)}
-	if err := b.readAll(strings.NewReader(strings.Repeat("x", 150<<10)), -1); err != nil {
-		t.Fatal(err)
-	}
-	if small.used.Load() != 0 || large.used.Load() != 150<<10 {
-		t.Errorf("a large body took %d of the small budget and %d of the large", small.used.Load(), large.used.Load())
-	}
-	var no refusal
-	if _, err := read(150 << 10); !errors.As(err, &no) || no.status != http.StatusServiceUnavailable {
-		t.Errorf("a second large body: %v", err)
-	}
-	if _, err := read(60 << 10); err != nil {
-		t.Errorf("a small body beside it: %v", err)
-	}
-	b.release()
-	if large.used.Load() != 150<<10 && large.used.Load() != 0 {
-		t.Errorf("%d bytes of the large budget are lost", large.used.Load())
 	}
 }

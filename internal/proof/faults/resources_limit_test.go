@@ -1,0 +1,180 @@
+//go:build linux && amd64
+
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proof/history"
+	"github.com/inboxgate/inboxgate/internal/proof/rig"
+	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+)
+
+// documentedLimit is the memory that the documentation gives a process.
+const documentedLimit = 256 << 20
+
+// goodEvents are sent beside each flood, and each must be taken at once.
+const goodEvents = 50
+
+// half is a request that never ends: its head, and how many bytes of the body come.
+type half struct {
+	clients int
+	head    string
+	bytes   int
+}
+
+// floods are what strangers may send: none of it is signed, or ever whole.
+var floods = []struct {
+	name  string
+	parts []half
+}{
+	{"small and large ones at once", []half{{1000, "Content-Length: 65536\r\n\r\n", 65_000}, {120, "Content-Length: 1048576\r\n\r\n", 1_000_000}}},
+	{"large ones", []half{{400, "Content-Length: 1048576\r\n\r\n", 1_000_000}}},
+	{"many of 16 KiB", []half{{5000, "Content-Length: 16385\r\n\r\n", 16 << 10}}},
+	{"many of 64 KiB", []half{{3000, "Content-Length: 65536\r\n\r\n", 65_000}}},
+	{"many below 4 KiB", []half{{4000, "Content-Length: 4000\r\n\r\n", 3_900}}},
+	{"one byte each", []half{{4000, "Content-Length: 1048576\r\n\r\n", 1}}},
+	{"chunked", []half{{1000, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 65_000}, {120, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 1_000_000}}},
+	{"no body yet", []half{{4000, "Content-Length: 65536\r\n\r\n", 0}}},
+	{"half a head", []half{{4000, "X-Padding: ", 2000}}},
+}
+
+// TestFaultFloodsWithinTheLimit sends each flood, again and again, at a process
+// that has the documented memory and no more: it lives, and every good event that
+// comes meanwhile is taken.
+func TestFaultFloodsWithinTheLimit(t *testing.T) {
+	rounds := rig.Rounds(1, 10)
+	for _, f := range floods {
+		t.Run(f.name, func(t *testing.T) {
+			dir := memoryGroup(t, documentedLimit)
+			r := rig.New(t, rig.Options{Wrap: func(argv []string) []string {
+				return append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(dir, "cgroup.procs")}, argv...)
+			}})
+			l := r.Start()
+			wantOK(t, r, r.Event(event.TypeMessageRead))
+			for range rounds {
+				pour(t, r, f.parts)
+			}
+			r.Settle()
+			most := peak(t, l.PID)
+			t.Logf("at most %d MiB of memory", most>>20)
+			if code := r.Stop(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			r.Report([]int{12, 52}, "unfinished requests in the documented memory: "+f.name, rounds)
+		})
+	}
+}
+
+// pour opens all of the requests and sends good events until they have stood for
+// longer than read_timeout.
+func pour(t *testing.T, r *rig.Rig, parts []half) {
+	t.Helper()
+	var mu sync.Mutex
+	var conns []net.Conn
+	defer func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}()
+	var sent sync.WaitGroup
+	clients := make(chan half)
+	for range 64 {
+		sent.Go(func() {
+			for h := range clients {
+				c, err := net.Dial("tcp", r.Listen)
+				if err != nil {
+					continue // The backlog is full: as good as refused.
+				}
+				mu.Lock()
+				conns = append(conns, c)
+				mu.Unlock()
+				_ = c.SetWriteDeadline(time.Now().Add(sidecartest.Patience))
+				text := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nX-Inbox-Signature: %s\r\n%s%s", rig.Path, r.Listen, strings.Repeat("0", 64), h.head, strings.Repeat("x", h.bytes))
+				_, _ = c.Write([]byte(text)) // Refused, or gone.
+			}
+		})
+	}
+	for i := 0; ; i++ {
+		more := false
+		for _, h := range parts {
+			if i < h.clients {
+				clients <- h
+				more = true
+			}
+		}
+		if !more {
+			break
+		}
+		if i%100 == 0 {
+			wantOK(t, r, r.Event(event.TypeMessageRead))
+		}
+	}
+	close(clients)
+	for n, until := 0, time.Now().Add(6*time.Second); n < goodEvents || time.Now().Before(until); n++ {
+		e := r.Event(event.TypeMessageRead)
+		a := r.Send(t.Context(), e)
+		if a.Status != 200 {
+			t.Errorf("good event %d is answered %d %v", n, a.Status, a.Err)
+		}
+		if a.Err != nil {
+			r.Log.Crash(r.Life().N, history.Killed)
+			t.Fatal("the process is gone, or as good as gone")
+		}
+	}
+	sent.Wait()
+}
+
+// memoryGroup is a new group of the kernel's memory controller with that limit.
+func memoryGroup(t *testing.T, limit int) (dir string) {
+	t.Helper()
+	var why []error
+	for root, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		// The second version has the controller below a group that hands it down.
+		_ = writeGroup(filepath.Join(root, "cgroup.subtree_control"), "+memory")
+		dir, err := os.MkdirTemp(root, "inboxgate-") //nolint:usetesting // It is a group of the kernel.
+		if err != nil {
+			why = append(why, err)
+			continue
+		}
+		t.Cleanup(func() {
+			if err := syscall.Rmdir(dir); err != nil {
+				t.Errorf("removing memory group: %v", err)
+			}
+		})
+		if err := writeGroup(filepath.Join(dir, file), strconv.Itoa(limit)); err != nil {
+			why = append(why, err)
+			continue
+		}
+		return dir
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("no memory group can be made: %v", errors.Join(why...))
+	}
+	t.Skipf("this test needs a memory group: %v", errors.Join(why...))
+	return ""
+}
+
+// writeGroup writes without O_CREATE: below the first version's root is no group,
+// but a directory like any other.
+func writeGroup(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
