@@ -41,7 +41,10 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 // readAll grows with what has come, so that a length that was only announced
 // costs nothing.
 func (b *bodyReader) readAll(src io.Reader, announced int64) error {
-	defer b.unlist()
+	if err := b.enter(); err != nil {
+		return err
+	}
+	defer b.leave()
 	if err := b.grow(b.next(announced)); err != nil {
 		return err
 	}
@@ -64,9 +67,6 @@ func (b *bodyReader) readAll(src io.Reader, announced int64) error {
 			return readError(err)
 		case !time.Now().Before(b.deadline):
 			return errSlow
-		}
-		if err := b.list(); err != nil {
-			return err
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"container/list"
 	"math"
 	"runtime/debug"
 	"sync"
@@ -50,8 +49,10 @@ type budget struct {
 	max  int64        // Bytes.
 	used atomic.Int64 // Bytes of buffers, as allocated, and of requests that wait.
 
-	mu    sync.Mutex
-	queue list.List // Of *bodyReader: those that wait for more, oldest first.
+	mu sync.Mutex
+	// oldest and newest are the ends of the queue of bodies that are being read.
+	// It is linked through them, so that a request costs no allocation for it.
+	oldest, newest *bodyReader // Guarded by mu, like older and newer of each.
 }
 
 // take counts n bytes for b, and evicts others where there is no room.
@@ -62,24 +63,46 @@ func (b *budget) take(n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for b.used.Load() > b.max {
-		oldest := b.queue.Front()
-		if oldest == nil {
+		if b.oldest == nil {
 			b.used.Add(-n)
 			return false
 		}
-		b.evict(oldest)
+		b.evict(b.oldest)
 	}
 	return true
 }
 
 // evict ends the reading of a body. Its reader cannot have gone on to the next
-// request of its connection: it must unlist first, which b.mu forbids.
-func (b *budget) evict(e *list.Element) {
-	r := b.queue.Remove(e).(*bodyReader)
-	r.place = nil
+// request of its connection: it must leave the queue first, which b.mu forbids.
+func (b *budget) evict(r *bodyReader) {
+	b.remove(r)
 	r.evicted.Store(true)
 	b.used.Add(-r.taken.Swap(0))
 	r.abort()
+}
+
+func (b *budget) push(r *bodyReader) {
+	r.queued, r.older, r.newer = true, b.newest, nil
+	if b.newest != nil {
+		b.newest.newer = r
+	} else {
+		b.oldest = r
+	}
+	b.newest = r
+}
+
+func (b *budget) remove(r *bodyReader) {
+	if r.older != nil {
+		r.older.newer = r.newer
+	} else {
+		b.oldest = r.newer
+	}
+	if r.newer != nil {
+		r.newer.older = r.older
+	} else {
+		b.newest = r.older
+	}
+	r.queued, r.older, r.newer = false, nil, nil
 }
 
 // bodyReader reads one body.
@@ -90,10 +113,10 @@ type bodyReader struct {
 	// share is the one of the two budgets that taken is counted in.
 	share, small, large *budget
 	taken               atomic.Int64
-	// place is where it waits in share's queue, nil where it does not. share.mu.
-	place   *list.Element
-	listed  bool // Counted as a request that waits.
-	evicted atomic.Bool
+	// queued: it is in share's queue, between older and newer. Guarded by share.mu.
+	queued       bool
+	older, newer *bodyReader
+	evicted      atomic.Bool
 	// abort ends a read that is under way.
 	abort func()
 }
@@ -104,9 +127,12 @@ func (b *bodyReader) release() { b.share.used.Add(-b.taken.Swap(0)) }
 func (b *bodyReader) grow(size int64) error {
 	more := size - int64(cap(b.buf))
 	if b.share == b.small && size > smallBody+1 {
-		b.unlist()
+		b.leave()
 		b.release()
-		b.share, b.listed, more = b.large, false, size
+		b.share, more = b.large, size
+		if err := b.enter(); err != nil {
+			return err
+		}
 	}
 	if !b.share.take(more) {
 		return errCrowded
@@ -118,30 +144,25 @@ func (b *bodyReader) grow(size int64) error {
 	return nil
 }
 
-// list puts a body that has not come whole among those that wait.
-func (b *bodyReader) list() error {
-	if b.listed {
-		return nil
-	}
+// enter counts a request that waits for its body, as the newest of them.
+func (b *bodyReader) enter() error {
 	if !b.share.take(requestCost) {
 		return errCrowded
 	}
 	b.taken.Add(requestCost)
 	b.share.mu.Lock()
 	defer b.share.mu.Unlock()
-	b.listed, b.place = true, b.share.queue.PushBack(b)
+	b.share.push(b)
 	return nil
 }
 
-// unlist: it waits no more, and cannot be evicted. What it has taken stays.
-func (b *bodyReader) unlist() {
-	if !b.listed {
-		return
-	}
+// leave: it waits no more, and cannot be evicted. What its buffer takes stays.
+func (b *bodyReader) leave() {
 	b.share.mu.Lock()
 	defer b.share.mu.Unlock()
-	if b.place != nil {
-		b.share.queue.Remove(b.place)
-		b.place = nil
+	if b.queued {
+		b.share.remove(b)
+		b.taken.Add(-requestCost)
+		b.share.used.Add(-requestCost)
 	}
 }

@@ -28,6 +28,7 @@ var programTests = []named{
 	{"TestFaultFsyncStalls", []int{10}},
 	{"TestFaultNoFileDescriptors", []int{11}},
 	{"TestFaultOutOfMemory", []int{12}},
+	{"TestFaultFloodsWithinTheLimit", []int{12, 52}},
 	{"TestFaultFilesRemoved", []int{13}},
 	{"TestFaultUnmounted", []int{13}},
 	{"TestFaultSecondProcess", []int{14}},
