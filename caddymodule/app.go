@@ -66,6 +66,7 @@ type App struct {
 	dispatcher *deliver.Dispatcher
 	running    *running      // What handlers use, from live on and for ever.
 	live       chan struct{} // Closed when Start has succeeded.
+	withdraw   func()        // Removes the pointer for commands; nil where there is none.
 }
 
 // running is what a handler needs of a started app. It stays usable after Stop:
@@ -179,6 +180,7 @@ func (a *App) Start() error {
 	}
 	a.done = make(chan struct{})
 	go a.watch(a.done)
+	a.announce()
 	sources := a.sources.routed()
 	if len(sources) == 0 {
 		return nil // Only pass-through handlers, or none: no disk is needed.
@@ -257,6 +259,9 @@ func (a *App) warnParked(ctx context.Context, routes []deliver.Route) {
 // process exits does it wait for running attempts, for Grace at most.
 func (a *App) Stop() error {
 	a.endWatch()
+	if a.withdraw != nil && caddy.Exiting() {
+		a.withdraw()
+	}
 	if a.dispatcher == nil {
 		return nil
 	}

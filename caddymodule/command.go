@@ -41,7 +41,8 @@ Look after an inboxgate that runs:
 The secret is never an argument, because the list of processes shows
 arguments to everybody on the machine. It is read from ` + EnvSecret + `,
 from the file that ` + EnvSecretFile + ` names, or from --secret-file. In the
-same way the API key is read from ` + EnvAPIKey + ` or ` + EnvAPIKeyFile + `.`,
+same way the API key is read from ` + EnvAPIKey + ` or ` + EnvAPIKeyFile + `.
+` + aboutExit,
 		CobraFunc: commandTree,
 	})
 }
@@ -59,6 +60,7 @@ func commandTree(parent *cobra.Command) {
 		healthCommand(), routesCommand(), eventsCommand(), deadCommand(), quarantineCommand(), storeCommand())
 	silenceUsage(parent)
 	needSubcommand(parent)
+	exitCodes(parent)
 }
 
 // silenceUsage keeps an error to one line, at every depth.
@@ -79,9 +81,9 @@ func needSubcommand(parent *cobra.Command) {
 		}
 		names := commandNames(parent)
 		if near := nearest(args[0], names); near != "" {
-			return fmt.Errorf("unknown command %q; did you mean %q?", args[0], near)
+			return usagef("unknown command %q; did you mean %q?", args[0], near)
 		}
-		return fmt.Errorf("unknown command %q; there are %s", args[0], strings.Join(names, ", "))
+		return usagef("unknown command %q; there are %s", args[0], strings.Join(names, ", "))
 	}
 }
 

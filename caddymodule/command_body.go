@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // maxCommandBody bounds what a command reads: far more than any webhook has.
@@ -35,10 +36,7 @@ func readBody(cmd *cobra.Command, args []string) ([]byte, error) {
 	return body, nil
 }
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // palette colours words on a terminal and leaves them alone anywhere else.
 type palette bool

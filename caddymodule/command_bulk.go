@@ -39,10 +39,10 @@ func (o *operator) readBulk(fixed string) (b control.Bulk, err error) {
 	}
 	b.All, _ = f.GetBool("all")
 	if b.Filter == (control.Filter{}) && !b.All {
-		return b, fmt.Errorf("nothing is chosen: give an id, a filter such as --since 2h, or --all")
+		return b, usagef("nothing is chosen: give an id, a filter such as --since 2h, or --all")
 	}
 	if b.Filter != (control.Filter{}) && b.All {
-		return b, errors.New("--all and a filter exclude each other: leave one out")
+		return b, usage("--all and a filter exclude each other: leave one out")
 	}
 	if fixed != "" {
 		b.Filter.State = fixed
@@ -53,7 +53,7 @@ func (o *operator) readBulk(fixed string) (b control.Bulk, err error) {
 	if f.Lookup("rate") != nil {
 		b.Rate, _ = f.GetFloat64("rate")
 		if f.Changed("rate") && (b.Rate <= 0 || b.Rate > 10000) {
-			return b, errors.New("--rate must be above 0 and at most 10000 events a second")
+			return b, usage("--rate must be above 0 and at most 10000 events a second")
 		}
 	}
 	return b, nil
@@ -186,7 +186,7 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 		return err
 	}
 	if to != "" && route != "" {
-		return errors.New("--route and --to exclude each other for one event: leave one out")
+		return usage("--route and --to exclude each other for one event: leave one out")
 	}
 	n, err := o.client.Change(ctx, control.Ref{Ref: ref}, "replay", route+to)
 	if err != nil {
@@ -206,7 +206,7 @@ func (o *operator) onlyOne(but ...string) error {
 			ok = ok || b == name
 		}
 		if !ok {
-			return fmt.Errorf("--%s is for a filter: leave it out, or leave the id out", name)
+			return usagef("--%s is for a filter: leave it out, or leave the id out", name)
 		}
 	}
 	return nil

@@ -2,9 +2,7 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,15 +11,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
 var aboutControl = `
 It asks a running inboxgate, whose address is that of --admin or ` + EnvAdmin + `,
-else the socket in the data directory, else ` + caddy.DefaultAdminListen + `. From another
-machine, changes need the token of ` + EnvAdminToken + ` or of the file that
-` + EnvAdminTokenFile + ` names.
+else the socket in the data directory (` + envDataDir + `), else the one that runs on
+this machine, else ` + caddy.DefaultAdminListen + `. From another machine, changes need the
+token of ` + EnvAdminToken + ` or of the file that ` + EnvAdminTokenFile + ` names.
 
-With --format json each line of the output is one object, with the API's names.`
+With --format json each line of the output is one object, with the API's names.
+` + aboutExit
 
 // operator is one run of a command that asks a running instance.
 type operator struct {
@@ -29,6 +29,7 @@ type operator struct {
 	cmd    *cobra.Command
 	client *control.Client
 	paint  palette
+	search finder
 }
 
 // addControl gives a group of commands the flags that all of them need.
@@ -56,7 +57,7 @@ func operated(f func(ctx context.Context, o *operator, args []string) error) fun
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		return nobodyThere(f(ctx, o, args))
+		return o.search.nobodyThere(f(ctx, o, args))
 	}
 }
 
@@ -66,33 +67,30 @@ func newOperator(cmd *cobra.Command) (*operator, error) {
 		return nil, err
 	}
 	address, _ := cmd.Flags().GetString("admin")
+	o.search.dirs = instance.Directories()
 	if address == "" {
-		address = adminAddress()
+		if address, err = o.search.find(); err != nil {
+			return nil, err
+		}
 	}
 	token, err := envAdminToken()
 	if err != nil {
 		return nil, err
 	}
-	o.client, err = control.NewClient(address, token)
-	return o, err
+	if o.client, err = control.NewClient(address, token); err != nil {
+		return nil, usageError{err}
+	}
+	return o, nil
 }
 
 // newOutput is an operator who asks nobody.
 func newOutput(cmd *cobra.Command) (*operator, error) {
 	format, _ := cmd.Flags().GetString("format")
 	if format != "text" && format != "json" {
-		return nil, fmt.Errorf("--format is %q: say text or json", format)
+		return nil, usagef("--format is %q: say text or json", format)
 	}
 	out := cmd.OutOrStdout()
 	return &operator{webhooksOutput: newWebhooksOutput(out, format == "json"), cmd: cmd, paint: paletteFor(out)}, nil
-}
-
-// nobodyThere says what to do where nobody answers.
-func nobodyThere(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return fmt.Errorf("%w: is it running there? --admin or %s names another address", err, EnvAdmin)
-	}
-	return err
 }
 
 // oneRef takes the id or the number of one thing.

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -63,9 +62,9 @@ func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 	}
 	if f.State != "" && !slices.Contains(deliveryStates, f.State) {
 		if near := nearest(f.State, deliveryStates); near != "" {
-			return f, fmt.Errorf("--state: unknown state %q; did you mean %q?", f.State, near)
+			return f, usagef("--state: unknown state %q; did you mean %q?", f.State, near)
 		}
-		return f, fmt.Errorf("--state: unknown state %q; there are %s", f.State, strings.Join(deliveryStates, ", "))
+		return f, usagef("--state: unknown state %q; there are %s", f.State, strings.Join(deliveryStates, ", "))
 	}
 	now := time.Now()
 	for name, to := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
@@ -77,7 +76,7 @@ func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 			continue
 		}
 		if *to, err = control.ParseTime(text, now); err != nil {
-			return f, fmt.Errorf("--%s: %w", name, err)
+			return f, usagef("--%s: %w", name, err)
 		}
 	}
 	return f, nil
@@ -93,7 +92,7 @@ func wordOf(cmd *cobra.Command, name string) (string, error) {
 	if text := flag.Value.String(); text != "" || !flag.Changed {
 		return text, nil
 	}
-	return "", fmt.Errorf("--%s is empty: give a value, or leave it out", name)
+	return "", usagef("--%s is empty: give a value, or leave it out", name)
 }
 
 // addLimit adds --limit, which must not be negative.

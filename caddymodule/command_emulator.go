@@ -69,7 +69,7 @@ func runEmulator(cmd *cobra.Command, _ []string) error {
 	opts.Dir, _ = f.GetString("data")
 	opts.Seed, _ = f.GetUint64("seed")
 	if opts.Speed == 0 {
-		return errors.New("--speed must be above 0, for example 600")
+		return usage("--speed must be above 0, for example 600")
 	}
 	if verbose, _ := f.GetBool("verbose"); verbose {
 		opts.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -108,7 +108,7 @@ func emulatorListener(ctx context.Context, listen string, remote bool) (net.List
 		return nil, fmt.Errorf("reading --listen: %w: write it as %s", err, defaultEmulatorListen)
 	}
 	if !remote && !addr.IP.IsLoopback() {
-		return nil, fmt.Errorf("--listen %s is not loopback: other machines could have the emulator post to any address; say --allow-remote if that is wanted", listen)
+		return nil, usagef("--listen %s is not loopback: other machines could have the emulator post to any address; say --allow-remote if that is wanted", listen)
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr.String())

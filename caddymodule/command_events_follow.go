@@ -22,7 +22,7 @@ func tail(ctx context.Context, o *operator, _ []string) error {
 	}
 	every, _ := o.cmd.Flags().GetDuration("every")
 	if every <= 0 {
-		return errors.New("--every must be above zero, for example 1s")
+		return usage("--every must be above zero, for example 1s")
 	}
 	t := &follower{operator: o, list: control.List{Filter: f, Reveal: revealed(o.cmd)}}
 	return t.follow(ctx, every)
@@ -64,7 +64,7 @@ func (t *follower) follow(ctx context.Context, every time.Duration) error {
 		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
 			return err
 		case err != nil && !t.lost:
-			fmt.Fprintf(t.cmd.ErrOrStderr(), "%s; waiting for it\n", nobodyThere(err))
+			fmt.Fprintf(t.cmd.ErrOrStderr(), "%s; waiting for it\n", t.search.nobodyThere(err))
 		case err == nil && t.lost:
 			fmt.Fprintln(t.cmd.ErrOrStderr(), "inboxgate answers again")
 		}

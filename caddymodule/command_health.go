@@ -53,7 +53,7 @@ func runHealth(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if timeout <= 0 {
-		return errors.New("--timeout must be above zero, for example 4s")
+		return usage("--timeout must be above zero, for example 4s")
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()

@@ -26,7 +26,7 @@ func parseOverride(s string) (override, error) {
 		}
 	}
 	if !ok {
-		return override{}, fmt.Errorf("--override %q: write it as path=value, for example data.to=+15557654321", s)
+		return override{}, usagef("--override %q: write it as path=value, for example data.to=+15557654321", s)
 	}
 	if !o.value.IsValid() {
 		o.value = quoted(text)

@@ -64,7 +64,7 @@ func (p *progress) step(s control.Step) {
 }
 
 // errNotAsked tells that nobody is there to be asked.
-var errNotAsked = errors.New("this may change many events, and there is no terminal to ask at: look with --dry-run, then say --yes")
+var errNotAsked = usage("this may change many events, and there is no terminal to ask at: look with --dry-run, then say --yes")
 
 // asks tells whether the user sits at a terminal.
 func asks(cmd *cobra.Command) bool {

@@ -85,7 +85,7 @@ func (o *operator) report(r sqlite.Report) error {
 
 // dataDir is where this environment has the store.
 func dataDir() string {
-	if dir := os.Getenv("INBOX_DATA_DIR"); dir != "" {
+	if dir := os.Getenv(envDataDir); dir != "" {
 		return dir
 	}
 	return DefaultDataDir()

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -120,13 +119,13 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 	o.json = format == "json"
 	switch {
 	case o.count < 1:
-		return o, errors.New("--count must be at least 1")
+		return o, usage("--count must be at least 1")
 	case o.timeout <= 0:
-		return o, errors.New("--timeout must be above zero, for example 10s")
+		return o, usage("--timeout must be above zero, for example 10s")
 	case f.Changed("rate") && (!(rate > 0) || rate > 1e6):
-		return o, errors.New("--rate must be above 0 and at most 1000000 events per second")
+		return o, usage("--rate must be above 0 and at most 1000000 events per second")
 	case format != "text" && format != "json":
-		return o, fmt.Errorf("--format is %q: say text or json", format)
+		return o, usagef("--format is %q: say text or json", format)
 	}
 	if rate > 0 {
 		o.pause = time.Duration(float64(time.Second) / rate)
@@ -148,7 +147,7 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 func checkTarget(to string) error {
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("--to %q is no URL: write it as %s", to, defaultTarget)
+		return usagef("--to %q is no URL: write it as %s", to, defaultTarget)
 	}
 	return nil
 }
@@ -164,7 +163,7 @@ func (o *triggerOptions) content(cmd *cobra.Command, args []string) error {
 		case len(args) > 0:
 			return fmt.Errorf("both --raw and the type %s: leave one of them out", args[0])
 		case len(texts) > 0:
-			return errors.New("--raw posts the file as it is: leave --override out")
+			return usage("--raw posts the file as it is: leave --override out")
 		}
 		var err error
 		o.raw, err = readBody(cmd, []string{raw})

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -151,9 +150,9 @@ func newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 	format, _ := f.GetString("format")
 	switch {
 	case timeout <= 0:
-		return nil, errors.New("--timeout must be above zero, for example 15s")
+		return nil, usage("--timeout must be above zero, for example 15s")
 	case format != "text" && format != "json":
-		return nil, fmt.Errorf("--format is %q: say text or json", format)
+		return nil, usagef("--format is %q: say text or json", format)
 	}
 	if url == "" {
 		url = os.Getenv(EnvAPIURL)
@@ -201,13 +200,13 @@ func envAPIKey() (string, error) {
 // are others is for the API to say.
 func checkTypeName(flag, typ string) error {
 	if typ == "" {
-		return fmt.Errorf("--%s has an empty type: the platform has %s", flag, strings.Join(event.Types(), ", "))
+		return usagef("--%s has an empty type: the platform has %s", flag, strings.Join(event.Types(), ", "))
 	}
 	if slices.Contains(event.Types(), typ) {
 		return nil
 	}
 	if near := nearest(typ, event.Types()); near != "" {
-		return fmt.Errorf("--%s: unknown event type %q; did you mean %q?", flag, typ, near)
+		return usagef("--%s: unknown event type %q; did you mean %q?", flag, typ, near)
 	}
 	return nil
 }

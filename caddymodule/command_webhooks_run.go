@@ -19,7 +19,7 @@ func registrationFlags(cmd *cobra.Command) (platform.Change, error) {
 	if f.Changed("url") {
 		url, _ := f.GetString("url")
 		if url == "" {
-			return ch, errors.New("--url is empty: give the webhook's address")
+			return ch, usage("--url is empty: give the webhook's address")
 		}
 		ch.URL = &url
 	}
@@ -30,7 +30,7 @@ func registrationFlags(cmd *cobra.Command) (platform.Change, error) {
 	if f.Changed("events") {
 		events, _ := f.GetStringSlice("events")
 		if len(events) == 0 {
-			return ch, fmt.Errorf("--events is empty: the platform has %s", strings.Join(event.Types(), ", "))
+			return ch, usagef("--events is empty: the platform has %s", strings.Join(event.Types(), ", "))
 		}
 		for _, typ := range events {
 			typ = strings.TrimSpace(typ)

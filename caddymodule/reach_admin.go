@@ -1,10 +1,19 @@
 package caddymodule
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
 // EnvAdmin holds the address of the operator's API: unix//path, host:port, or
@@ -14,18 +23,133 @@ const EnvAdmin = "INBOX_ADMIN"
 // AdminSocket is the name of the sidecar's admin socket in its data directory.
 const AdminSocket = "admin.sock"
 
+// envDataDir is the sidecar's variable for the data directory.
+const envDataDir = "INBOX_DATA_DIR"
+
 // DefaultDataDir is where the store is unless `data_dir` says otherwise.
 func DefaultDataDir() string { return filepath.Join(caddy.AppDataDir(), appID) }
 
-// adminAddress is where commands look for a running instance: where EnvAdmin
-// says, at the socket in the data directory, or where Caddy listens by default.
-func adminAddress() string {
+// announced is the address of this process's admin endpoint, which a module
+// cannot learn from Caddy.
+var announced atomic.Pointer[string]
+
+// AnnounceAdmin has the app, when it starts, leave a pointer by which commands
+// find this process's admin endpoint.
+func AnnounceAdmin(address string) {
+	if address != "off" {
+		address, _, _ = strings.Cut(address, "|") // Caddy's form for the mode.
+		announced.Store(&address)
+	}
+}
+
+// announce leaves the pointer until the process exits. Without it commands need
+// --admin, which is no reason not to start.
+func (a *App) announce() {
+	address := announced.Load()
+	if address == nil {
+		return
+	}
+	withdraw, err := instance.Announce(instance.Pointer{Admin: *address, DataDir: a.dir, Started: started}, instance.Directories())
+	if err != nil {
+		a.log.Debug("commands find this process by its data directory only", "error", err)
+		return
+	}
+	a.withdraw = withdraw
+}
+
+// started is when this process began, near enough.
+var started = time.Now().UTC()
+
+// finder is how a command looks for the instance that it asks.
+type finder struct {
+	dirs  []string // that hold pointers
+	tried []string // what was found to be no way, in words
+	shut  []string // sockets that this user may not open
+}
+
+// find returns the address of the one instance that the user can mean.
+func (s *finder) find() (string, error) {
 	if address := os.Getenv(EnvAdmin); address != "" && address != "off" {
-		return address
+		return address, nil
 	}
-	socket := filepath.Join(dataDir(), AdminSocket)
-	if _, err := os.Stat(socket); err == nil {
-		return "unix/" + socket
+	dir, err := canonical(dataDir())
+	if err != nil {
+		return "", err
 	}
-	return caddy.DefaultAdminListen
+	if socket := filepath.Join(dir, AdminSocket); s.answers("unix/" + socket) {
+		return "unix/" + socket, nil
+	}
+	named := os.Getenv(envDataDir) != ""
+	var found []instance.Pointer
+	for _, p := range instance.Running(s.dirs) {
+		if named && p.DataDir != dir || p.Admin == "unix/"+filepath.Join(dir, AdminSocket) {
+			continue
+		}
+		if s.answers(p.Admin) {
+			found = append(found, p)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0].Admin, nil
+	case len(found) > 1:
+		return "", severalRun(found)
+	case len(s.shut) > 0:
+		return "", unreachableError{denied(s.shut[0])}
+	}
+	return caddy.DefaultAdminListen, nil
+}
+
+// answers tries an address, and notes why it is none.
+func (s *finder) answers(address string) bool {
+	network, at := "tcp", address
+	if path, ok := strings.CutPrefix(address, "unix/"); ok {
+		network, at = "unix", path
+	}
+	c, err := net.DialTimeout(network, at, 2*time.Second)
+	if err == nil {
+		_ = c.Close()
+		return true
+	}
+	why := err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		why = op.Err
+	}
+	if sys, ok := errors.AsType[*os.SyscallError](why); ok {
+		why = sys.Err
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		s.shut = append(s.shut, at)
+	}
+	s.tried = append(s.tried, fmt.Sprintf("%s (%v)", at, why))
+	return false
+}
+
+func severalRun(found []instance.Pointer) error {
+	var b strings.Builder
+	for _, p := range found {
+		fmt.Fprintf(&b, "\n  --admin %s  (process %d, store in %s)", shellWord(p.Admin), p.PID, p.DataDir)
+	}
+	return usagef("%d inboxgates run here: say which one to ask:%s", len(found), b.String())
+}
+
+// denied says whom to become.
+func denied(socket string) error {
+	return fmt.Errorf("permission denied on %s: run it as user %s, or as root", socket, ownerOf(socket))
+}
+
+// nobodyThere says what to do where nobody answers.
+func (s *finder) nobodyThere(err error) error {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "dial" {
+		return err
+	}
+	if errors.Is(err, fs.ErrPermission) && op.Addr != nil && op.Addr.Network() == "unix" {
+		return unreachableError{denied(op.Addr.String())}
+	}
+	tried := ""
+	if len(s.tried) > 0 {
+		tried = " Tried before: " + strings.Join(s.tried, ", ") + "."
+	}
+	return unreachableError{fmt.Errorf("%w: is it running there?%s --admin, %s or %s names another address", err, tried, EnvAdmin, envDataDir)}
 }

@@ -55,6 +55,7 @@ func refuseWrongEnvironment(args []string) {
 			s.Admin = s.defaultAdmin()
 		}
 		err = s.makeRoom()
+		caddymodule.AnnounceAdmin(s.Admin)
 	}
 	if err == nil {
 		return // Caddy logs the warnings.

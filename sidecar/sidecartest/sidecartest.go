@@ -34,7 +34,7 @@ const Mounted = "mounted/Caddyfile"
 func Build(dir string) (string, error) {
 	bin := filepath.Join(dir, "inboxgate")
 	cmd := exec.Command("go", "build", "-o", bin,
-		"-ldflags", "-s -w -X main.mountedCaddyfile="+Mounted,
+		"-ldflags", "-s -w -X main.mountedCaddyfile="+Mounted+" -X github.com/inboxgate/inboxgate/internal/instance.shared=run/inboxgate",
 		"github.com/inboxgate/inboxgate/sidecar")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building inboxgate: %w\n%s", err, out)
@@ -51,6 +51,7 @@ func Env(dir string, pairs ...string) []string {
 		"HOME=" + dir,
 		"XDG_DATA_HOME=" + filepath.Join(dir, "data"),
 		"XDG_CONFIG_HOME=" + filepath.Join(dir, "config"),
+		"XDG_RUNTIME_DIR=" + dir,
 		"INBOX_OPS_LISTEN=off",
 		"INBOX_ADMIN=off",
 	}, pairs...)
