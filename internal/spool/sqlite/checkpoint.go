@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -122,21 +123,31 @@ func (w *writer) tidy() error {
 		return nil
 	}
 	defer k.copying.Unlock()
-	err := w.checkpoint(sqlite3.CHECKPOINT_PASSIVE)
+	if time.Since(w.kept) < keptPause {
+		return nil
+	}
+	inLog, copied, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
 	if errors.Is(err, sqlite3.BUSY) {
 		return nil
 	}
-	return err
-}
-
-// checkpoint copies the log by the writer's connection.
-func (w *writer) checkpoint(mode sqlite3.CheckpointMode) error {
-	inLog, copied, err := w.c.WALCheckpoint("main", mode)
 	if err != nil {
 		return fmt.Errorf("copying log: %w", err)
 	}
-	if mode == sqlite3.CHECKPOINT_TRUNCATE && (inLog != 0 || copied != 0) {
-		return fmt.Errorf("copying log: %d of %d pages were left", inLog-copied, inLog)
+	if copied < inLog {
+		w.kept = time.Now()
+	}
+	return nil
+}
+
+// keptPause is how long nothing more is tried where a reader of another process
+// keeps the log from being copied to its end.
+const keptPause = 100 * time.Millisecond
+
+// checkpoint copies the log by the writer's connection.
+func (w *writer) checkpoint(mode sqlite3.CheckpointMode) error {
+	_, _, err := w.c.WALCheckpoint("main", mode)
+	if err != nil {
+		return fmt.Errorf("copying log: %w", err)
 	}
 	return nil
 }

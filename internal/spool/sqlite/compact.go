@@ -49,8 +49,10 @@ func (s *Store) Compact(ctx context.Context, p spool.Progress) (int64, error) {
 	return max(before-after, 0), err
 }
 
-func (s *Store) fileSize() (int64, error) {
-	fi, err := os.Stat(s.path)
+func (s *Store) fileSize() (int64, error) { return sizeOf(s.path) }
+
+func sizeOf(path string) (int64, error) {
+	fi, err := os.Stat(path)
 	if err != nil {
 		return 0, err
 	}

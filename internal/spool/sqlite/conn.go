@@ -32,8 +32,8 @@ func (s *Store) connect(create bool, cacheKiB int) (*conn, error) {
 		return nil, err
 	}
 	// A shell or a backup tool may hold a lock for a moment.
-	err = c.Exec(fmt.Sprintf(`PRAGMA busy_timeout=5000; PRAGMA temp_store=MEMORY;
-		PRAGMA foreign_keys=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-%d`, cacheKiB))
+	err = c.Exec(fmt.Sprintf(`PRAGMA busy_timeout=%d; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=%d;
+		PRAGMA foreign_keys=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-%d`, busyFor.Milliseconds(), WALCap, cacheKiB))
 	if err == nil {
 		_, err = c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
 	}

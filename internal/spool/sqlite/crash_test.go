@@ -46,12 +46,16 @@ func TestRandomCrashes(t *testing.T) {
 	for name, lim := range map[string]limits{"": {}, "while merging": tiny} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			randomCrashes(t, lim)
+			randomCrashes(t, lim, false)
 		})
 	}
+	t.Run("beside a reader that stays", func(t *testing.T) {
+		t.Parallel()
+		randomCrashes(t, limits{}, true)
+	})
 }
 
-func randomCrashes(t *testing.T, lim limits) {
+func randomCrashes(t *testing.T, lim limits, stays bool) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 2))
@@ -63,7 +67,11 @@ func randomCrashes(t *testing.T, lim limits) {
 	e.lim = lim
 	acked := map[int64]bool{}
 	next := int64(0)
+	var other *otherProcess
 	for round := range rounds {
+		if stays {
+			other = other.sometimes(t, e, r)
+		}
 		s, err := e.Open(t, spooltest.Options{Now: time.Now})
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
@@ -74,9 +82,14 @@ func randomCrashes(t *testing.T, lim limits) {
 		if r.IntN(2) == 0 {
 			keep = nil
 		}
-		e.m.end(r.IntN(3) > 0, keep)
+		cut := r.IntN(3) > 0
+		if cut {
+			other = other.end()
+		}
+		e.m.end(cut, keep)
 		e.Kill(t)
 	}
+	other.end()
 	s, err := e.Open(t, spooltest.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)

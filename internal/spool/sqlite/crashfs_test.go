@@ -19,6 +19,7 @@ type medium struct {
 	mu    sync.Mutex
 	files map[string]*mediumFile
 	boot  *boot
+	other *boot // of another process, nil if there is none
 
 	sparing     int // syncs to pass before some fail
 	failing     int
@@ -69,8 +70,21 @@ func (m *medium) start(shm string) *boot {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.other != nil {
+		b.shm, b.locks = m.other.shm, m.other.locks
+	}
 	m.boot = b
 	vfs.Register(b.name, b)
+	return b
+}
+
+// beside begins a life that outlasts the next ones: a process that shares locks
+// and memory with them.
+func (m *medium) beside(shm string) *boot {
+	b := m.start(shm)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.boot, m.other = nil, b
 	return b
 }
 
@@ -86,6 +100,10 @@ func (m *medium) end(cacheLost bool, keep func() bool) {
 	m.gate, m.failing, m.sparing, m.short = nil, 0, 0, shortWrites{}
 	if !cacheLost {
 		return
+	}
+	if m.other != nil {
+		close(m.other.dead)
+		m.other = nil
 	}
 	for _, f := range m.files {
 		for p := range f.dirty {

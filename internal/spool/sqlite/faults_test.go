@@ -155,7 +155,7 @@ func TestReopenKeepsLeases(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, faults{})
 	e.boot = e.m.start(e.shm)
-	s, err := Open(e.dir, Options{vfs: e.boot.name})
+	s, err := Open(e.dir, Options{vfs: e.boot.name, index: e.boot.shm})
 	if err != nil {
 		t.Fatal(err)
 	}

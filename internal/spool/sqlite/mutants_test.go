@@ -31,3 +31,14 @@ func TestMutants(t *testing.T) {
 		})
 	}
 }
+
+// TestMutantBesideAReader: a start that believes what the index of a process that
+// stays says was copied loses events.
+func TestMutantBesideAReader(t *testing.T) {
+	t.Parallel()
+	lost, err := besideAReader(t, faults{keepCopied: true})
+	t.Logf("%d events are lost, %v", lost, err)
+	if err == nil && lost == 0 {
+		t.Error("it was not caught")
+	}
+}

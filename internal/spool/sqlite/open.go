@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	_ "embed"
 	"encoding/binary"
 	"errors"
@@ -69,15 +70,15 @@ func (w *writer) openFiles(first bool) error {
 			return err
 		}
 	}
-	if !w.s.o.fault.noTruncate {
-		if err := w.s.rewriteLog(); err != nil {
-			return err
-		}
+	if err := w.s.forgetPages(); err != nil {
+		return err
 	}
 	c, err := w.s.connect(first, writerCacheKiB)
 	if err != nil {
 		return err
 	}
+	c.SetInterrupt(w.s.opening)
+	defer c.SetInterrupt(context.Background())
 	w.c, w.q, w.full, w.wal = c, statements{}, true, 0
 	c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
 		w.wal = pages
@@ -86,19 +87,25 @@ func (w *writer) openFiles(first bool) error {
 	if err := w.identify(first); err != nil {
 		return err
 	}
-	// Before anything is written: what is left of a damaged log may be needed.
+	if !w.s.o.fault.noTruncate {
+		if err := w.renewLog(); err != nil {
+			return err
+		}
+	}
+	// Before anything else is written: what is left of a damaged log may be needed.
 	if err := w.reachesMark(); err != nil {
 		return err
 	}
 	// The database, too, may hold pages whose fsync failed: copied again from
 	// the log they are written afresh.
 	if !w.s.o.fault.noTruncate {
-		if err := w.checkpoint(sqlite3.CHECKPOINT_TRUNCATE); err != nil {
-			return fmt.Errorf("copying log: %w", err)
+		whole, err := w.copyLog()
+		if err == nil && whole {
+			err = w.measureFile()
 		}
-	}
-	if err := w.measureFile(); err != nil {
-		return err
+		if err != nil {
+			return err
+		}
 	}
 	if err := w.prepare(); err != nil {
 		return err
@@ -231,7 +238,7 @@ func (w *writer) damaged(err error) error {
 }
 
 // measureFile finds a file that was cut short, which SQLite would only notice
-// when it reads there. The log is empty now, so the header tells the truth.
+// when it reads there. All of the log is in it now, so the header tells the truth.
 func (w *writer) measureFile() error {
 	if w.s.o.vfs != "" || w.s.o.fault.noTruncate {
 		return nil

@@ -121,7 +121,7 @@ func TestTornLog(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, faults{})
 	e.boot = e.m.start(e.shm)
-	s, err := Open(e.dir, Options{vfs: e.boot.name})
+	s, err := Open(e.dir, Options{vfs: e.boot.name, index: e.boot.shm})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestTornLog(t *testing.T) {
 				s.path + "-wal": {cur: torn, stable: append([]byte(nil), torn...), dirty: map[int64]bool{}},
 			}
 			e.boot = e.m.start(e.shm)
-			again, err := Open(e.dir, Options{vfs: e.boot.name})
+			again, err := Open(e.dir, Options{vfs: e.boot.name, index: e.boot.shm})
 			if err != nil {
 				t.Fatalf("cut at %d: %v", cut, err)
 			}

@@ -18,20 +18,23 @@ type logFile interface {
 	io.Closer
 }
 
-// rewriteLog writes the log over itself and syncs it, while no connection is
-// open. After a failed fsync the page cache holds frames that the disk does
-// not, and no later fsync says so: the kernel counts them as clean. Recovery
-// would read them, and the checkpoint after it would copy their pages into the
-// database before the log below them is durable. A power cut at that moment
-// leaves new pages under an older log, which is a damaged file.
-func (s *Store) rewriteLog() error {
-	if s.o.vfs == "" && (s.count.poisoned.Load() > 0 || !s.lock.endedWell) {
-		// All of the database that may not be on the disk is in the log. After a good
-		// end the cache is what the disk has, and a large store would be read anew.
-		if err := evict(s.path); err != nil {
-			return err
-		}
+// forgetPages makes the page cache forget the database. All of it that may not be
+// on the disk is in the log. After a good end the cache is what the disk has, and
+// a large store would be read anew.
+func (s *Store) forgetPages() error {
+	if s.o.vfs == "" && !s.o.fault.noTruncate && (s.count.poisoned.Load() > 0 || !s.lock.endedWell) {
+		return evict(s.path)
 	}
+	return nil
+}
+
+// rewriteLog writes the log over itself and syncs it, while nobody may write to
+// it or copy it. After a failed fsync the page cache holds frames that the disk
+// does not, and no later fsync says so: the kernel counts them as clean. A
+// checkpoint would copy their pages into the database before the log below them is
+// durable. A power cut at that moment leaves new pages under an older log, which
+// is a damaged file.
+func (s *Store) rewriteLog() error {
 	f, sync, err := s.openLog()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

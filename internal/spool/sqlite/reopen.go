@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ncruces/go-sqlite3"
-
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -96,9 +94,9 @@ func (w *writer) finish() {
 	w.s.endedWell = w.shut(clean) && w.s.count.poisoned.Load() == 0 && !w.s.ckpt.failed.Load()
 }
 
-// shut closes all connections. clean leaves an empty log behind, and says whether
-// it did.
-func (w *writer) shut(clean bool) (emptied bool) {
+// shut closes all connections. clean copies the log, and says whether all of it
+// was; the log is empty then, unless another process reads it.
+func (w *writer) shut(clean bool) (copied bool) {
 	w.s.loads.shut()
 	w.s.logs.shut()
 	w.s.ckpt.shut()
@@ -114,15 +112,15 @@ func (w *writer) shut(clean bool) (emptied bool) {
 		w.c = nil
 	}()
 	if clean {
-		err := w.checkpoint(sqlite3.CHECKPOINT_TRUNCATE)
+		left, _, err := w.emptyLog()
 		if err != nil {
-			w.s.log.Warn("emptying log at close failed", "error", err)
+			w.s.log.Warn("copying log at close failed", "error", err)
 		}
-		emptied = err == nil
+		copied = err == nil && left == 0
 	}
 	if err := w.c.shut(); err != nil {
 		w.s.log.Warn("closing connection failed", "error", err)
 		return false
 	}
-	return emptied
+	return copied
 }

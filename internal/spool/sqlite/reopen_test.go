@@ -15,7 +15,7 @@ func brokenStore(t *testing.T) *Store {
 	t.Helper()
 	e := newEngine(t, faults{})
 	e.boot = e.m.start(e.shm)
-	s, err := Open(e.dir, Options{vfs: e.boot.name})
+	s, err := Open(e.dir, Options{vfs: e.boot.name, index: e.boot.shm})
 	if err != nil {
 		t.Fatal(err)
 	}

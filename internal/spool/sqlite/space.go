@@ -127,5 +127,6 @@ type faults struct {
 	noTruncate bool // trust the log as it was found
 	markFirst  bool // commit the id before the event
 	large      bool // the structure is inspected as that of a large store
+	keepCopied bool // believe what the index says was copied
 	freeDisk   func(dir string) (uint64, error)
 }

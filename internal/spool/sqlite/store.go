@@ -38,6 +38,7 @@ type Options struct {
 	Settings spool.Settings
 
 	vfs    string // a registered VFS, for tests
+	index  string // the file of its shared memory, for tests
 	fault  faults // for tests
 	limits limits // smaller ones for tests
 }

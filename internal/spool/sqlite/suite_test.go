@@ -49,7 +49,7 @@ func (e *engine) Open(t testing.TB, o spooltest.Options) (spool.Store, error) {
 	if e.boot == nil {
 		e.boot = e.m.start(e.shm)
 	}
-	opts := Options{Now: o.Now, Settings: o.Settings, vfs: e.boot.name, fault: e.fault, limits: e.lim}
+	opts := Options{Now: o.Now, Settings: o.Settings, vfs: e.boot.name, index: e.boot.shm, fault: e.fault, limits: e.lim}
 	if testing.Verbose() && os.Getenv("SPOOL_LOG") != "" {
 		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}

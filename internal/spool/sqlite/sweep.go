@@ -51,6 +51,7 @@ func (s *Store) keep() {
 			continue
 		}
 		_ = s.sweepAll(context.Background(), false)
+		s.shorten()
 		s.leave()
 	}
 }

@@ -38,6 +38,7 @@ type writer struct {
 	wal     int   // pages in the log
 	pages   int64 // size of a page
 	dirty   time.Time
+	kept    time.Time // when a reader of another process last kept the log
 	files   []opened
 	persist int64         // the last time persisted
 	jumped  time.Duration // of the clock, as followed

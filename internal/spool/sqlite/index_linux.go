@@ -1,0 +1,94 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The index of the log is a file that all processes share which have the store
+// open: SQLite's form of it (https://sqlite.org/walformat.html, "The WAL-Index
+// File Format") is part of the form of a database in WAL mode.
+const (
+	indexCopied = 96  // where it says how many frames were copied into the database
+	indexLocks  = 120 // the locks: of the writer, of who copies, of recovery, of five readers
+	indexCopier = indexLocks + 1
+	indexCount  = 8
+)
+
+// logIndex is the index while nobody else may copy the log.
+type logIndex struct{ f *os.File }
+
+// lockIndex keeps other processes from copying the log, once those that do have
+// ended. Nil without an error: there is no index.
+func lockIndex(ctx context.Context, path string, within time.Duration) (*logIndex, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening index of log: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: indexCopier, Len: 1})
+		if err == nil {
+			return &logIndex{f}, nil
+		}
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("locking index of log: %w", err), f.Close())
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("%s copies the log and does not end", holder(f, indexCopier, 1)), f.Close())
+		}
+	}
+}
+
+// copyAnew has all of the log count as not yet copied. The caller holds the lock
+// of the writer too, so that the log does not begin anew meanwhile.
+func (x *logIndex) copyAnew() error {
+	var zero [4]byte
+	if fi, err := x.f.Stat(); err != nil || fi.Size() < indexLocks {
+		return err
+	}
+	if _, err := x.f.WriteAt(zero[:], indexCopied); err != nil {
+		return fmt.Errorf("writing index of log: %w", err)
+	}
+	return nil
+}
+
+func (x *logIndex) release() { _ = x.f.Close() } // A lock of an open file goes with it.
+
+// whoReads names a process that reads or writes the store beside us, as far as
+// the system tells.
+func whoReads(index string) string {
+	f, err := os.Open(index)
+	if err != nil {
+		return "another process"
+	}
+	defer f.Close()
+	return holder(f, indexLocks, indexCount)
+}
+
+func holder(f *os.File, start, length int64) string {
+	l := unix.Flock_t{Type: unix.F_WRLCK, Start: start, Len: length}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l); err != nil || l.Type == unix.F_UNLCK || l.Pid <= 0 {
+		return "another process"
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", l.Pid))
+	if err != nil {
+		return fmt.Sprintf("process %d", l.Pid)
+	}
+	return fmt.Sprintf("%s (process %d)", strings.TrimSpace(string(name)), l.Pid)
+}

@@ -1,0 +1,127 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+const (
+	// busyFor is how long what needs a lock waits for another process, which may
+	// hold one for a moment.
+	busyFor = 5 * time.Second
+	// emptyFor is how long emptying the log waits for readers: it may be done later.
+	emptyFor = 500 * time.Millisecond
+)
+
+// index is the file that processes share which have the store open.
+func (s *Store) index() string {
+	if s.o.vfs != "" {
+		return s.o.index
+	}
+	return s.path + "-shm"
+}
+
+// renewLog writes the log anew while no other process may write to it or copy
+// it, and then has all of it copied anew. A process that stays beside us keeps the
+// index, which says how much was copied: by one whose fsync may have failed.
+func (w *writer) renewLog() (err error) {
+	x, err := lockIndex(w.s.opening, w.s.index(), busyFor)
+	if err != nil {
+		return err
+	}
+	if x != nil {
+		defer x.release()
+	}
+	if err := w.c.Exec("BEGIN IMMEDIATE"); err != nil {
+		if errors.Is(err, sqlite3.BUSY) {
+			return fmt.Errorf("%s has a transaction open that writes to the store; end it: %w", whoReads(w.s.index()), err)
+		}
+		return w.damaged(err)
+	}
+	defer func() { err = errors.Join(err, w.c.Exec("ROLLBACK")) }()
+	if err := w.s.rewriteLog(); err != nil {
+		return err
+	}
+	if x == nil || w.s.o.fault.keepCopied {
+		return nil
+	}
+	return x.copyAnew()
+}
+
+// copyLog copies all of the log into the database, and empties it. A reader of
+// another process that stays may keep it from doing so. That is no danger: the log
+// is on the disk as a whole, and nothing of it goes before it was copied anew.
+func (w *writer) copyLog() (whole bool, err error) {
+	left, emptied, err := w.emptyLog()
+	if err != nil || emptied {
+		return emptied, err
+	}
+	who := whoReads(w.s.index())
+	if runtime.GOOS != "linux" {
+		return false, fmt.Errorf("copying log: %s reads the store: end it, or its transaction: %w", who, sqlite3.BUSY)
+	}
+	w.s.log.Info("another process reads the store and keeps its log; the log is emptied when it ends its transaction",
+		"path", w.s.path+"-wal", "reader", who, "pages_left", left)
+	return left == 0, nil
+}
+
+// emptyLog waits for short readers only.
+func (w *writer) emptyLog() (left int, emptied bool, err error) {
+	if err := w.c.BusyTimeout(emptyFor); err != nil {
+		return 0, false, err
+	}
+	defer func() { err = errors.Join(err, w.c.BusyTimeout(busyFor)) }()
+	inLog, copied, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	if errors.Is(err, sqlite3.BUSY) {
+		inLog, copied, err = w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+		if errors.Is(err, sqlite3.BUSY) { // Another process copies at this moment.
+			return 1, false, nil
+		}
+		if err == nil {
+			return inLog - copied, false, nil
+		}
+	}
+	if err == nil && (inLog != 0 || copied != 0) {
+		err = fmt.Errorf("%d of %d pages were left", inLog-copied, inLog)
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("copying log: %w", err)
+	}
+	return 0, true, nil
+}
+
+// shorten gives the room back of a log that grew while another process read the
+// store for long, once that has ended.
+func (s *Store) shorten() {
+	if s.o.vfs != "" {
+		return
+	}
+	if size, err := sizeOf(s.path + "-wal"); err != nil || size <= WALCap {
+		return
+	}
+	_ = s.beside(s.opening, func(w *writer) error {
+		k := &s.ckpt
+		if !k.copying.TryLock() {
+			return nil
+		}
+		defer k.copying.Unlock()
+		err := w.c.BusyTimeout(0)
+		if err == nil {
+			_, _, err = w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+		}
+		if err == nil {
+			w.wal = 0
+			s.count.wal.Store(0)
+		}
+		if err = errors.Join(err, w.c.BusyTimeout(busyFor)); err != nil && !errors.Is(err, sqlite3.BUSY) {
+			s.fail(nil, err) // A failed fsync of the database is no better than one of the log.
+			w.failed = err
+			s.rouse()
+		}
+		return nil
+	})
+}
