@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/dustin/go-humanize"
@@ -72,6 +73,11 @@ func (o *operator) report(r sqlite.Report) error {
 	}
 	if more := r.Damaged - int64(len(r.Damage)); more > 0 {
 		if err := o.say("… and %s more", humanize.Comma(more)); err != nil {
+			return err
+		}
+	}
+	if len(r.Added) > 0 {
+		if err := o.say("Other programs keep things of their own in it, which is no damage: %s.", cell(strings.Join(r.Added, ", "))); err != nil {
 			return err
 		}
 	}

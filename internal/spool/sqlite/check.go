@@ -33,6 +33,9 @@ type Report struct {
 	// Damaged counts what is damaged; Damage tells of the first hundred.
 	Damaged int64    `json:"damaged"`
 	Damage  []string `json:"damage,omitempty"`
+	// Added are tables, indexes, triggers and views of other programs. They are no
+	// damage.
+	Added []string `json:"added,omitempty"`
 }
 
 func (r *Report) damage(format string, args ...any) {

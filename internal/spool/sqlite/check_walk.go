@@ -20,7 +20,7 @@ type checker struct {
 }
 
 func (k *checker) run(ctx context.Context) error {
-	for _, part := range []func() error{k.structure, k.names, k.events, k.deliveries, k.quarantine} {
+	for _, part := range []func() error{k.structure, k.schema, k.names, k.events, k.deliveries, k.quarantine} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -57,6 +57,17 @@ func (k *checker) structure() error {
 			k.r.damage("structure: %s", text)
 		}
 	})
+}
+
+// schema tells what other programs have added.
+func (k *checker) schema() error {
+	added, err := compareSchema(k.c)
+	k.r.Added = added
+	if errors.Is(err, errAdded) || errors.Is(err, sqlite3.CORRUPT) {
+		k.r.damage("%v", err)
+		return nil
+	}
+	return err
 }
 
 func (k *checker) names() error {

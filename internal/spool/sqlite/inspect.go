@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -64,43 +63,6 @@ func (w *writer) countIndexed() error {
 		}
 	}
 	return nil
-}
-
-const listSchema = `SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name`
-
-// compareSchema holds the schema against the one that this program makes: with a
-// byte of its text flipped, a column can be another, and all rows of a table be
-// hidden, while the structure of every page is sound.
-func (w *writer) compareSchema() error {
-	c, err := sqlite3.OpenFlags(":memory:", sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_MEMORY)
-	if err != nil {
-		return err
-	}
-	model := &conn{Conn: c}
-	defer func() { _ = model.shut() }()
-	if err := model.Exec(schema); err != nil {
-		return err
-	}
-	var want, got []string
-	st := model.prepare(listSchema)
-	if model.err != nil {
-		return model.err
-	}
-	err = st.each(func() error {
-		want = append(want, st.ColumnText(0))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	err = w.rows(listSchema, func(q *stmt) error {
-		got = append(got, q.ColumnText(0))
-		return nil
-	})
-	if err == nil && !slices.Equal(got, want) {
-		err = fmt.Errorf("its schema is not the one of this version: %w", sqlite3.CORRUPT)
-	}
-	return err
 }
 
 // logAlone refuses a log whose database is gone or empty: SQLite would take the

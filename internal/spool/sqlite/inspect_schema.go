@@ -1,0 +1,90 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+// object is one line of a schema.
+type object struct{ kind, name, table, sql string }
+
+// errAdded: another program has added what would change what we store.
+var errAdded = errors.New("another program changes what is stored")
+
+const listSchema = `SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY name`
+
+// compareSchema holds the schema against the one that this program makes: with a
+// byte of its text flipped, a column can be another, and all rows of a table be
+// hidden, while the structure of every page is sound. Tables that a tool keeps
+// beside ours are its own matter. What it hangs on ours is not.
+func (w *writer) compareSchema() error {
+	added, err := compareSchema(w.c)
+	if err == nil && len(added) > 0 {
+		w.s.log.Info("other programs keep tables of their own in the store", "path", w.s.path, "added", strings.Join(added, ", "))
+	}
+	return err
+}
+
+// compareSchema returns what was added beside ours, in words.
+func compareSchema(c *conn) (added []string, err error) {
+	want, err := ownSchema()
+	if err != nil {
+		return nil, err
+	}
+	got, err := schemaOf(c)
+	if err != nil {
+		return nil, err
+	}
+	ours, found := map[string]bool{}, 0
+	for _, o := range want {
+		ours[strings.ToLower(o.table)] = true
+	}
+	known := make(map[object]bool, len(want))
+	for _, o := range want {
+		known[o] = true
+	}
+	for _, o := range got {
+		switch {
+		case known[o]:
+			found++
+		case !ours[strings.ToLower(o.table)]:
+			added = append(added, o.kind+" "+o.name)
+		case o.kind == "trigger", o.kind == "index":
+			err = errors.Join(err, fmt.Errorf("%w: %s %s on the table %s is not of this program, and would change or refuse what is stored; remove it with `sqlite3 spool.db 'DROP %s \"%s\"'`",
+				errAdded, o.kind, o.name, o.table, strings.ToUpper(o.kind), o.name))
+		}
+	}
+	if found < len(want) {
+		return added, fmt.Errorf("its schema is not the one of this version: %w", sqlite3.CORRUPT)
+	}
+	return added, err
+}
+
+func ownSchema() ([]object, error) {
+	c, err := sqlite3.OpenFlags(":memory:", sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_MEMORY)
+	if err != nil {
+		return nil, err
+	}
+	model := &conn{Conn: c}
+	defer func() { _ = model.shut() }()
+	if err := model.Exec(schema); err != nil {
+		return nil, err
+	}
+	return schemaOf(model)
+}
+
+func schemaOf(c *conn) (all []object, err error) {
+	st := c.prepare(listSchema)
+	if err := c.err; err != nil {
+		c.err = nil
+		return nil, err
+	}
+	err = st.each(func() error {
+		all = append(all, object{st.ColumnText(0), st.ColumnText(1), st.ColumnText(2), st.ColumnText(3)})
+		return nil
+	})
+	return all, errors.Join(err, st.Close())
+}
