@@ -69,6 +69,9 @@ func (in *incoming) event() *spool.Event {
 			kept[name] = v
 		}
 	}
+	if via := marks(r.Header[viaHeader]); via != nil {
+		kept[viaHeader] = via
+	}
 	e := &spool.Event{
 		Source: in.source, ID: in.id, Type: in.typ, CreatedAt: in.created, Digest: in.digest,
 		Request: spool.Request{
@@ -137,6 +140,11 @@ func (e staleError) Error() string { return e.reason }
 
 // accept stores the event, once, and starts what may start.
 func (h *Webhook) accept(in *incoming) (answer, error) {
+	if via := in.r.Header[viaHeader]; via != nil {
+		if err := h.follow(in, via); err != nil {
+			return answer{}, err
+		}
+	}
 	key := in.key()
 	if app := h.app.started(); app != nil && in.odd == "" && app.gate.Known(key, in.digest) {
 		return duplicate(caughtInCache), nil
@@ -176,6 +184,21 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 		return quarantined(conflicting), nil
 	}
 	return answer{result: resultAccepted}, nil
+}
+
+// follow refuses an event that has come through this source before. Taken, it would
+// be a duplicate of itself: delivered, and seen by no app.
+func (h *Webhook) follow(in *incoming, via []string) error {
+	ctx, cancel := in.deadline()
+	defer cancel()
+	app, err := h.app.await(ctx)
+	if err != nil {
+		return err
+	}
+	if cameBack(via, markOf(app.store, h.Name)) {
+		return errCameBack
+	}
+	return nil
 }
 
 // quarantine keeps the body. Where the store is slow, the request goes when ctx

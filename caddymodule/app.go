@@ -198,6 +198,7 @@ func (a *App) Start() error {
 		if err := st.store.Configure(ctx, s.Name, s.routeNames()); err != nil {
 			return fmt.Errorf("configuring the routes of %s: %w", s.Name, err)
 		}
+		s.markAs(markOf(st.store, s.Name))
 		routes = append(routes, s.deliverRoutes()...)
 	}
 	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Lanes: st.lanes, Log: a.log, Observer: a.observer})

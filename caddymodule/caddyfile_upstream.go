@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
 
 // upstream is one address of an `on` or a `to`.
@@ -19,6 +21,8 @@ type upstream struct {
 	dial string // As reverse_proxy takes it.
 	// uri replaces path and query where the address is a full URL.
 	uri string
+	// bare: the URL's path is a single slash, which few who write it mean.
+	bare bool
 }
 
 func parseUpstream(s string) (upstream, error) {
@@ -60,6 +64,7 @@ func parseUpstream(s string) (upstream, error) {
 			path = "/"
 		}
 		up.uri = path + "?" + u.RawQuery
+		up.bare = path == "/" && u.RawQuery == "" && !u.ForceQuery
 	}
 	return up, nil
 }
@@ -86,6 +91,9 @@ func checkPort(address, port string) error {
 // connection, so that an attempt seldom meets one that is being closed.
 const idleBelowNode = "4s"
 
+// handshakeWithin ends a TLS handshake that nobody waits for any more.
+const handshakeWithin = "10s"
+
 // proxy is `reverse_proxy <upstreams...>`, with a rewrite where the address is
 // a full URL.
 func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token, r Route) ([]json.RawMessage, error) {
@@ -102,6 +110,12 @@ func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token
 		if i > 0 && u.uri != uri {
 			return nil, errAt(t, "upstreams of one route are replicas of one app and must have the same path: give '%s' an `on` of its own", t.Text)
 		}
+		if slices.Contains(dials, u.dial) {
+			return nil, errAt(t, "'%s' stands twice among the upstreams of one route: remove one", t.Text)
+		}
+		if u.bare {
+			caddy.Log().Named("caddyfile").Warn(bareSlash(u.dial), zap.String("file", t.File), zap.Int("line", t.Line))
+		}
 		dials, uri = append(dials, u.dial), u.uri
 	}
 	b := tokenBlock{at: start}
@@ -110,7 +124,17 @@ func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token
 		b.line("rewrite", "*", uri)
 	}
 	b.line(slices.Concat([]string{"reverse_proxy"}, dials, []string{"{"})...)
+	if len(dials) > 1 {
+		b.line("lb_policy", inTurnName)
+	}
+	secure := scheme(dials[0]) == "https"
+	if secure {
+		b.line("header_up", "Host", "{http.request.hostport}") // As with http; Caddy would put the upstream's own.
+	}
 	b.line("transport", "http", "{")
+	if secure {
+		b.line("tls_timeout", handshakeWithin)
+	}
 	b.line("compression", "off")
 	b.line("keepalive", idleBelowNode)
 	b.line("keepalive_idle_conns_per_host", strconv.Itoa(max(32, r.MaxInFlight)))
@@ -123,6 +147,12 @@ func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token
 	}
 	// The order of directives puts rewrite first, as it does in a site.
 	return handlersOf(sub.(*caddyhttp.Subroute)), nil
+}
+
+// bareSlash warns of an address that ends in a single slash.
+func bareSlash(dial string) string {
+	return fmt.Sprintf("the upstream '%s/' ends in a slash, so its app gets every event at / and not at the platform's path: "+
+		"write %s to keep path and query, or %s/? if / is what you mean", dial, dial, dial)
 }
 
 // tokenBlock writes Caddyfile tokens, each line below the one before.

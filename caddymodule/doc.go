@@ -30,6 +30,7 @@ func init() {
 	caddy.RegisterModule(Admin{})
 	caddy.RegisterModule(Health{})
 	caddy.RegisterModule(Operator{})
+	caddy.RegisterModule(new(InTurn))
 	httpcaddyfile.RegisterGlobalOption(appID, parseApp)
 	httpcaddyfile.RegisterHandlerDirective(directiveName, parseWebhook)
 	// Behind request_body, basic_auth and encode, and ahead of a catch-all

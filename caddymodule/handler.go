@@ -102,7 +102,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	note := &note{source: h.Name}
 	note.attach(r)
 	if r.Context().Value(attemptKey{}) != nil {
-		return h.refuse(w, r, note, refusal{http.StatusLoopDetected, "a delivery came back to its own webhook"})
+		return h.refuse(w, r, note, errCameBack)
 	}
 
 	body, release, err := h.read(w, r)
@@ -168,6 +168,8 @@ func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err
 		w.Header().Set("Allow", http.MethodPost)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
+	case http.StatusLoopDetected:
+		w.Header().Set("X-Inbox-Reason", reason) // For the attempt at the other end.
 	}
 	if len(r.TransferEncoding) > 0 {
 		// net/http takes a request with a Content-Length beside it as chunked. A

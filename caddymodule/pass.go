@@ -75,6 +75,8 @@ func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *recorder, next 
 	r.Header = shown(r.Header, in)
 	left, err := runBounded(ctx, next, rec, r)
 	switch {
+	case !left && rec.status/100 == 2 && (errors.Is(err, errCut) || ctx.Err() != nil):
+		return nil // The status has decided, however the body went on.
 	case left, ctx.Err() != nil:
 		return refusal{http.StatusGatewayTimeout, "the next handler did not answer within ack_timeout"}
 	case err != nil:
@@ -94,6 +96,9 @@ func shown(sent http.Header, in *incoming) http.Header {
 		if !strings.HasPrefix(plain, "x-inbox-") || name == verify.Header {
 			h[name] = values
 		}
+	}
+	if via := marks(sent[viaHeader]); via != nil {
+		h[viaHeader] = via // An instance further on may know its own.
 	}
 	h["X-Inbox-Source"] = []string{in.source}
 	if in.odd == "" {

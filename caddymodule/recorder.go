@@ -2,6 +2,16 @@ package caddymodule
 
 import (
 	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// drained bounds how much of an answer is read, so that its connection can
+	// be used again, before the connection is given up.
+	drained = 1 << 20
+	// lingering bounds for how long. The status has decided by then.
+	lingering = time.Second
 )
 
 // recorder is a ResponseWriter that knows what was explicitly written, and
@@ -10,12 +20,16 @@ import (
 type recorder struct {
 	header http.Header
 	status int // 0 until a final status was written.
-	kept   []byte
-	limit  int
-	seen   int64
-	// tooMuch, if set, is called once when more than drained bytes have come.
-	tooMuch func()
-	full    bool
+	// final is status, for those who may not wait for the handlers to end.
+	final atomic.Int32
+	kept  []byte
+	limit int
+	seen  int64
+	// enough, if set, is called when more than drained bytes have come, or when
+	// the body goes on for longer than lingering.
+	enough func()
+	full   bool
+	linger *time.Timer // Set with status where enough is.
 }
 
 func newRecorder(limit int) *recorder {
@@ -25,8 +39,13 @@ func newRecorder(limit int) *recorder {
 func (r *recorder) Header() http.Header { return r.header }
 
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && status >= 200 {
-		r.status = status
+	if r.status != 0 || status < 200 {
+		return
+	}
+	r.status = status
+	r.final.Store(int32(status))
+	if r.enough != nil {
+		r.linger = time.AfterFunc(lingering, r.enough)
 	}
 }
 
@@ -36,9 +55,9 @@ func (r *recorder) Write(p []byte) (int, error) {
 		r.kept = append(r.kept, p[:min(room, len(p))]...)
 	}
 	r.seen += int64(len(p))
-	if r.seen > drained && !r.full && r.tooMuch != nil {
+	if r.seen > drained && !r.full && r.enough != nil {
 		r.full = true
-		r.tooMuch()
+		r.enough()
 	}
 	return len(p), nil
 }

@@ -69,6 +69,13 @@ func (s *source) begin() {
 	s.verifier.Load().used()
 }
 
+// markAs gives attempts the mark by which the source knows what comes back to it.
+func (s *source) markAs(mark string) {
+	for i := range s.Routes {
+		s.Routes[i].upstream.mark = mark
+	}
+}
+
 func (s *source) routeNames() []spool.RouteName {
 	names := make([]spool.RouteName, len(s.Routes))
 	for i, r := range s.Routes {

@@ -45,6 +45,14 @@ type Compacter interface {
 	Compact(ctx context.Context, p Progress) (int64, error)
 }
 
+// Named is implemented by engines whose stores can be told apart.
+type Named interface {
+	// Identity is the store's own for life: the same after a restart, a restore and a
+	// move, and for every process that shares the store; no two stores made apart
+	// have the same.
+	Identity() string
+}
+
 // Gauge is implemented by engines that know how they are. Both calls are cheap
 // and need no disk.
 type Gauge interface {

@@ -24,6 +24,8 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 			w.floor = v
 		case "merged":
 			w.merged = v
+		case "identity":
+			w.s.identity.Store(v)
 		}
 		return nil
 	})

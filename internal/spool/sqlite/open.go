@@ -157,6 +157,9 @@ func (w *writer) load(first bool) error {
 	if err := errors.Join(w.setMeta("epoch", w.epoch), w.setMeta("now", w.now)); err != nil {
 		return err
 	}
+	if err := w.giveIdentity(); err != nil {
+		return err
+	}
 	if err := w.q.commit.exec(); err != nil {
 		return fmt.Errorf("committing recovery: %w", err)
 	}

@@ -78,6 +78,8 @@ type Store struct {
 	count   counters
 	expired watchers[spool.Delivery]
 	closer  sync.Once
+	// identity names the store; 0 only before its first opening has read or given it.
+	identity atomic.Int64
 	// learning is held while the filter of ids is made: two at once would each miss
 	// what the other was told.
 	learning sync.Mutex
@@ -93,6 +95,7 @@ var (
 	_ spool.Tuner   = (*Store)(nil)
 	_ spool.Sweeper = (*Store)(nil)
 	_ spool.Expirer = (*Store)(nil)
+	_ spool.Named   = (*Store)(nil)
 
 	_ spool.Discarder = (*Store)(nil)
 	_ spool.Backuper  = (*Store)(nil)

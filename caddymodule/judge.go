@@ -1,0 +1,134 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/inboxgate/inboxgate/internal/deliver"
+)
+
+// judge says what became of a try. A final status that was read decides, however
+// its body went on. Success is never a missing error alone: an empty chain writes
+// nothing, a cancelled one writes 499.
+func (t *try) judge(ctx context.Context) deliver.Answer {
+	rec, err := t.rec, t.err
+	cause := context.Cause(ctx)
+	a := deliver.Answer{
+		Reach:      deliver.Answered,
+		Status:     rec.status,
+		RetryAfter: parseRetryAfter(rec.header.Get("Retry-After"), time.Now()),
+		Response:   rec.kept,
+	}
+	ended := cause != nil || t.stage.Load() == givenUp
+	if a.Status != 0 && (err == nil || errors.Is(err, errCut) || ended || rec.full) && !(ended && a.Status == statusCancelled) {
+		if isLoop(rec) {
+			a.Reach, a.Err = deliver.Unreached, errOwnListener
+		}
+		return a
+	}
+	if ended {
+		a.Status = 0
+	}
+	switch {
+	case cause != nil && !errors.Is(cause, context.DeadlineExceeded):
+		a.Reach, a.Err = deliver.Aborted, cause
+	case t.slow():
+		a.Reach, a.Err = deliver.Unreached, errPatience
+	case ended:
+		a.Reach, a.Err = deliver.Broken, errors.New("the upstream did not answer in time")
+		if t.kept() || unreached(err) {
+			a.Reach, a.Err = deliver.Unreached, errors.New("the upstream took no connection in time")
+		}
+	case err == nil:
+		a.Err = errors.New("the handlers wrote no answer")
+	default:
+		t.failed(&a)
+	}
+	return a
+}
+
+// statusCancelled is what Caddy writes where a request was cancelled.
+const statusCancelled = 499
+
+// failed judges the handlers' error.
+func (t *try) failed(a *deliver.Answer) {
+	a.Err = withFix(bare(t.err))
+	var he caddyhttp.HandlerError
+	proxied := errors.As(t.err, &he) && !errors.Is(t.err, errCut)
+	switch {
+	case unreached(t.err), t.kept() && proxied && he.StatusCode == http.StatusBadGateway:
+		a.Reach = deliver.Unreached
+	case !proxied:
+		a.Reach = deliver.Broken
+	case he.StatusCode == http.StatusBadGateway, he.StatusCode == http.StatusGatewayTimeout, he.StatusCode == statusCancelled:
+		a.Reach = deliver.Broken
+	case he.StatusCode == http.StatusLoopDetected:
+		a.Reach, a.Status, a.Err = deliver.Unreached, he.StatusCode, errOwnListener
+	case a.Status == 0 || a.Status/100 == 2:
+		a.Status = he.StatusCode // A handler that failed behind a 2xx has not succeeded.
+	}
+}
+
+// bare is err without Caddy's error id and trace, which are noise in a log of
+// attempts.
+func bare(err error) error {
+	var he caddyhttp.HandlerError
+	if errors.As(err, &he) && he.Err != nil {
+		return he.Err
+	}
+	return err
+}
+
+// withFix adds the fix where one is known.
+func withFix(err error) error {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	switch {
+	case errors.As(err, &authority):
+		return fmt.Errorf("%w: if the app's certificate is of an authority of your own, name its file in SSL_CERT_FILE, or say `tls_trust_pool file <path>` in the http transport of a handle block", err)
+	case errors.As(err, &name):
+		return fmt.Errorf("%w: name the upstream as its certificate does, or say `tls_server_name <name>` in the http transport of a handle block", err)
+	}
+	return err
+}
+
+// unreached: the error alone says that the app cannot have seen anything.
+func unreached(err error) bool {
+	if err == nil {
+		return false
+	}
+	var dial reverseproxy.DialError
+	if errors.As(err, &dial) {
+		return true
+	}
+	text := err.Error()
+	if strings.Contains(text, "no upstreams available") {
+		return true
+	}
+	// In TLS 1.3 our side of the handshake has ended before the app's TLS has
+	// looked at our certificate. Any other alert after the handshake may follow
+	// what the app has done.
+	return strings.Contains(text, "remote error: tls: ") && strings.Contains(text, "certificate")
+}
+
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	if value == "" {
+		return 0
+	}
+	if s, err := strconv.Atoi(value); err == nil {
+		return time.Duration(max(0, min(s, 1<<20))) * time.Second
+	}
+	if t, err := http.ParseTime(value); err == nil {
+		return max(0, t.Sub(now))
+	}
+	return 0
+}
