@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"syscall"
@@ -11,8 +12,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// listenToAnswers makes the proxies of a route read an answer that comes before
-// the request was read. It returns their transports.
+// listenToAnswers makes the proxies of a route judge by the status: they read an
+// answer that comes before the request was read, and do not mind how its body ends.
+// It returns their transports. Where a handler's active health checks run already
+// they stay as they are.
 func listenToAnswers(routes caddyhttp.RouteList) (all []*http.Transport) {
 	for i := range routes {
 		for _, h := range routes[i].Handlers {
@@ -20,14 +23,41 @@ func listenToAnswers(routes caddyhttp.RouteList) (all []*http.Transport) {
 			case *caddyhttp.Subroute:
 				all = append(all, listenToAnswers(h.Routes)...)
 			case *reverseproxy.Handler:
-				if t, ok := h.Transport.(*reverseproxy.HTTPTransport); ok && t.Transport != nil {
+				t, ok := h.Transport.(*reverseproxy.HTTPTransport)
+				if !ok || t.Transport == nil {
+					continue
+				}
+				all = append(all, t.Transport)
+				if h.HealthChecks == nil || h.HealthChecks.Active == nil {
 					t.Transport.DialContext = dialEarly(t.Transport.DialContext)
-					all = append(all, t.Transport)
+					h.Transport = statusTransport{t}
 				}
 			}
 		}
 	}
 	return all
+}
+
+// statusTransport ends the body of an answer where it breaks off. Caddy would log
+// that with the request's headers, and the status has decided by then.
+type statusTransport struct{ *reverseproxy.HTTPTransport }
+
+func (t statusTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.HTTPTransport.RoundTrip(r)
+	if err == nil && res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = tornBody{res.Body}
+	}
+	return res, err //nolint:wrapcheck // Caddy looks at its type.
+}
+
+type tornBody struct{ io.ReadCloser }
+
+func (b tornBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		err = io.EOF
+	}
+	return n, err
 }
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
