@@ -1,0 +1,211 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+// standing is an inboxgate that runs on its environment.
+type standing struct {
+	*sidecartest.Process
+	t   *testing.T
+	dir string
+	url string
+}
+
+// stand starts inboxgate with an operator's socket, and waits until it serves.
+func stand(t *testing.T, pairs ...string) *standing {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "up") // Short, for the socket's sake.
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	listen := sidecartest.FreeAddress(t)
+	pairs = append([]string{"INBOX_LISTEN=" + listen, "INBOX_ADMIN=", "INBOX_DATA_DIR=" + filepath.Join(dir, "d")}, pairs...)
+	p := sidecartest.Start(t, gate(dir, pairs...))
+	p.Await(t, "serving initial configuration", 1)
+	return &standing{p, t, dir, "http://" + listen + "/webhooks/inbox"}
+}
+
+// post sends a fresh event and returns its id. It wants it accepted.
+func (s *standing) post() string {
+	s.t.Helper()
+	e, err := event.Sample("message.read", time.Now(), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	body, err := e.Marshal()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Host = "hooks.example.com"
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set(verify.Header, verify.Sign([]byte(secret), body))
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got := res.Header.Get("X-Inbox-Result"); got != "accepted" {
+		s.t.Fatalf("%s, %s %s", res.Status, got, res.Header.Get("X-Inbox-Reason"))
+	}
+	return e.ID
+}
+
+// attempt is one line of a delivery's log.
+type attempt struct {
+	Status int    `json:"status"`
+	Error  string `json:"error"`
+	Free   bool   `json:"free"`
+}
+
+// attempts are those of every event, by its id, as an operator sees them.
+func (s *standing) attempts() map[string][]attempt {
+	s.t.Helper()
+	cmd := exec.Command(binary, "events", "export")
+	cmd.Dir = s.dir
+	cmd.Env = sidecartest.Env(s.dir, "INBOX_ADMIN=", "INBOX_DATA_DIR="+filepath.Join(s.dir, "d"))
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("exporting events: %v\n%s", err, out)
+	}
+	all := make(map[string][]attempt)
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var e struct {
+			ID         string `json:"id"`
+			Deliveries []struct {
+				Log []attempt `json:"log"`
+			} `json:"deliveries"`
+		}
+		if err := d.Decode(&e); err == io.EOF {
+			return all
+		} else if err != nil {
+			s.t.Fatalf("reading the export: %v", err)
+		}
+		for _, one := range e.Deliveries {
+			all[e.ID] = append(all[e.ID], one.Log...)
+		}
+	}
+}
+
+// flawless wants each event delivered by its first attempt, and no route held.
+func (s *standing) flawless(ids []string) {
+	s.t.Helper()
+	all := s.attempts()
+	for _, id := range ids {
+		if log := all[id]; len(log) != 1 || log[0].Status/100 != 2 || log[0].Free || log[0].Error != "" {
+			s.t.Errorf("event %s had the attempts %+v", id, log)
+		}
+	}
+	if out := s.Output(); strings.Contains(out, "route held") {
+		s.t.Errorf("a route was held:\n%s", out)
+	}
+}
+
+// ledger is an app that notes when an event came.
+type ledger struct {
+	*httptest.Server
+	mu   sync.Mutex
+	came map[string]time.Time
+	host string // Of the last request.
+}
+
+func newLedger(t *testing.T, secure bool) *ledger {
+	t.Helper()
+	l := &ledger{came: make(map[string]time.Time)}
+	l.Server = httptest.NewUnstartedServer(l)
+	if secure {
+		l.StartTLS()
+	} else {
+		l.Start()
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+func (l *ledger) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.came[r.Header.Get("X-Inbox-Event-Id")] = time.Now()
+	l.host = r.Host
+}
+
+func (l *ledger) has(id string) (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.came[id]
+	return at, ok
+}
+
+// await waits until the event has come, and returns when it did.
+func (l *ledger) await(t *testing.T, id string) time.Time {
+	t.Helper()
+	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if at, ok := l.has(id); ok {
+			return at
+		}
+	}
+	t.Fatalf("event %s has not come after %s", id, sidecartest.Patience)
+	return time.Time{}
+}
+
+// authority writes the certificate of a test's server where SSL_CERT_FILE finds it.
+func (l *ledger) authority(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// hang is an address that takes connections and says nothing.
+func hang(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []net.Conn
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all = append(all, c)
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		<-ended
+		for _, c := range all {
+			c.Close()
+		}
+	})
+	return l.Addr().String()
+}

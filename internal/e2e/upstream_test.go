@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+)
+
+// Replicas of which all but one are broken: each event comes within a second, by its
+// first attempt, and the route is never held. Not parallel: it measures.
+func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
+	need(t, false)
+	for name, c := range map[string]struct {
+		secure bool
+		broken []func() string
+	}{
+		"one of two refuses":             {false, []func() string{func() string { return sidecartest.FreeAddress(t) }}},
+		"two of three refuse":            {false, slices.Repeat([]func() string{func() string { return sidecartest.FreeAddress(t) }}, 2)},
+		"one of two hangs before TLS":    {true, []func() string{func() string { return hang(t) }}},
+		"two of three hang before TLS":   {true, slices.Repeat([]func() string{func() string { return hang(t) }}, 2)},
+		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return sidecartest.FreeAddress(t) }, func() string { return hang(t) }}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			app := newLedger(t, c.secure)
+			var addresses []string
+			for _, b := range c.broken {
+				addresses = append(addresses, b())
+			}
+			addresses = append(addresses, app.Listener.Addr().String())
+			pairs := []string{"INBOX_UPSTREAM=" + strings.Join(addresses, ",")}
+			if c.secure {
+				for i := range addresses {
+					addresses[i] = "https://" + addresses[i]
+				}
+				pairs = []string{"INBOX_UPSTREAM=" + strings.Join(addresses, ","), "SSL_CERT_FILE=" + app.authority(t)}
+			}
+			s := stand(t, pairs...)
+			const events = 60
+			var ids []string
+			sent := make(map[string]time.Time)
+			tick := time.NewTicker(100 * time.Millisecond)
+			defer tick.Stop()
+			for range events {
+				<-tick.C
+				at := time.Now()
+				id := s.post()
+				ids, sent[id] = append(ids, id), at
+			}
+			var longest time.Duration
+			for _, id := range ids {
+				took := app.await(t, id).Sub(sent[id])
+				longest = max(longest, took)
+				if took > time.Second {
+					t.Errorf("event %s took %s", id, took)
+				}
+			}
+			t.Logf("the longest took %s", longest)
+			s.flawless(ids)
+		})
+	}
+}
+
+// An https app sees the platform's Host, as an http one does, under a certificate of
+// its own name.
+func TestE2EHostOverHTTPS(t *testing.T) {
+	t.Parallel()
+	for name, secure := range map[string]bool{"http": false, "https": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app := newLedger(t, secure)
+			s := stand(t, "INBOX_UPSTREAM="+app.URL, "SSL_CERT_FILE="+func() string {
+				if secure {
+					return app.authority(t)
+				}
+				return ""
+			}())
+			app.await(t, s.post())
+			app.mu.Lock()
+			defer app.mu.Unlock()
+			if app.host != "hooks.example.com" {
+				t.Errorf("the app sees the Host %q", app.host)
+			}
+		})
+	}
+}
+
+// An authority that is not known is told with its fix.
+func TestE2EAuthorityOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	app := newLedger(t, true)
+	s := stand(t, "INBOX_UPSTREAM="+app.URL)
+	s.post()
+	s.Await(t, "SSL_CERT_FILE", 1)
+}
+
+// A bare slash at the end of the address is told, and the other ways are not.
+func TestE2EBareSlash(t *testing.T) {
+	t.Parallel()
+	const told = "ends in a slash"
+	for end, want := range map[string]bool{"": false, "/": true, "/?": false, "/hooks": false} {
+		t.Run("ends in "+end, func(t *testing.T) {
+			t.Parallel()
+			s := stand(t, "INBOX_UPSTREAM=http://127.0.0.1:1"+end)
+			if out := s.Output(); strings.Contains(out, told) != want {
+				t.Errorf("told is not %t:\n%s", want, out)
+			}
+		})
+	}
+}
+
+// nodeApp closes idle connections so soon that requests meet them.
+const nodeApp = `
+const server = require('http').createServer((req, res) => { req.resume(); req.on('end', () => res.end('ok')); });
+server.keepAliveTimeout = 60;
+if ('keepAliveTimeoutBuffer' in server) server.keepAliveTimeoutBuffer = 0;
+server.listen(Number(process.argv[1]), '127.0.0.1', () => console.log('listening'));
+`
+
+// A Node server that closes idle connections under our hands costs no attempt.
+func TestE2ENodeClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	need(t, false, "node")
+	address := sidecartest.FreeAddress(t)
+	_, port, _ := strings.Cut(address, ":")
+	sidecartest.Start(t, exec.Command("node", "-e", nodeApp, port)).Await(t, "listening", 1)
+	s := stand(t, "INBOX_UPSTREAM="+address)
+	var ids []string
+	tick := time.NewTicker(61 * time.Millisecond)
+	defer tick.Stop()
+	for range 200 {
+		<-tick.C
+		ids = append(ids, s.post())
+	}
+	for end := time.Now().Add(sidecartest.Patience); len(s.attempts()) < len(ids) && time.Now().Before(end); time.Sleep(100 * time.Millisecond) { //nolint:revive // Until all have ended.
+	}
+	s.flawless(ids)
+}
