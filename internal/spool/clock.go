@@ -5,18 +5,52 @@ import (
 	"time"
 )
 
+// Earliest is a time before which this program did not exist: a machine whose
+// clock says less has not learned the time yet.
+var Earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // Clock is a wall clock that never runs backwards: neither when the machine's
 // clock is set back, nor from one run of the program to the next when it is
 // begun with the last time that the store has persisted. Set back, it goes on
 // at its own pace from where it was.
+//
+// What may go by age goes by Passed and not by Now: a clock that was wrong for a
+// moment leaves Now ahead, while no time has passed.
 type Clock struct {
 	now func() time.Time
 
-	mu     sync.Mutex
-	seen   time.Time // what now said last
-	last   time.Time // what Now answered last
-	jumped time.Duration
+	mu      sync.Mutex
+	machine time.Time     // what now said last
+	last    time.Time     // what Now answered last
+	jumped  time.Duration // see Reading
+	passed  time.Duration // see Reading
 }
+
+// Reading is what a Clock says at one moment.
+type Reading struct {
+	// Now is the time by which things are due. It is never before Machine.
+	Now time.Time
+	// Machine is what the machine's clock says, right or wrong.
+	Machine time.Time
+	// Passed is how much time has passed since the clock began, as far as this
+	// process has seen it pass: no setting of the machine's clock adds to it.
+	Passed time.Duration
+	// Jumped is how far Now has gone beyond Passed: somebody set the machine's
+	// clock ahead, or the machine slept. It never falls. What began before a jump
+	// ends that much later by Now.
+	Jumped time.Duration
+}
+
+// Wall is the time to show to people: the machine's, unless it has none.
+func (r Reading) Wall() time.Time {
+	if r.Machine.Before(Earliest) {
+		return r.Now
+	}
+	return r.Machine
+}
+
+// Unset says that neither the machine nor the store has ever known the time.
+func (r Reading) Unset() bool { return r.Now.Before(Earliest) }
 
 // NewClock begins a clock at the larger of now's time and last. A nil now
 // means time.Now.
@@ -24,35 +58,30 @@ func NewClock(now func() time.Time, last time.Time) *Clock {
 	if now == nil {
 		now = time.Now
 	}
-	seen := now()
-	if seen.After(last) {
-		last = seen.Round(0)
+	machine := now()
+	if machine.After(last) {
+		last = machine.Round(0)
 	}
-	return &Clock{now: now, seen: seen, last: last}
+	return &Clock{now: now, machine: machine, last: last}
 }
 
 // Now returns the time.
-func (c *Clock) Now() time.Time {
+func (c *Clock) Now() time.Time { return c.Read().Now }
+
+// Read returns all that the clock knows.
+func (c *Clock) Read() Reading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.now()
 	// Sub uses the monotonic reading, which a set clock does not touch.
-	if d := t.Sub(c.seen); d > 0 {
+	if d := t.Sub(c.machine); d > 0 {
 		c.last = c.last.Add(d)
+		c.passed += d
 	}
-	c.seen = t
+	c.machine = t
 	if t.After(c.last) {
 		c.jumped += t.Round(0).Sub(c.last)
 		c.last = t.Round(0)
 	}
-	return c.last
-}
-
-// Jumped returns how far the clock has gone since it began beyond the time that
-// has passed: somebody set the machine's clock ahead, or the machine slept. It
-// never falls. What began before a jump ends that much later by this clock.
-func (c *Clock) Jumped() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.jumped
+	return Reading{Now: c.last, Machine: t.Round(0), Passed: c.passed, Jumped: c.jumped}
 }

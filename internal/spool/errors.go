@@ -19,6 +19,9 @@ var (
 	ErrBusy = errors.New("store is busy")
 	// ErrNoRoom: the disk has no room for a copy beside what new events need.
 	ErrNoRoom = errors.New("no room")
+	// ErrClock: neither the machine nor the store knows the time, so nothing can
+	// be said of an event's age.
+	ErrClock = errors.New("the machine's clock is not set")
 	// ErrDamaged: the files hold less, or other bytes, than was stored. Of
 	// opening a store it says what to do; of an event, that it cannot be read.
 	ErrDamaged = errors.New("store is damaged")

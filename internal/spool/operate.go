@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // Discarder is implemented by engines whose operator may let things go by hand.
@@ -74,6 +75,12 @@ type Stats struct {
 	// kept, Commits that were fsynced, calls that shared them, and how often
 	// the store had to be reopened.
 	Duplicates, Conflicts, Commits, Calls, Failures int64
+	// ClockOff is how far the machine's clock is ahead of what the platform signs,
+	// or (below zero) behind it: 0 while nothing speaks against it.
+	ClockOff time.Duration
+	// ClockUnset: neither the machine nor the store knows the time, and events
+	// get ErrClock.
+	ClockUnset bool
 	// Odd counts the entries in quarantine.
 	Odd int64
 	// Unavailable is why the store does not work at present, nil if it does:

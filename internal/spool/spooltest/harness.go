@@ -20,8 +20,8 @@ import (
 
 // Options are what the suite opens a store with.
 type Options struct {
-	// Now is the machine's clock. The suite sets it forth and back; it carries
-	// no monotonic reading, so a jump is visible. It is safe for concurrent use.
+	// Now is the machine's clock. The suite sets it forth and back, and lets time
+	// pass, which the monotonic reading tells apart. It is safe for concurrent use.
 	Now func() time.Time
 	// Settings are the operator's. Zero values mean the defaults.
 	Settings spool.Settings

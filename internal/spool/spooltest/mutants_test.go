@@ -32,7 +32,7 @@ func TestMutants(t *testing.T) {
 		"reopens without a checkpoint":    {memstore.ReopensUnchecked, []string{"a failed sync is not believed after a restart", "an opening whose sync fails is not believed"}},
 		"trusts the sync after a failed":  {memstore.TrustsLaterSyncs, []string{"an accept is told the truth after a failed sync"}},
 		"splits the commit":               {memstore.SplitsCommit, []string{"an accept is whole wherever it is stopped", "an entry is released in the commit of its event"}},
-		"keeps no watermark":              {memstore.KeepsNoWatermark, []string{"a raised window makes nothing fresh"}},
+		"keeps no watermark":              {memstore.KeepsNoWatermark, []string{"a raised window makes nothing fresh", "a clock that was ahead leaves no trace"}},
 		"forgets the watermark":           {memstore.ForgetsMarks, []string{"a raised window makes nothing fresh"}},
 		"trusts no persisted time":        {memstore.TrustsNoClock, []string{"a clock of 1970 is not believed"}},
 		"forgets the id with its event":   {memstore.ForgetsWithEvent, []string{"ids outlive events"}},
@@ -52,6 +52,10 @@ func TestMutants(t *testing.T) {
 		"expires silently":                {memstore.ExpiresSilently, []string{"what retention makes dead letters is told"}},
 		"discards before the sync":        {memstore.DiscardsLazily, []string{"what is discarded is gone for good"}},
 		"discards what waits":             {memstore.DiscardsWaiting, []string{"what is discarded is gone for good"}},
+		"ages by the machine's clock":     {memstore.AgesByTheClock, []string{"a clock that was ahead leaves no trace", "a clock that is ahead forgets no id", "a machine that was off kills nothing"}},
+		"judges by the machine's clock":   {memstore.JudgesByTheClock, []string{"a clock that was ahead leaves no trace"}},
+		"expires what was not tried":      {memstore.ExpiresUntried, []string{"what waited too long is tried before it dies"}},
+		"forgets ids that lie far ahead":  {memstore.ForgetsFarAhead, []string{"an id far ahead is remembered as long"}},
 		"drops what waits to make room":   {memstore.DropsForRoom, []string{"a full store loses nothing undelivered"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -23,8 +24,37 @@ var (
 
 // clock is a machine's clock that stands still until it is set.
 type clock struct {
-	mu sync.Mutex
-	t  time.Time
+	mu     sync.Mutex
+	t      time.Time     // what it says
+	boot   time.Time     // with a monotonic reading
+	passed time.Duration // since boot
+}
+
+func newClock() *clock {
+	boot := time.Now()
+	return &clock{t: epoch, boot: boot.Add(-time.Duration(boot.Nanosecond()))}
+}
+
+// machine is now with a monotonic reading of the time that has passed.
+func (c *clock) machine() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.boot.Add(c.passed)
+	return wallAt(at, c.t.Sub(at.Round(0)))
+}
+
+// wallAt is t with its wall clock set by whole seconds and its monotonic reading
+// left alone, as the kernel does it and no function of package time.
+func wallAt(t time.Time, by time.Duration) time.Time {
+	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second)) << 30
+	return t
+}
+
+// jump sets the clock, while no time passes.
+func (c *clock) jump(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
 }
 
 func (c *clock) now() time.Time {
@@ -33,9 +63,11 @@ func (c *clock) now() time.Time {
 	return c.t
 }
 
+// set lets the time up to t pass, or sets the clock back to t.
 func (c *clock) set(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.passed += max(0, t.Sub(c.t))
 	c.t = t
 }
 
@@ -43,6 +75,7 @@ func (c *clock) add(d time.Duration) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.t = c.t.Add(d)
+	c.passed += d
 	return c.t
 }
 
@@ -58,7 +91,7 @@ type rig struct {
 // newRig opens a fresh store whose source has routes a and b.
 func newRig(t testing.TB, mk Make, s spool.Settings) *rig {
 	t.Helper()
-	r := &rig{TB: t, Engine: mk(t), clock: &clock{t: epoch}, settings: s}
+	r := &rig{TB: t, Engine: mk(t), clock: newClock(), settings: s}
 	r.open()
 	r.configure("a", "b")
 	return r
@@ -66,7 +99,7 @@ func newRig(t testing.TB, mk Make, s spool.Settings) *rig {
 
 func (r *rig) open() {
 	r.TB.Helper()
-	st, err := r.Engine.Open(r.TB, Options{Now: r.now, Settings: r.settings})
+	st, err := r.Engine.Open(r.TB, Options{Now: r.machine, Settings: r.settings})
 	if err != nil {
 		r.Fatalf("Open: %v", err)
 	}

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"strings"
 	"time"
@@ -10,13 +9,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Reasons a verdict gives, in public words.
-const (
-	reasonConflict = spool.ReasonConflict
-	reasonFuture   = "created too far in the future"
-	reasonOld      = "created before the window"
-	reasonBelow    = "created before ids that were forgotten"
-)
+const reasonConflict = spool.ReasonConflict
 
 // Numbers of deliveries hold their event's: seq<<ordinalBits | ordinal.
 const (
@@ -34,7 +27,7 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 	}
 	received := in.Event.Received
 	if received.IsZero() {
-		received = s.clock.Now()
+		received = s.clock.Read().Wall()
 	}
 	a := &intake{Intake: in, received: received, head: encodeHead(in.Event, received)}
 	if err := s.enter(); err != nil {
@@ -82,7 +75,9 @@ func (a *intake) run(w *writer) error {
 	}
 	reason := ""
 	if !a.DeliverStale {
-		reason = w.stale(src, a.Event.CreatedAt)
+		if reason, err = w.stale(src, a.Event.CreatedAt); err != nil {
+			return refuse(err)
+		}
 	}
 	switch {
 	case reason != "":
@@ -110,13 +105,14 @@ func (a *intake) store(w *writer) error {
 		return err
 	}
 	e, seq := a.Event, w.seq
-	if err := w.q.event.int(seq).int(w.now).int(src.id).text(e.ID).text(e.Type).
+	if err := w.q.event.int(seq).int(w.age).int(src.id).text(e.ID).text(e.Type).
 		blob(a.head).blob(e.Request.Body).exec(); err != nil {
 		return err
 	}
 	w.young.gathering.add(idKey{src.id, strings.Clone(e.ID)}, knownID{e.Digest, seq}, w.s.o.limits.run)
 	w.young.added++
 	w.remember(src, a)
+	src.saw(w, a)
 	a.receipt = spool.Receipt{Verdict: spool.Accepted, Seq: seq}
 	return a.deliver(w, src)
 }
@@ -153,22 +149,6 @@ func (w *writer) known(src *source, a *intake) (bool, error) {
 	}
 	w.filter.add(k)
 	return true, w.q.conflict.int(src.id).text(k.id).blob(v.digest[:]).int(v.seq).exec()
-}
-
-// stale says why an event of an unknown id is not fresh, or nothing.
-func (w *writer) stale(src *source, created time.Time) string {
-	c := nanos(created)
-	switch {
-	case created.IsZero():
-		return ""
-	case c > w.now+dur(spool.MaxAhead):
-		return reasonFuture
-	case c < w.now-dur(w.s.settings.Load().Window):
-		return reasonOld
-	case c <= src.watermark:
-		return reasonBelow
-	}
-	return ""
 }
 
 // deliver makes the deliveries of an accepted event.
@@ -222,44 +202,4 @@ func (l *lease) delivery(k spool.RouteKey) spool.Delivery {
 		Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: timeOf(l.until)},
 		Route: k, Attempts: int(l.attempts), Replay: int(l.replay),
 	}
-}
-
-// Ids are forgotten by age, so what is to be forgotten when is kept beside
-// them: one row for those of a batch that share a second, appended and read
-// in order of time. An index on the ids would double the random writes.
-type bucketKey struct {
-	source int64
-	second int64
-}
-
-const bucketBits = 30
-
-// remember notes when the id of an accepted event may go.
-func (w *writer) remember(src *source, a *intake) {
-	base := max(w.now, nanos(a.received))
-	created := int64(0)
-	if !a.Event.CreatedAt.IsZero() {
-		// Beyond MaxAhead only by the operator's word; bounded all the same.
-		created = min(nanos(a.Event.CreatedAt), w.now+dur(spool.MaxAhead))
-		base = max(base, created)
-	}
-	k := bucketKey{src.id, base/1e9 + 1}
-	b := w.buckets[k]
-	b = binary.AppendVarint(b, created)
-	w.buckets[k] = putString(b, a.Event.ID)
-}
-
-func (w *writer) flushBuckets() error {
-	// Each bucket has an accepted event of this batch, so these are numbers that
-	// no other batch has used.
-	n := w.seq
-	for k, b := range w.buckets {
-		key := k.second<<bucketBits | n&(1<<bucketBits-1)
-		n--
-		if err := w.q.bucket.int(key).int(k.source).blob(b).exec(); err != nil {
-			return err
-		}
-	}
-	clear(w.buckets)
-	return nil
 }

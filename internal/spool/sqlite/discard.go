@@ -41,7 +41,7 @@ func (w *writer) discard(seq int64, name string) (n int, err error) {
 		}
 		d.route.dead--
 		w.touch(d.route, false)
-		if err := w.q.discard.int(d.number).int(w.now).exec(); err != nil {
+		if err := w.q.discard.int(d.number).int(w.wall()).exec(); err != nil {
 			return 0, err
 		}
 		n++

@@ -29,5 +29,6 @@ func (s *Store) tellExpired(all []spool.Delivery) {
 
 // waitsAnew: a replay of an old event has waited only since it was asked for.
 func (w *writer) waitsAnew(d owned) bool {
-	return (d.state == again || d.replay > 0) && d.due >= w.now-dur(w.s.settings.Load().Retention)
+	retention := dur(w.s.settings.Load().Retention)
+	return (d.state == again || d.replay > 0) && (d.due >= w.now-retention || w.age-w.leapt < retention)
 }

@@ -10,11 +10,12 @@ const jumpAtLeast = time.Second
 // their holders are at work, and no time has passed for them. Else every attempt
 // under way would be made a second time.
 func (w *writer) followClock() error {
-	by := w.s.clock.Jumped() - w.jumped
+	by := w.time.Jumped - w.jumped
 	if by < jumpAtLeast {
 		return nil
 	}
 	w.jumped += by
+	w.leapt = w.age
 	for _, l := range w.leases {
 		l.until += dur(by)
 		l.route.untilExact = false
@@ -27,4 +28,11 @@ func (w *writer) followClock() error {
 		rt.leaseEnd()
 	}
 	return nil
+}
+
+// shown is a time to come as people see it, whose clock the store's may be ahead
+// of.
+func (s *Store) shown(due int64) time.Time {
+	r := s.clock.Read()
+	return timeOf(due).Add(r.Wall().Sub(r.Now))
 }

@@ -34,7 +34,7 @@ func TestClockAheadTakesNoLease(t *testing.T) {
 			t.Fatalf("clock at %v: %d leased, %v", at, len(b.Deliveries), err)
 		}
 	}
-	if d := s.clock.Jumped(); d < 71*time.Hour || d > 73*time.Hour {
+	if d := s.clock.Read().Jumped; d < 71*time.Hour || d > 73*time.Hour {
 		t.Errorf("the clock has jumped by %v", d)
 	}
 	if err := s.Settle(bg, spool.Settlement{Lease: held.Lease, State: spool.Delivered, Attempt: spool.Attempt{N: 1, Status: 200}}); err != nil {

@@ -219,7 +219,7 @@ func (w *writer) interrupt(number, state, attempts, due int64, why string) error
 	if err != nil {
 		return err
 	}
-	log = appendAttempt(log, spool.Attempt{N: int(attempts) + 1, Start: timeOf(w.now), Error: why})
+	log = appendAttempt(log, spool.Attempt{N: int(attempts) + 1, Start: w.time.Wall(), Error: why})
 	return w.q.cutShort.int(number).int(state).int(due).int(attempts + 1).blob(log).exec()
 }
 

@@ -3,13 +3,16 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 const reasonProcessEnded = "the process ended during the attempt"
 
 // readMeta reads the counters, and returns the last time persisted.
 func (w *writer) readMeta(first bool) (last int64, err error) {
-	var epoch int64
+	var epoch, passed int64
+	w.newestOf = map[int64]int64{}
 	q := w.c.prepare(`SELECT name, value FROM meta`)
 	if w.c.err != nil {
 		return 0, w.damaged(w.c.err)
@@ -26,6 +29,14 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 			w.merged = v
 		case "identity":
 			w.s.identity.Store(v)
+		case "passed":
+			passed = v
+		default:
+			if number, ok := strings.CutPrefix(q.ColumnText(0), newestPrefix); ok {
+				id, err := strconv.ParseInt(number, 10, 64)
+				w.newestOf[id] = v
+				return err
+			}
 		}
 		return nil
 	})
@@ -34,6 +45,12 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 	}
 	if first {
 		w.epoch, w.fences = epoch+1, 0
+		if w.ageBase = passed; passed == 0 {
+			if w.ageBase, err = w.firstAge(last); err != nil {
+				return 0, w.damaged(err)
+			}
+		}
+		w.ageBegun, w.leapt = w.ageBase, w.ageBase
 	}
 	events, err1 := w.c.one(`SELECT max(seq) FROM events`)
 	odd, err2 := w.c.one(`SELECT max(number) FROM quarantine`)
@@ -48,6 +65,7 @@ func (w *writer) readRoutes() error {
 	byID := map[int64]*source{}
 	err := w.rows(`SELECT source, name, watermark FROM sources`, func(q *stmt) error {
 		src := &source{id: q.ColumnInt64(0), name: q.ColumnText(1), watermark: q.ColumnInt64(2)}
+		src.newest = w.newestOf[src.id]
 		byID[src.id], w.sources[src.name] = src, src
 		return nil
 	})

@@ -136,7 +136,7 @@ func (w *writer) load(first bool) error {
 	if first {
 		w.s.clock = spool.NewClock(w.s.machineNow, timeOf(last))
 	}
-	w.now = w.s.clock.Now().UnixNano()
+	w.readClock()
 	if behind := timeOf(w.now).Sub(w.s.machineNow()); first && behind > clockBehind {
 		w.s.log.Warn("the machine's clock is behind the time that the store has seen: the store goes on from that time; events created too long before it go to quarantine",
 			"behind", behind.Round(time.Second).String(), "store", timeOf(w.now).UTC().Format(time.RFC3339))
@@ -153,8 +153,7 @@ func (w *writer) load(first bool) error {
 	if err := w.recoverRunning(first); err != nil {
 		return err
 	}
-	w.persist = w.now
-	if err := errors.Join(w.setMeta("epoch", w.epoch), w.setMeta("now", w.now)); err != nil {
+	if err := errors.Join(w.setMeta("epoch", w.epoch), w.saveTime()); err != nil {
 		return err
 	}
 	if err := w.giveIdentity(); err != nil {

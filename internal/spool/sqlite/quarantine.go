@@ -17,7 +17,7 @@ func (s *Store) Quarantine(ctx context.Context, o spool.Odd) error {
 	}
 	received := o.Event.Received
 	if received.IsZero() {
-		received = s.clock.Now()
+		received = s.clock.Read().Wall()
 	}
 	head := encodeHead(o.Event, received)
 	return s.do(ctx, true, len(head)+len(o.Event.Request.Body), func(w *writer) error {
@@ -45,7 +45,7 @@ func (w *writer) quarantine(src *source, e *spool.Event, head []byte, reason str
 	w.seq++
 	w.oddBytes += size
 	w.oddEntries++
-	return w.q.odd.int(w.seq).int(w.now).int(src.id).text(reason).int(size).blob(e.Digest[:]).
+	return w.q.odd.int(w.seq).int(w.age).int(src.id).text(reason).int(size).blob(e.Digest[:]).
 		text(e.ID).text(e.Type).blob(head).blob(e.Request.Body).exec()
 }
 

@@ -248,7 +248,7 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 			Attempts: o.ColumnInt(4), Replay: o.ColumnInt(5), Ended: timeOf(o.ColumnInt64(6)), Reason: o.ColumnText(7),
 		}
 		if d.State == spool.Available || d.State == spool.Retrying {
-			d.Due = timeOf(o.ColumnInt64(3))
+			d.Due = l.s.shown(o.ColumnInt64(3))
 		}
 		var err error
 		if d.Log, err = decodeLog(o.ColumnRawBlob(8)); err != nil {

@@ -88,7 +88,7 @@ func (w *writer) finish() {
 		return
 	}
 	clean := w.failed == nil
-	if clean && !w.dirty.IsZero() {
+	if clean && (!w.dirty.IsZero() || w.late()) {
 		clean = w.commit(nil) == nil
 	}
 	w.s.endedWell = w.shut(clean) && w.s.count.poisoned.Load() == 0 && !w.s.ckpt.failed.Load()

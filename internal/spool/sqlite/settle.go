@@ -35,7 +35,8 @@ func (w *writer) settle(l *lease, st spool.Settlement) error {
 	if !st.Attempt.Free {
 		attempts++
 	}
-	due, ended, reason := l.due, w.now, ""
+	// What has ended is due no more: the column says at which age it did.
+	due, ended, reason := w.age, w.wall(), ""
 	w.end(l)
 	switch st.State {
 	case spool.Retrying:
@@ -65,7 +66,7 @@ func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 
 // owned is a delivery as its event's owner sees it.
 type owned struct {
-	number, state, replay, ended, due, attempts int64
+	number, state, replay, fence, due, attempts int64
 	route                                       *route
 }
 
@@ -80,7 +81,7 @@ func (w *writer) deliveries(seq int64) ([]owned, error) {
 		}
 		all = append(all, owned{
 			number: q.ColumnInt64(0), route: rt, state: q.ColumnInt64(2),
-			replay: q.ColumnInt64(3), ended: q.ColumnInt64(4), due: q.ColumnInt64(5), attempts: q.ColumnInt64(6),
+			replay: q.ColumnInt64(3), fence: q.ColumnInt64(4), due: q.ColumnInt64(5), attempts: q.ColumnInt64(6),
 		})
 		return nil
 	})

@@ -112,7 +112,9 @@ func (s *Store) Stats() spool.Stats {
 	}
 	s.mu.Unlock()
 	c := &s.count
+	now := s.clock.Read()
 	return spool.Stats{
+		ClockOff: s.evidence.Off(now), ClockUnset: now.Unset(),
 		Used: s.space.usedNow.Load(), File: s.space.file.Load(), Log: c.wal.Load(), Quarantine: c.odd.Load(),
 		Odd: c.entries.Load(), Free: s.space.free.Load(), Floor: DiskFloor, Refusing: c.refusing.Load(),
 		Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(),

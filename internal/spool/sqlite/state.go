@@ -39,6 +39,8 @@ type source struct {
 	id        int64
 	name      string
 	watermark int64
+	newest    int64 // created_at that was accepted, 0 for none
+	unsaved   bool  // newest is not in meta yet
 }
 
 type routeName struct {

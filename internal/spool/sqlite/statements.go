@@ -92,14 +92,14 @@ func (q *statements) toDeliver() []prepared {
 		{&q.give, `UPDATE deliveries SET state=?2, due=?3 WHERE number=?1`},
 		{&q.log, `SELECT log FROM deliveries WHERE number=?`},
 		{&q.settle, `UPDATE deliveries SET state=?2, due=?3, attempts=?4, ended=?5, reason=?6, log=?7 WHERE number=?1`},
-		{&q.ofEvent, `SELECT number, route, state, replay, ended, due, attempts FROM deliveries
+		{&q.ofEvent, `SELECT number, route, state, replay, fence, due, attempts FROM deliveries
 			WHERE number BETWEEN ? AND ? ORDER BY number`},
 		{&q.replay, `UPDATE deliveries SET state=6, due=?2, attempts=0, replay=replay+1, ended=0, reason='' WHERE number=?1`},
 		{&q.extra, `INSERT INTO deliveries (number, route, state, due, until, fence, attempts, replay, ended, reason, log)
 			VALUES (?1, ?2, 6, ?3, 0, 0, 0, 1, 0, '', x'')`},
 		{&q.eventSource, `SELECT source FROM events WHERE seq=?`},
 		{&q.discard, `UPDATE deliveries SET state=7, ended=?2 WHERE number=?1`},
-		{&q.buried, `UPDATE deliveries SET state=5, ended=?2, reason=?3 WHERE number=?1`},
+		{&q.buried, `UPDATE deliveries SET state=5, ended=?2, reason=?3, due=?4 WHERE number=?1`},
 	}
 }
 

@@ -83,6 +83,8 @@ type Store struct {
 	// learning is held while the filter of ids is made: two at once would each miss
 	// what the other was told.
 	learning sync.Mutex
+	// evidence speaks for or against the machine's clock.
+	evidence spool.ClockCheck
 	// endedWell: all was synced and the log copied at the end, and nothing had
 	// failed before.
 	endedWell bool

@@ -107,7 +107,7 @@ func (w *writer) sweepStep() (bool, error) {
 // forgetIDs removes the ids of one bucket. From then on nothing of its source
 // that was created up to the newest of them is fresh.
 func (w *writer) forgetIDs() (bool, error) {
-	before := (w.now - dur(w.s.settings.Load().Window)) / 1e9
+	before := (w.age - dur(w.s.settings.Load().Window)) / 1e9
 	q := w.q.oldBuckets.int(before << bucketBits)
 	if !q.next() {
 		return false, q.end()
@@ -148,7 +148,7 @@ func (w *writer) forgetIDs() (bool, error) {
 
 // dropOld looks at some events that are older than retention.
 func (w *writer) dropOld() (bool, error) {
-	before := w.now - dur(w.s.settings.Load().Retention)
+	before := w.age - dur(w.s.settings.Load().Retention)
 	seqs, err := w.seqs(w.sweep.seq, before, sweepStep)
 	for _, seq := range seqs {
 		if err := w.retire(seq); err != nil {
@@ -182,17 +182,17 @@ func (w *writer) retire(seq int64) error {
 		switch d.state {
 		case delivered, discarded:
 		case dead:
-			gone = gone && d.ended < w.now-dur(keepDead)
+			gone = gone && d.due < w.age-dur(keepDead)
 		case running:
 			gone = false
 		default:
 			gone = false
-			if w.waitsAnew(d) {
+			if w.waitsAnew(d) || !w.mayExpire(d) {
 				continue
 			}
 			w.unqueue(d.route, d.state, d.due)
 			d.route.dead++
-			if err := w.q.buried.int(d.number).int(w.now).text(reasonWaited).exec(); err != nil {
+			if err := w.q.buried.int(d.number).int(w.wall()).text(reasonWaited).int(w.age).exec(); err != nil {
 				return err
 			}
 			if err := w.noteExpired(seq, d); err != nil {
@@ -232,7 +232,7 @@ func (w *writer) drop(seq int64, all []owned) error {
 func (w *writer) dropOldOdd() (bool, error) {
 	var numbers, sizes []int64
 	q := w.q.oldOdd.int(sweepStep)
-	for q.next() && q.ColumnInt64(2) < w.now-dur(keepDead) {
+	for q.next() && q.ColumnInt64(2) < w.age-dur(keepDead) {
 		numbers, sizes = append(numbers, q.ColumnInt64(0)), append(sizes, q.ColumnInt64(1))
 	}
 	err := q.end()

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 const (
@@ -17,6 +19,8 @@ const (
 	syncWithin = 500 * time.Millisecond
 	// persistEvery is how often the clock's time is written along.
 	persistEvery = time.Second
+	// persistIdle is how often it is written where nothing else is.
+	persistIdle = 5 * time.Minute
 )
 
 // writer owns the writing connection and all state that is decided upon. Only
@@ -33,16 +37,26 @@ type writer struct {
 	// backup is the copy that is being made, nil if none is. It ends with c.
 	backup *backup
 
-	full    bool  // PRAGMA synchronous is FULL
-	now     int64 // of this batch
-	wal     int   // pages in the log
-	pages   int64 // size of a page
-	dirty   time.Time
-	kept    time.Time // when a reader of another process last kept the log
-	files   []opened
-	persist int64         // the last time persisted
-	jumped  time.Duration // of the clock, as followed
-	changes int64         // rows changed by this connection when the batch began
+	full bool          // PRAGMA synchronous is FULL
+	time spool.Reading // of this batch
+	now  int64         // its Now
+	// age is the time that has passed, by which things are old enough to go. Only
+	// differences count: a clock that was wrong and a process that was down
+	// leave it alone.
+	age        int64
+	ageBase    int64           // age when the clock began
+	ageBegun   int64           // age when the process began
+	leapt      int64           // age when now last went ahead of it
+	newestOf   map[int64]int64 // newest of sources by their number, as read
+	wal        int             // pages in the log
+	pages      int64           // size of a page
+	dirty      time.Time
+	kept       time.Time // when a reader of another process last kept the log
+	files      []opened
+	persist    int64         // the last time persisted
+	persistAge int64         // the last age persisted
+	jumped     time.Duration // of the clock, as followed
+	changes    int64         // rows changed by this connection when the batch began
 
 	epoch    int64 // of the process, for fences
 	fences   int64
@@ -52,6 +66,7 @@ type writer struct {
 	merged   int64   // the ids of all events up to here are in the table
 	young    youngIDs
 	sources  map[string]*source
+	newest   int64            // of all sources
 	routes   map[int64]*route // merged ones lead to their heir
 	names    map[routeName]*route
 	leases   map[int64]*lease
@@ -82,6 +97,7 @@ func (w *writer) forget() {
 	w.buckets = map[bucketKey][]byte{}
 	w.renamed, w.moving, w.oddBytes, w.oddEntries = false, nil, 0, 0
 	w.sweep = sweep{}
+	w.newestOf = nil
 	w.merged, w.young = 0, youngIDs{gathering: newGeneration()}
 }
 
@@ -229,7 +245,7 @@ func (w *writer) commit(batch []*request) (err error) {
 		durable = durable || r.durable
 		size += r.size
 	}
-	w.now = w.s.clock.Now().UnixNano()
+	w.readClock()
 	if err := w.mode(durable && !w.s.o.fault.noSync); err != nil {
 		return err
 	}
@@ -291,9 +307,8 @@ func (w *writer) apply(batch []*request) error {
 		return err
 	}
 	wrote := w.c.TotalChanges() != w.changes
-	if len(batch) == 0 || wrote && w.now-w.persist > int64(persistEvery) {
-		w.persist = w.now
-		return w.setMeta("now", w.now)
+	if len(batch) == 0 || wrote && w.now-w.persist > int64(persistEvery) || w.age-w.persistAge > int64(persistIdle) {
+		return w.saveTime()
 	}
 	return nil
 }

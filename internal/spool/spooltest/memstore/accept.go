@@ -94,15 +94,22 @@ func (tx *tx) accept(in spool.Intake) (spool.Receipt, error) {
 		const reason = "known id with another body"
 		return spool.Receipt{Verdict: spool.Conflict, Reason: reason}, tx.conflict(k, row, &ev, reason)
 	}
-	if reason := tx.stale(&ev); reason != "" && !in.DeliverStale {
+	reason, err := tx.stale(&ev)
+	if err != nil && !in.DeliverStale {
+		return spool.Receipt{}, err
+	}
+	if reason != "" && !in.DeliverStale {
 		return spool.Receipt{Verdict: spool.Stale, Reason: reason}, tx.quarantine(&ev, reason)
 	}
 	if !tx.makeRoom(eventSize(&ev)) {
 		return spool.Receipt{}, spool.ErrFull
 	}
 	ev.Seq = tx.im.seq + 1
-	tx.put(func(im *image) { im.seq, im.events[ev.Seq] = ev.Seq, &ev })
+	tx.put(func(im *image) { im.seq, im.events[ev.Seq], im.ages[ev.Seq] = ev.Seq, &ev, tx.age })
 	tx.remember(&ev)
+	if ev.CreatedAt.After(tx.im.newest[ev.Source]) && !in.DeliverStale {
+		tx.put(func(im *image) { im.newest[ev.Source] = ev.CreatedAt })
+	}
 	if in.Release != 0 {
 		tx.put(func(im *image) { delete(im.odd, in.Release) })
 	}
@@ -114,11 +121,11 @@ func (tx *tx) accept(in spool.Intake) (spool.Receipt, error) {
 }
 
 func (tx *tx) remember(ev *spool.Event) {
-	from := ev.CreatedAt
-	if from.Before(ev.Received) {
-		from = ev.Received
+	ahead := max(0, ev.CreatedAt.Sub(tx.time.Wall()))
+	if tx.faults[ForgetsFarAhead] {
+		ahead = min(ahead, spool.MaxAhead)
 	}
-	row := idRow{digest: ev.Digest, created: ev.CreatedAt, forget: from.Add(tx.settings.Window)}
+	row := idRow{digest: ev.Digest, created: ev.CreatedAt, forget: tx.age + ahead + tx.settings.Window}
 	tx.put(func(im *image) { im.ids[idKey{ev.Source, ev.ID}] = row })
 }
 
@@ -149,19 +156,17 @@ func (tx *tx) hasDue(queue int64) bool {
 }
 
 // stale says why an event of an unknown id is not fresh, or nothing.
-func (tx *tx) stale(ev *spool.Event) string {
-	created := ev.CreatedAt
-	switch mark, marked := tx.im.marks[ev.Source]; {
-	case created.IsZero():
-		return ""
-	case created.After(tx.now.Add(spool.MaxAhead)):
-		return "created too far in the future"
-	case tx.now.Sub(created) > tx.settings.Window:
-		return "created before the window"
-	case marked && !created.After(mark) && !tx.faults[KeepsNoWatermark]:
-		return "created before ids that were forgotten"
+func (tx *tx) stale(ev *spool.Event) (string, error) {
+	f := spool.Freshness{
+		Clock: tx.time, Window: tx.settings.Window, Newest: tx.im.newest[ev.Source], Forgotten: tx.im.marks[ev.Source],
 	}
-	return ""
+	if tx.faults[KeepsNoWatermark] {
+		f.Forgotten = time.Time{}
+	}
+	if tx.faults[JudgesByTheClock] {
+		f.Newest = tx.now
+	}
+	return f.Stale(ev.CreatedAt)
 }
 
 func (tx *tx) conflict(k idKey, row idRow, ev *spool.Event, reason string) error {
@@ -215,14 +220,14 @@ func (tx *tx) quarantine(ev *spool.Event, reason string) error {
 	kept.Seq = tx.im.entry + 1
 	tx.put(func(im *image) {
 		im.entry = kept.Seq
-		im.odd[kept.Seq] = oddRow{event: &kept, reason: reason, copies: 1}
+		im.odd[kept.Seq] = oddRow{age: tx.age, event: &kept, reason: reason, copies: 1}
 	})
 	return nil
 }
 
 // start leases a delivery.
 func (tx *tx) start(d delivery, leaseFor time.Duration) spool.Delivery {
-	d.state, d.fence, d.until = spool.Running, tx.im.fence+1, tx.now.Add(leaseFor)
+	d.state, d.fence, d.until, d.process = spool.Running, tx.im.fence+1, tx.now.Add(leaseFor), tx.process
 	tx.put(func(im *image) { im.fence = d.fence })
 	tx.setDelivery(d)
 	return spool.Delivery{

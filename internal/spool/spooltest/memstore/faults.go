@@ -67,6 +67,15 @@ const (
 	ForgetsMarks
 	// ExpiresSilently tells nobody of dead letters that retention made.
 	ExpiresSilently
+	// AgesByTheClock takes what the machine's clock has gone by for time that has
+	// passed.
+	AgesByTheClock
+	// JudgesByTheClock takes old for what the store's clock says is old.
+	JudgesByTheClock
+	// ExpiresUntried makes dead letters of what this process has not tried.
+	ExpiresUntried
+	// ForgetsFarAhead forgets an id before its created_at.
+	ForgetsFarAhead
 	// CopiesOdd keeps every copy of an odd body.
 	CopiesOdd
 
@@ -85,10 +94,14 @@ func (s *store) markFirst(in spool.Intake) (r spool.Receipt, err error) {
 			ev.Received = tx.now
 		}
 		row, known := tx.im.ids[idKey{ev.Source, ev.ID}]
+		stale, err := tx.stale(&ev)
+		if err != nil {
+			return err
+		}
 		switch {
 		case known && row.digest == ev.Digest:
 			r.Verdict = spool.Duplicate
-		case !known && (in.DeliverStale || tx.stale(&ev) == ""):
+		case !known && (in.DeliverStale || stale == ""):
 			tx.remember(&ev)
 		}
 		return nil

@@ -10,13 +10,16 @@ import (
 // image is the content of a store. Rows are values that are replaced, never
 // changed, so that a copy of the maps is a copy of the image.
 type image struct {
-	now                       time.Time // the last time that was persisted
-	seq, number, fence, entry int64     // the last numbers given
+	now                       time.Time     // the last time that was persisted
+	age                       time.Duration // time that has passed, as far as the store has seen it pass
+	seq, number, fence, entry int64         // the last numbers given
 
 	events     map[int64]*spool.Event
 	deliveries map[int64]delivery
 	ids        map[idKey]idRow
-	marks      map[string]time.Time // source: newest created_at forgotten
+	ages       map[int64]time.Duration // of the store, when an event came
+	marks      map[string]time.Time    // source: newest created_at forgotten
+	newest     map[string]time.Time    // source: newest created_at accepted
 	queues     map[int64]queue
 	names      map[spool.RouteKey]int64 // name or former name: queue
 	odd        map[int64]oddRow
@@ -30,7 +33,7 @@ type idKey struct{ source, id string }
 type idRow struct {
 	digest    spool.Digest
 	created   time.Time
-	forget    time.Time
+	forget    time.Duration // the age at which it goes
 	conflicts int
 }
 
@@ -43,6 +46,8 @@ type delivery struct {
 	number, seq, queue int64
 	state              spool.State
 	due, until, ended  time.Time
+	endedAge           time.Duration
+	process            int64 // that leased it last
 	fence              int64
 	attempts, replay   int
 	reason             string
@@ -50,6 +55,7 @@ type delivery struct {
 }
 
 type oddRow struct {
+	age    time.Duration
 	event  *spool.Event
 	reason string
 	copies int
@@ -59,6 +65,7 @@ func newImage() *image {
 	return &image{
 		events: map[int64]*spool.Event{}, deliveries: map[int64]delivery{},
 		ids: map[idKey]idRow{}, marks: map[string]time.Time{},
+		ages: map[int64]time.Duration{}, newest: map[string]time.Time{},
 		queues: map[int64]queue{}, names: map[spool.RouteKey]int64{},
 		odd: map[int64]oddRow{},
 	}
@@ -68,6 +75,7 @@ func (im *image) clone() *image {
 	c := *im
 	c.events, c.deliveries = maps.Clone(im.events), maps.Clone(im.deliveries)
 	c.ids, c.marks = maps.Clone(im.ids), maps.Clone(im.marks)
+	c.ages, c.newest = maps.Clone(im.ages), maps.Clone(im.newest)
 	c.queues, c.names = maps.Clone(im.queues), maps.Clone(im.names)
 	c.odd = maps.Clone(im.odd)
 	return &c

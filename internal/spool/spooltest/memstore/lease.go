@@ -123,7 +123,7 @@ func (s *store) Settle(ctx context.Context, st spool.Settlement) error {
 			case spool.Delivered:
 				d.ended = tx.now
 			case spool.Dead:
-				d.ended, d.reason = tx.now, st.Reason
+				d.ended, d.endedAge, d.reason = tx.now, tx.age, st.Reason
 			default:
 				return fmt.Errorf("settling delivery: state %v ends no lease", st.State)
 			}

@@ -30,7 +30,7 @@ func (s *store) Sweep(ctx context.Context) error {
 // transaction.
 func (tx *tx) forgetIDs() {
 	for k, row := range tx.im.ids {
-		if !tx.now.After(row.forget) {
+		if tx.age <= row.forget {
 			continue
 		}
 		mark := tx.im.marks[k.source]
@@ -49,14 +49,15 @@ func (tx *tx) forgetIDs() {
 // buryOld turns what has waited too long into dead letters.
 func (tx *tx) buryOld() {
 	for _, d := range tx.im.deliveries {
-		old := tx.now.Sub(tx.im.events[d.seq].Received) > tx.settings.Retention
-		if !old || !d.waiting(tx.now) {
+		old := tx.age-tx.im.ages[d.seq] > tx.settings.Retention
+		tried := d.process == tx.process || tx.age-tx.begun >= time.Hour || tx.faults[ExpiresUntried]
+		if !old || !tried || !d.waiting(tx.now) {
 			continue
 		}
 		if d.state == spool.Running {
 			d = d.cutShort(tx.now, "lease ran out")
 		}
-		d.state, d.ended, d.reason = spool.Dead, tx.now, "waited longer than retention"
+		d.state, d.ended, d.endedAge, d.reason = spool.Dead, tx.now, tx.age, "waited longer than retention"
 		tx.setDelivery(d)
 		if !tx.faults[ExpiresSilently] {
 			tx.expired = append(tx.expired, d)
@@ -93,24 +94,24 @@ func (s *store) tellExpired(all []delivery) {
 
 // dropEnded removes events whose deliveries have ended and whose time is over.
 func (tx *tx) dropEnded() {
-	for seq, ev := range tx.im.events {
-		undelivered, until := tx.ends(seq, ev)
-		if tx.now.After(until) && (!undelivered || tx.faults[DropsWaiting]) {
+	for seq := range tx.im.events {
+		undelivered, until := tx.ends(seq)
+		if tx.age > until && (!undelivered || tx.faults[DropsWaiting]) {
 			tx.drop(seq)
 		}
 	}
 }
 
 // ends says until when an event is kept, once nothing of it is undelivered.
-func (tx *tx) ends(seq int64, ev *spool.Event) (undelivered bool, until time.Time) {
-	until = ev.Received.Add(tx.settings.Retention)
+func (tx *tx) ends(seq int64) (undelivered bool, until time.Duration) {
+	until = tx.im.ages[seq] + tx.settings.Retention
 	for _, d := range tx.im.deliveries {
 		switch {
 		case d.seq != seq:
 		case !d.finished():
 			undelivered = true
-		case d.state == spool.Dead && d.ended.Add(oddFor).After(until):
-			until = d.ended.Add(oddFor)
+		case d.state == spool.Dead:
+			until = max(until, d.endedAge+oddFor)
 		}
 	}
 	return undelivered, until
@@ -126,6 +127,7 @@ func (tx *tx) drop(seq int64) {
 	ev := tx.im.events[seq]
 	tx.put(func(im *image) {
 		delete(im.events, seq)
+		delete(im.ages, seq)
 		for _, n := range numbers {
 			delete(im.deliveries, n)
 		}
@@ -137,7 +139,7 @@ func (tx *tx) drop(seq int64) {
 
 func (tx *tx) dropOdd() {
 	for n, o := range tx.im.odd {
-		if tx.now.Sub(o.event.Received) > oddFor {
+		if tx.age-o.age > oddFor {
 			tx.put(func(im *image) { delete(im.odd, n) })
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -21,7 +22,9 @@ type store struct {
 	era      int
 	settings spool.Settings
 	clock    *spool.Clock
+	begun    time.Duration // age when this process began
 	faults   faults
+	process  int64 // a number of its own for each opening
 
 	mu     sync.Mutex // guards the image and the order of writes
 	im     *image
@@ -42,13 +45,16 @@ type store struct {
 	expired  func(spool.Delivery, string) // one is enough for the contract
 }
 
+// processes counts openings.
+var processes atomic.Int64
+
 func open(d *disk, o spooltest.Options, f faults) (*store, error) {
 	s := &store{
-		disk: d, settings: o.Settings.WithDefaults(), faults: f,
+		disk: d, process: processes.Add(1), settings: o.Settings.WithDefaults(), faults: f,
 		claims: map[idKey]*claim{}, watchers: map[int]func(spool.RouteKey){},
 	}
 	s.im, s.era = d.load()
-	s.clock = spool.NewClock(o.Now, s.im.now)
+	s.clock, s.begun = spool.NewClock(o.Now, s.im.now), s.im.age
 	if f[TrustsNoClock] {
 		s.clock = spool.NewClock(o.Now, time.Time{})
 	}
@@ -112,9 +118,17 @@ func (s *store) Tune(o spool.Settings) {
 
 func (s *store) Close() error {
 	s.life.Lock()
+	already := s.closed
 	s.closed = true
 	s.life.Unlock()
 	s.running.Wait()
+	if !already {
+		// The time that has passed since the last change.
+		_ = s.update(true, func(tx *tx) error {
+			tx.put(func(*image) {})
+			return nil
+		})
+	}
 	return nil
 }
 
@@ -123,7 +137,9 @@ func (s *store) Close() error {
 type tx struct {
 	*store
 	im      *image
+	time    spool.Reading
 	now     time.Time
+	age     time.Duration
 	changes []change
 	due     []spool.RouteKey
 	expired []delivery
@@ -166,12 +182,16 @@ func (s *store) write(f func(*tx) error) (*tx, error) {
 			return nil, err
 		}
 	}
-	tx := &tx{store: s, im: s.im, now: s.clock.Now()}
+	tx := &tx{store: s, im: s.im, time: s.clock.Read()}
+	tx.now, tx.age = tx.time.Now, s.begun+tx.time.Passed
+	if s.faults[AgesByTheClock] {
+		tx.age = tx.now.Sub(spool.Earliest)
+	}
 	if err := f(tx); err != nil {
 		return nil, err
 	}
 	if len(tx.changes) > 0 {
-		tx.put(func(im *image) { im.now = tx.now })
+		tx.put(func(im *image) { im.now, im.age = tx.now, tx.age })
 		if err := s.disk.write(s.era, tx.changes); err != nil {
 			s.broken = true
 			return nil, fmt.Errorf("writing log: %w: %w", spool.ErrUnavailable, err)
