@@ -33,7 +33,7 @@ func newChecker(source string, keys []verify.Secret) (*checker, error) {
 	}
 	c := &checker{Verifier: v, source: source, spare: make(map[int]bool)}
 	for i, k := range keys {
-		c.spare[i] = strings.HasSuffix(k.Label, wholeLabel)
+		c.spare[i] = strings.HasSuffix(k.Label, verify.WholeLine)
 		c.labels = append(c.labels, fingerprintOf(k.Key))
 	}
 	c.used = sync.OnceValue(func() []prometheus.Counter {

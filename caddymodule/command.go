@@ -134,7 +134,7 @@ func secretValues(cmd *cobra.Command) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading --%s: %w", secretFileFlag, err)
 	}
-	values, odd, err := takeSecrets(string(raw))
+	values, odd, err := verify.ParseSecrets("secret", string(raw))
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", secretFileFlag, err)
 	}

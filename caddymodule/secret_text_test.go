@@ -32,7 +32,7 @@ func TestPlaceholdersAreNoSecrets(t *testing.T) {
 		"0000000000000000", "1234567890123456", "****************", "whsec_xxxxxxxxxxxxxxxx", "whsec_your_secret_here", "placeholder-secret-value",
 		"a-secret-of-16-bytes-or-more", "the webhook secret, 16 bytes or more", "replace-with-your-secret", "my-webhook-signing-secret", "testtesttesttest",
 	} {
-		if _, _, err := takeSecrets(value); err == nil {
+		if _, _, err := verify.ParseSecrets("secret", value); err == nil {
 			t.Errorf("%q is taken", value)
 		} else if strings.Contains(err.Error(), value) {
 			t.Errorf("%q is in its error", value)
@@ -63,8 +63,8 @@ func TestRandomSecretsAreTaken(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		secret := randomSecrets().Draw(t, "secret")
-		values, odd, err := takeSecrets(secret)
-		if err != nil || len(odd) > 0 || len(values) != 1 || values[0].text != secret {
+		values, odd, err := verify.ParseSecrets("secret", secret)
+		if err != nil || len(odd) > 0 || len(values) != 1 || string(values[0].Key) != secret {
 			t.Fatalf("%q: %q, %q, %v", secret, textsOf(values), odd, err)
 		}
 		if got, err := checkToken("token", secret); err != nil || got != secret {
@@ -156,8 +156,8 @@ func TestOneNormalisation(t *testing.T) {
 		text string
 		want int
 	}{
-		"one": {a, 1}, "blanks": {" " + a + "\t\n", 1}, "mark": {byteOrderMark + a + "\r\n", 1}, "two": {a + " \r\n " + b + "\r\n\r\n", 2},
-		"comma": {a + "," + b, 3}, "comma and line": {a + "," + b + "\n" + a, 4}, "marks inside": {a + "\n" + byteOrderMark + b, 2},
+		"one": {a, 1}, "blanks": {" " + a + "\t\n", 1}, "mark": {"\ufeff" + a + "\r\n", 1}, "two": {a + " \r\n " + b + "\r\n\r\n", 2},
+		"comma": {a + "," + b, 3}, "comma and line": {a + "," + b + "\n" + a, 4}, "marks inside": {a + "\n" + "\ufeff" + b, 2},
 	} {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
@@ -187,7 +187,7 @@ func TestTokensAsPeopleWriteThem(t *testing.T) {
 	t.Parallel()
 	const token = "5d41402abc4b2a76b9719d911017c592"
 	for text, ok := range map[string]bool{
-		token: true, byteOrderMark + token + "\r\n": true, " " + token + " ": true, token + "\n\n": true,
+		token: true, "\ufeff" + token + "\r\n": true, " " + token + " ": true, token + "\n\n": true,
 		`"` + token + `"`: false, "INBOX_ADMIN_TOKEN=" + token: false, token + "\n" + token: false, token + " " + token: false,
 		string(utf16Of(token, binary.LittleEndian, true)): false, string(utf16Of(token, binary.BigEndian, false)): false,
 	} {

@@ -24,84 +24,24 @@ const minSecret = verify.MinSecret
 
 // EnvSecrets reads the secrets that the environment holds.
 func EnvSecrets() ([]string, error) {
-	values, _, err := envSecrets()
-	return textsOf(values), err
+	secrets, _, err := verify.EnvSecrets(os.Getenv)
+	return textsOf(secrets), err
 }
 
-func textsOf(values []reading) (texts []string) {
-	for _, v := range values {
-		texts = append(texts, v.text)
+func textsOf(secrets []verify.Secret) (texts []string) {
+	for _, s := range secrets {
+		texts = append(texts, string(s.Key))
 	}
 	return texts
-}
-
-// envSecrets is EnvSecrets, with what an operator should know.
-func envSecrets() (values []reading, odd []string, err error) {
-	value, file := os.Getenv(EnvSecret), os.Getenv(EnvSecretFile)
-	if value != "" && file != "" {
-		return nil, nil, fmt.Errorf("both %s and %s are set: unset one of them", EnvSecret, EnvSecretFile)
-	}
-	from := EnvSecret
-	if file != "" {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return nil, nil, fmt.Errorf("reading %s: %w", EnvSecretFile, err)
-		}
-		from, value = EnvSecretFile, string(raw)
-	}
-	values, odd, err = takeSecrets(value)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", from, err)
-	}
-	if len(values) == 0 {
-		return nil, nil, fmt.Errorf("no secret: set %s (or %s to the path of a file that holds it) to the webhook's secret, at least %d bytes long", EnvSecret, EnvSecretFile, minSecret)
-	}
-	return values, odd, nil
-}
-
-// takeSecrets is the one way from a text, be it a file, a variable or a word of a
-// Caddyfile, to secrets.
-func takeSecrets(raw string) (values []reading, odd []string, err error) {
-	text, err := plainText([]byte(raw))
-	if err != nil {
-		return nil, nil, err
-	}
-	lines := secretLines(text)
-	for i, line := range lines {
-		in := ""
-		if len(lines) > 1 {
-			in = fmt.Sprintf("in line %d ", i+1)
-		}
-		all := readings(line)
-		for _, r := range all {
-			if err := placeholding(r.text); err != nil {
-				return nil, nil, fmt.Errorf("%s%w", in, err)
-			}
-			if r.whole {
-				continue
-			}
-			for _, what := range oddities(r.text) {
-				odd = append(odd, in+what)
-			}
-		}
-		if len(all) > 3 {
-			odd = append(odd, in+"holds several commas, and one of them may belong to a secret: put each secret on a line of its own")
-		}
-		values = append(values, all...)
-	}
-	return values, odd, nil
 }
 
 // resolveSecrets turns the configured secrets into keys, and says in warnings
 // what an operator should know without having to stop.
 func resolveSecrets(configured []Secret, now time.Time) (keys []verify.Secret, warnings []string, err error) {
 	if len(configured) == 0 {
-		values, odd, err := envSecrets()
+		keys, odd, err := verify.EnvSecrets(os.Getenv)
 		if err != nil {
 			return nil, nil, err
-		}
-		for i, v := range values {
-			keys = append(keys, verify.Secret{Key: []byte(v.text), Label: v.label(EnvSecret, i, len(values))})
 		}
 		for _, what := range odd {
 			warnings = append(warnings, "the secret of the environment "+what)
@@ -146,19 +86,17 @@ func (s Secret) resolve(i int, now time.Time) (keys []verify.Secret, odd []strin
 	if s.Until != nil && !now.Before(*s.Until) {
 		return nil, []string{"ran out at " + s.Until.Format(time.RFC3339) + " and is ignored: remove it"}, nil
 	}
-	values, odd, err := takeSecrets(value)
+	keys, odd, err = verify.ParseSecrets(fmt.Sprintf("secret %d", i+1), value)
 	if err != nil {
 		return nil, nil, err
 	}
 	if value == s.Value {
 		odd = append(odd, "is written into the configuration, where logs and the admin API show it: use {env.NAME} or {file./path}")
 	}
-	for n, v := range values {
-		k := verify.Secret{Key: []byte(v.text), Label: v.label(fmt.Sprintf("secret %d", i+1), n, len(values))}
-		if s.Until != nil {
-			k.NotAfter = *s.Until
+	if s.Until != nil {
+		for n := range keys {
+			keys[n].NotAfter = *s.Until
 		}
-		keys = append(keys, k)
 	}
 	return keys, odd, nil
 }
@@ -219,11 +157,11 @@ func (s Secret) literal() error {
 	if strings.Contains(s.Value, "{env.") || strings.Contains(s.Value, "{file.") || strings.TrimSpace(s.Value) == "" {
 		return nil
 	}
-	values, _, err := takeSecrets(s.Value)
+	keys, _, err := verify.ParseSecrets("secret", s.Value)
 	if err != nil {
 		return err
 	}
-	_, err = verify.New(keysOf(textsOf(values))...)
+	_, err = verify.New(keys...)
 	return errors.Unwrap(err) // Without the number: the place is known.
 }
 
@@ -236,18 +174,4 @@ func (s Secret) placeholder() string {
 		return s.Value
 	}
 	return "a placeholder in it"
-}
-
-// wholeLabel ends the label of a line that was also taken apart at its commas.
-const wholeLabel = " with its commas"
-
-// label names the ith of n readings in errors.
-func (r reading) label(name string, i, n int) string {
-	switch {
-	case r.whole:
-		return name + wholeLabel
-	case n == 1:
-		return name
-	}
-	return fmt.Sprintf("%s/%d", name, i+1)
 }

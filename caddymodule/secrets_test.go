@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/inboxgate/inboxgate/verify"
 )
 
 func TestTakeSecrets(t *testing.T) {
@@ -28,7 +30,7 @@ func TestTakeSecrets(t *testing.T) {
 		a + "\r" + b:                 {a, b},
 		"":                           nil,
 	} {
-		values, odd, err := takeSecrets(text)
+		values, odd, err := verify.ParseSecrets("secret", text)
 		if got := textsOf(values); err != nil || odd != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, %q, %v, want %q", text, got, odd, err, want)
 		}

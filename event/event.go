@@ -1,6 +1,8 @@
 // Package event reads the events of the Inbox platform: a strict envelope
 // around data that is kept as it came, and the four payloads the platform
-// documents.
+// documents. Handler is the whole of a receiver, which answers 200 only to an
+// event that is signed and has been handled; Construct is for programs that have
+// body and header in hand.
 //
 // Guarantee: a body that Parse accepts means the same to every reasonable JSON
 // parser. Names are case-sensitive, a duplicate name anywhere in the document,

@@ -2,14 +2,13 @@ package verify
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
-	"strconv"
-	"strings"
 )
 
 // The variables that FromEnv reads. The programs of inboxgate read the same.
 const (
-	// EnvSecret holds the secret, or several: see SplitSecrets.
+	// EnvSecret holds the secret, or several: see ParseSecrets.
 	EnvSecret = "INBOX_WEBHOOK_SECRET"
 	// EnvSecretFile is the path of a file that holds what EnvSecret would.
 	EnvSecretFile = "INBOX_WEBHOOK_SECRET_FILE"
@@ -17,71 +16,46 @@ const (
 
 // FromEnv makes a Verifier of the secrets in the environment: those in
 // INBOX_WEBHOOK_SECRET, or in the file that INBOX_WEBHOOK_SECRET_FILE names.
-// The errors are those of EnvSecrets and of New; each says what to do.
+// The errors are those of EnvSecrets and of New; each says what to do. What only
+// looks odd about a secret is logged as a warning by slog.Default, without it.
 //
 // A file is read once. A program takes up a rotated secret when it starts again,
 // so start it while the file holds both the new secret and the old one.
 func FromEnv() (*Verifier, error) {
-	secrets, err := EnvSecrets(os.Getenv)
+	secrets, warnings, err := EnvSecrets(os.Getenv)
 	if err != nil {
 		return nil, err
+	}
+	for _, w := range warnings {
+		slog.Warn("secret needs attention", "warning", "the secret of the environment "+w)
 	}
 	return New(secrets...)
 }
 
-// EnvSecrets returns the secrets that FromEnv uses, in their order, for those
-// who look variables up by another function than os.Getenv. It does not judge
-// how long they are: New does. It returns ErrNoSecret where neither variable
-// holds one, and refuses a choice between two that are set.
-func EnvSecrets(getenv func(string) string) ([]Secret, error) {
-	text, file := getenv(EnvSecret), getenv(EnvSecretFile)
+// EnvSecrets returns the secrets that FromEnv uses, and the warnings, for those
+// who look variables up by another function than os.Getenv. It returns
+// ErrNoSecret where neither variable holds one, refuses a choice between two that
+// are set, and otherwise has the errors of ParseSecrets.
+func EnvSecrets(getenv func(string) string) (secrets []Secret, warnings []string, err error) {
+	name, text, file := EnvSecret, getenv(EnvSecret), getenv(EnvSecretFile)
 	if text != "" && file != "" {
-		return nil, fmt.Errorf("both %s and %s are set: unset one of them", EnvSecret, EnvSecretFile)
+		return nil, nil, fmt.Errorf("both %s and %s are set: unset one of them", EnvSecret, EnvSecretFile)
 	}
-	name := EnvSecret
 	if file != "" {
 		raw, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", EnvSecretFile, err)
+			return nil, nil, fmt.Errorf("reading %s: %w", EnvSecretFile, err)
 		}
-		text, name = string(raw), EnvSecretFile
+		name, text = EnvSecretFile, string(raw)
 	}
-	values := SplitSecrets(text)
-	if len(values) == 0 {
-		return nil, notSet{}
+	secrets, warnings, err = ParseSecrets(name, text)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	case len(secrets) == 0:
+		return nil, nil, notSet{}
 	}
-	secrets := make([]Secret, len(values))
-	for i, v := range values {
-		secrets[i] = Secret{Key: []byte(v), Label: name}
-		if len(values) > 1 {
-			secrets[i].Label += "/" + strconv.Itoa(i+1)
-		}
-	}
-	return secrets, nil
-}
-
-// SplitSecrets takes the several secrets out of one text: one a line, or in one
-// line separated by commas, if every part is then at least MinSecret bytes long;
-// else a comma belongs to the secret. White space around a comma, the end of
-// each line and blank lines do not count.
-func SplitSecrets(text string) []string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimRight(line, "\r\n"); strings.TrimSpace(line) != "" {
-			lines = append(lines, line)
-		}
-	}
-	if len(lines) != 1 {
-		return lines
-	}
-	parts := strings.Split(lines[0], ",")
-	for i, p := range parts {
-		parts[i] = strings.TrimSpace(p)
-		if len(parts[i]) < MinSecret {
-			return lines
-		}
-	}
-	return parts
+	return secrets, warnings, nil
 }
 
 // notSet is an ErrNoSecret whose text names the variables.

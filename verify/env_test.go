@@ -10,28 +10,6 @@ import (
 	"testing"
 )
 
-func TestSplitSecrets(t *testing.T) {
-	t.Parallel()
-	a, b := strings.Repeat("a", 16), strings.Repeat("b", 20)
-	for text, want := range map[string][]string{
-		a:                     {a},
-		a + "\n":              {a},
-		a + "\r\n" + b:        {a, b},
-		"\n" + a + "\n\n" + b: {a, b},
-		a + "," + b:           {a, b},
-		a + " , " + b:         {a, b},
-		// A comma belongs to the secret when a part would be too short.
-		a + ",short":           {a + ",short"},
-		a + "," + b + "\n" + a: {a + "," + b, a},
-		"":                     nil,
-		" \n\t\r\n":            nil,
-	} {
-		if got := SplitSecrets(text); !slices.Equal(got, want) {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestEnvSecrets(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "secret")
@@ -49,17 +27,18 @@ func TestEnvSecrets(t *testing.T) {
 		says        string
 	}{
 		"value":        {value: testKey, labels: []string{EnvSecret}},
-		"two":          {value: testKey + "," + otherKey, labels: []string{EnvSecret + "/1", EnvSecret + "/2"}},
+		"two":          {value: testKey + "," + otherKey, labels: []string{EnvSecret + "/1", EnvSecret + "/2", EnvSecret + WholeLine}},
 		"file":         {file: file, labels: []string{EnvSecretFile + "/1", EnvSecretFile + "/2"}},
 		"neither":      {is: ErrNoSecret, says: "set INBOX_WEBHOOK_SECRET"},
 		"blank":        {value: "  ", is: ErrNoSecret, says: "set INBOX_WEBHOOK_SECRET"},
 		"empty file":   {file: empty, is: ErrNoSecret, says: "set INBOX_WEBHOOK_SECRET"},
 		"both":         {value: testKey, file: file, says: "unset one"},
+		"filler":       {value: "changemechangeme", says: EnvSecret + ": it is a filler"},
 		"missing file": {file: file + ".not", is: fs.ErrNotExist, says: "reading INBOX_WEBHOOK_SECRET_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			secrets, err := EnvSecrets(func(name string) string {
+			secrets, warnings, err := EnvSecrets(func(name string) string {
 				return map[string]string{EnvSecret: c.value, EnvSecretFile: c.file}[name]
 			})
 			if c.says != "" {
@@ -72,8 +51,8 @@ func TestEnvSecrets(t *testing.T) {
 			for _, s := range secrets {
 				labels = append(labels, s.Label)
 			}
-			if err != nil || !slices.Equal(labels, c.labels) {
-				t.Errorf("got %q, %v", labels, err)
+			if err != nil || len(warnings) > 0 || !slices.Equal(labels, c.labels) {
+				t.Errorf("got %q, %q, %v", labels, warnings, err)
 			}
 		})
 	}

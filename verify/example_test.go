@@ -55,8 +55,8 @@ func ExampleNew() {
 }
 
 func ExampleFromEnv() {
-	// Set by whoever starts the program. During a rotation it holds both secrets.
-	os.Setenv(verify.EnvSecret, "whsec_new_0123456789,whsec_old_0123456789")
+	// Set by whoever starts the program. During a rotation it holds both secrets, one a line.
+	os.Setenv(verify.EnvSecret, "whsec_new_0123456789\nwhsec_old_0123456789")
 	defer os.Unsetenv(verify.EnvSecret)
 
 	v, err := verify.FromEnv()

@@ -38,6 +38,7 @@ func MaxBody(n int64) Option {
 //
 // The signature is checked over the bytes as sent. A Content-Encoding is not
 // undone, before or after; the handler gets the same bytes and the header.
+// Copies of an event come through: event.Handler drops them.
 // How long a sender may take is for http.Server's ReadTimeout to say.
 func Middleware(v *Verifier, opts ...Option) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {

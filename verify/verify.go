@@ -11,7 +11,8 @@
 // Limits: the signature carries no time, so a captured request verifies for as
 // long as its secret does. Whoever must not act twice on one event has to
 // remember event ids and judge the signed created_at. Verify looks at raw
-// bytes; it neither decompresses nor parses them.
+// bytes; it neither decompresses nor parses them. Handler of package event does
+// all that for an app.
 package verify
 
 import (

@@ -1,4 +1,4 @@
-package caddymodule
+package verify
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ func placeholding(secret string) error {
 		return errors.New("it begins with $, and no shell has put a value in its place: " + instead)
 	case unexpanded.MatchString(secret):
 		return errors.New("it is a placeholder that nothing has filled in: " + instead)
-	case reference.MatchString(secret):
+	case address.MatchString(secret):
 		return errors.New("it says where the secret is, and nothing fetches it from there: " + instead)
 	case isVariable(secret):
 		return errors.New("it is the name of a variable and not its value: " + instead)
@@ -30,10 +30,10 @@ func placeholding(secret string) error {
 var (
 	// unexpanded are forms of %NAME%, {{ name }}, <your secret>, [secret] and so on.
 	unexpanded = regexp.MustCompile(`^(%[A-Za-z_][A-Za-z0-9_]*%|\{\{.*\}\}|<[A-Za-z][A-Za-z _-]*>|\[[A-Za-z][A-Za-z _-]*\]|#\{.*\}|@[A-Za-z_.-]+@|(process\.)?env[.:][A-Za-z_]\w*|os\.environ\W.*)$`)
-	// reference are addresses in a store of secrets, and paths.
-	reference = regexp.MustCompile(`^([a-z][a-z0-9+.-]*://|arn:aws|ENC\[|vault:|(/var)?/run/secrets/|/etc/|file:|file\.)`)
-	name      = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)
-	assigned  = regexp.MustCompile(`^(export\s+|set\s+|\$env:)?INBOX_[A-Z_]+\s*=`)
+	// address is where a secret is: in a store of secrets, or a path.
+	address      = regexp.MustCompile(`^([a-z][a-z0-9+.-]*://|arn:aws|ENC\[|vault:|(/var)?/run/secrets/|/etc/|file:|file\.)`)
+	variableName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)
+	assigned     = regexp.MustCompile(`^(export\s+|set\s+|\$env:)?INBOX_[A-Z_]+\s*=`)
 )
 
 // isVariable: the value names a variable that is set, or is written like the
@@ -45,7 +45,7 @@ func isVariable(s string) bool {
 	if assigned.MatchString(s) {
 		return true
 	}
-	if !name.MatchString(s) {
+	if !variableName.MatchString(s) {
 		return false
 	}
 	for _, word := range strings.Split(s, "_") {
