@@ -151,5 +151,5 @@ func (s *finder) nobodyThere(err error) error {
 	if len(s.tried) > 0 {
 		tried = " Tried before: " + strings.Join(s.tried, ", ") + "."
 	}
-	return unreachableError{fmt.Errorf("%w: is it running there?%s --admin, %s or %s names another address", err, tried, EnvAdmin, envDataDir)}
+	return unreachableError{fmt.Errorf("%w: is it running there?%s --admin or %s names another address, %s another data directory", err, tried, EnvAdmin, envDataDir)}
 }

@@ -56,7 +56,7 @@ func TestImage(t *testing.T) {
 
 	p.do("exec", p.gate(), "/inboxgate", "health")
 	p.do("exec", p.gate(), "/inboxgate", "health", "--ready")
-	if out := p.do("exec", p.gate(), "/inboxgate", "routes", "list"); !strings.Contains(out, "default") || !strings.Contains(out, event.TypeMessageRead) {
+	if out := p.do("exec", p.gate(), "inboxgate", "routes", "list"); !strings.Contains(out, "default") || !strings.Contains(out, event.TypeMessageRead) {
 		t.Errorf("the operator's socket is not found in the image: %s", out)
 	}
 	if used := p.resident(p.gate()); used > maxIdle {
