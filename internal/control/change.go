@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,7 +162,14 @@ const (
 )
 
 func (a *api) routes(r *request) (any, error) {
-	states, err := a.Store.Routes(r.Context())
+	routes, err := a.listRoutes(r.Context())
+	return struct {
+		Routes []Route `json:"routes"`
+	}{routes}, err
+}
+
+func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
+	states, err := a.Store.Routes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -187,9 +195,7 @@ func (a *api) routes(r *request) (any, error) {
 		}
 		routes = append(routes, rt)
 	}
-	return struct {
-		Routes []Route `json:"routes"`
-	}{routes}, nil
+	return routes, nil
 }
 
 func (a *api) route(r *request) (spool.RouteKey, error) {

@@ -152,8 +152,21 @@ func (c *Client) Events(ctx context.Context, l List) (p Page, err error) {
 
 // Ref names an event by id or number, or a quarantine entry by its number.
 type Ref struct {
-	Ref        string
+	Ref string
+	// Source is where several have an event of that id; empty for any.
+	Source     string
 	Quarantine bool
+}
+
+// ByNumber names an event by its number alone.
+func ByNumber(n int64) Ref { return Ref{Ref: numbered + strconv.FormatInt(n, 10)} }
+
+func (r Ref) values() url.Values {
+	v := url.Values{}
+	if r.Source != "" {
+		v.Set("source", r.Source)
+	}
+	return v
 }
 
 func (r Ref) path(rest string) string {
@@ -165,13 +178,13 @@ func (r Ref) path(rest string) string {
 
 // Event reads one event with all that is kept of it.
 func (c *Client) Event(ctx context.Context, r Ref, reveal bool) (e Event, err error) {
-	err = c.call(ctx, http.MethodGet, r.path(""), revealed(url.Values{}, reveal), nil, &e)
+	err = c.call(ctx, http.MethodGet, r.path(""), revealed(r.values(), reveal), nil, &e)
 	return e, err
 }
 
 // Raw reads a body as it came.
 func (c *Client) Raw(ctx context.Context, r Ref) ([]byte, error) {
-	res, err := c.do(ctx, http.MethodGet, r.path("/raw"), nil, nil)
+	res, err := c.do(ctx, http.MethodGet, r.path("/raw"), r.values(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +194,7 @@ func (c *Client) Raw(ctx context.Context, r Ref) ([]byte, error) {
 
 // Logs reads the attempts of one event, in the platform's shape.
 func (c *Client) Logs(ctx context.Context, r Ref) (l Logs, err error) {
-	err = c.call(ctx, http.MethodGet, r.path("/logs"), nil, nil, &l)
+	err = c.call(ctx, http.MethodGet, r.path("/logs"), r.values(), nil, &l)
 	return l, err
 }
 
@@ -191,7 +204,7 @@ func (c *Client) Change(ctx context.Context, r Ref, what, route string) (n Chang
 	if !r.Quarantine {
 		body = toRoute{route}
 	}
-	err = c.call(ctx, http.MethodPost, r.path("/"+what), nil, body, &n)
+	err = c.call(ctx, http.MethodPost, r.path("/"+what), r.values(), body, &n)
 	return n, err
 }
 
@@ -212,6 +225,18 @@ func (c *Client) SetRoute(ctx context.Context, source, route, what, reason strin
 		body = map[string]string{"reason": reason}
 	}
 	return c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/"+what, nil, body, &n)
+}
+
+// Status tells how the instance is.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	err = c.call(ctx, http.MethodGet, Prefix+"status", nil, nil, &s)
+	return s, err
+}
+
+// DeadGroups counts dead letters that ended alike.
+func (c *Client) DeadGroups(ctx context.Context, f Filter) (g Groups, err error) {
+	err = c.call(ctx, http.MethodGet, Prefix+"dead/groups", f.values(), nil, &g)
+	return g, err
 }
 
 // Store tells how the store is.

@@ -34,6 +34,8 @@ type Options struct {
 	Configured func() map[spool.RouteKey]bool
 	// Release accepts the event of a quarantine entry, as the handler would.
 	Release func(ctx context.Context, entry spool.Record) error
+	// About tells of the process. Default: nothing is told.
+	About func() About
 	// Audit has a line for each change. Default: nothing is logged.
 	Audit *slog.Logger
 }
@@ -63,6 +65,8 @@ func New(o Options) http.Handler {
 		"GET /inbox/quarantine/{entry}": a.entry,
 		"GET /inbox/routes":             a.routes,
 		"GET /inbox/store":              a.store,
+		"GET /inbox/status":             a.status,
+		"GET /inbox/dead/groups":        a.deadGroups,
 	}
 	change := map[string]func(*request) (any, error){
 		"POST /inbox/events/{ref}/replay":            a.replayOne,

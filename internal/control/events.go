@@ -2,9 +2,13 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/platform"
@@ -30,6 +34,9 @@ func (a *api) list(r *request, kind spool.Kind, fixed Filter) (any, error) {
 	}
 	if fixed.State != "" {
 		f.State = fixed.State
+	}
+	if err := a.sane(f); err != nil {
+		return nil, err
 	}
 	q, err := f.query()
 	if err != nil {
@@ -74,21 +81,48 @@ func (a *api) first(ctx context.Context, q spool.Query) (spool.Record, error) {
 	}
 }
 
-// findEvent finds by number or by the platform's id.
+// numbered begins a reference that is the number of an event, and no id.
+const numbered = "seq:"
+
+// findEvent finds by the platform's id, or by number. An id that looks like a
+// number is an id: who acts on it means that event. One that several sources
+// have is refused where something is changed or shown, because the caller must
+// say which.
 func (a *api) findEvent(r *request) (spool.Record, error) {
 	ref := r.PathValue("ref")
-	q := spool.Query{ID: ref, Source: r.URL.Query().Get("source")}
-	if n, err := strconv.ParseInt(ref, 10, 64); err == nil && n > 0 {
-		rec, err := a.first(r.Context(), spool.Query{Seq: n, Source: q.Source})
-		if err == nil {
-			return rec, nil
-		}
+	source := r.URL.Query().Get("source")
+	text, byNumber := strings.CutPrefix(ref, numbered)
+	n, noNumber := strconv.ParseInt(text, 10, 64)
+	rec, err := spool.Record{}, error(spool.ErrNotFound)
+	if !byNumber {
+		rec, err = a.findID(r.Context(), ref, source)
 	}
-	rec, err := a.first(r.Context(), q)
+	if errors.Is(err, spool.ErrNotFound) && noNumber == nil && n > 0 {
+		rec, err = a.first(r.Context(), spool.Query{Seq: n, Source: source})
+	}
 	if err != nil && asError(err).Status == http.StatusNotFound {
 		return rec, &Error{http.StatusNotFound, fmt.Sprintf("no event %s: give its id or its number; it may have left the log by its age", ref)}
 	}
 	return rec, err
+}
+
+func (a *api) findID(ctx context.Context, id, source string) (spool.Record, error) {
+	rec, err := a.first(ctx, spool.Query{ID: id, Source: source})
+	if err != nil || source != "" {
+		return rec, err
+	}
+	sources := map[string]bool{}
+	for k := range a.Configured() {
+		sources[k.Source] = true
+	}
+	delete(sources, rec.Event.Source)
+	for _, other := range slices.Sorted(maps.Keys(sources)) {
+		// One page: an id of long ago is not worth a walk through the log.
+		if p, err := a.Store.Records(ctx, spool.Query{ID: id, Source: other, Limit: 1}); err == nil && len(p.Records) > 0 {
+			return spool.Record{}, &Error{http.StatusConflict, fmt.Sprintf("sources %s and %s each have an event %s: say which source", rec.Event.Source, other, id)}
+		}
+	}
+	return rec, nil
 }
 
 func (a *api) event(r *request) (any, error) { return a.whole(r, a.findEvent) }

@@ -1,9 +1,12 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,14 +16,18 @@ import (
 
 // Filter chooses events. Its zero value chooses all.
 type Filter struct {
-	Source    string    `json:"source,omitempty"`
-	ID        string    `json:"id,omitempty"`
-	Type      string    `json:"type,omitempty"`
-	Route     string    `json:"route,omitempty"`
-	State     string    `json:"state,omitempty"` // of a delivery, or "unrouted"
-	MessageID string    `json:"message_id,omitempty"`
-	Since     time.Time `json:"since,omitzero"`
-	Until     time.Time `json:"until,omitzero"`
+	Source    string `json:"source,omitempty"`
+	ID        string `json:"id,omitempty"`
+	Type      string `json:"type,omitempty"`
+	Route     string `json:"route,omitempty"`
+	State     string `json:"state,omitempty"` // of a delivery, or "unrouted"
+	MessageID string `json:"message_id,omitempty"`
+	// Status and Error choose by the last attempt of a delivery: its status, and
+	// what its error holds, in any case.
+	Status int       `json:"status,omitempty"`
+	Error  string    `json:"error,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
 }
 
 // states are the words for State.
@@ -42,6 +49,9 @@ func (f Filter) query() (spool.Query, error) {
 	default:
 		q.State = state
 	}
+	if f.Status != 0 || f.Error != "" {
+		q.Delivery = f.lastWas
+	}
 	if f.MessageID != "" {
 		// In the text it may stand escaped, if it has such characters at all.
 		if raw, err := json.Marshal(f.MessageID); err == nil && string(raw) == `"`+f.MessageID+`"` {
@@ -52,6 +62,56 @@ func (f Filter) query() (spool.Query, error) {
 	return q, nil
 }
 
+// last is a delivery's last attempt, if one was made.
+func last(d spool.DeliveryRecord) (at spool.Attempt) {
+	if n := len(d.Log); n > 0 {
+		at = d.Log[n-1]
+	}
+	return at
+}
+
+// lastWas tells whether the last attempt of a delivery was as Status and Error
+// say.
+func (f Filter) lastWas(d spool.DeliveryRecord) bool {
+	at := last(d)
+	return (f.Status == 0 || f.Status == at.Status) &&
+		(f.Error == "" || strings.Contains(strings.ToLower(at.Error), strings.ToLower(f.Error)))
+}
+
+// sane refuses a source or a route that nobody has: a mistyped one would find
+// nothing, as if all were well. What is parked is known to the store.
+func (a *api) sane(f Filter) error {
+	if f.Source == "" && f.Route == "" {
+		return nil
+	}
+	known := a.Configured()
+	if states, err := a.Store.Routes(context.Background()); err == nil {
+		known = maps.Clone(known)
+		for _, s := range states {
+			known[s.Key] = true
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	sources, routes := map[string]bool{}, map[string]bool{}
+	for k := range known {
+		sources[k.Source] = true
+		if f.Source == "" || f.Source == k.Source {
+			routes[k.Route] = true
+		}
+	}
+	for _, c := range []struct {
+		what, name string
+		among      map[string]bool
+	}{{"source", f.Source, sources}, {"route", f.Route, routes}} {
+		if c.name != "" && !c.among[c.name] {
+			return bad(fmt.Sprintf("there is no %s %q; there are %s", c.what, c.name, strings.Join(slices.Sorted(maps.Keys(c.among)), ", ")))
+		}
+	}
+	return nil
+}
+
 // empty tells whether the filter chooses all.
 func (f Filter) empty() bool { return f == Filter{} }
 
@@ -60,13 +120,20 @@ func (f Filter) values() url.Values {
 	v := url.Values{}
 	for name, value := range map[string]string{
 		"source": f.Source, "id": f.ID, "type": f.Type, "route": f.Route, "state": f.State,
-		"message_id": f.MessageID, "since": stamp(f.Since), "until": stamp(f.Until),
+		"message_id": f.MessageID, "error": f.Error, "status": number(f.Status), "since": stamp(f.Since), "until": stamp(f.Until),
 	} {
 		if value != "" {
 			v.Set(name, value)
 		}
 	}
 	return v
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 func stamp(t time.Time) string {
@@ -83,7 +150,7 @@ var listWords = []string{"cursor", "limit", "reveal"}
 // mistyped filter would choose everything.
 func readFilter(v url.Values, also ...string) (f Filter, err error) {
 	texts := map[string]*string{
-		"source": &f.Source, "id": &f.ID, "type": &f.Type, "route": &f.Route, "state": &f.State, "message_id": &f.MessageID,
+		"source": &f.Source, "id": &f.ID, "type": &f.Type, "route": &f.Route, "state": &f.State, "message_id": &f.MessageID, "error": &f.Error,
 	}
 	times := map[string]*time.Time{"since": &f.Since, "until": &f.Until}
 next:
@@ -97,6 +164,10 @@ next:
 			}
 		}
 		switch {
+		case name == "status":
+			if f.Status, err = strconv.Atoi(values[0]); err != nil || f.Status < 100 || f.Status > 999 {
+				return f, bad("status is " + strconv.Quote(values[0]) + ": give a status such as 500")
+			}
 		case texts[name] != nil:
 			*texts[name] = values[0]
 		case times[name] != nil:
@@ -104,7 +175,7 @@ next:
 				return f, bad(name + ": " + err.Error())
 			}
 		default:
-			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, message_id, since, until, %s", name, strings.Join(also, ", ")))
+			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, status, error, message_id, since, until, %s", name, strings.Join(also, ", ")))
 		}
 	}
 	return f, nil

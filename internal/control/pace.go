@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"math"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -10,15 +12,48 @@ import (
 )
 
 // crowded is how much may wait in a route before a replay holds back: live
-// events queue behind it, so it must stay short.
+// events queue behind it, so it must stay short. A fast replay gets a twentieth
+// of a second's worth, because it would end its turn sooner than it can look.
 const crowded = 32
 
-// pacer keeps a replay from getting in the way of live events.
+func crowdedAt(perSecond float64) int64 { return max(crowded, int64(perSecond/20)) }
+
+// pauses bound how long a replay waits before it looks again at a route that is
+// crowded: not at all where each look finds room.
+const (
+	firstPause = 2 * time.Millisecond
+	lastPause  = 50 * time.Millisecond
+)
+
+// pacer keeps a replay from getting in the way of live events. Several
+// goroutines may wait at once.
 type pacer struct {
 	a     *api
 	limit *rate.Limiter
-	seen  time.Time
-	full  map[spool.RouteKey]bool
+	most  int64 // that may wait in a route
+	pause func(context.Context, time.Duration) error
+
+	mu sync.Mutex
+	// room is how many more may go to each route before the next look.
+	room map[spool.RouteKey]int64
+}
+
+func newPacer(a *api, perSecond float64) *pacer {
+	// A burst of a hundredth of a second, because a timer sleeps longer than it
+	// is asked to.
+	burst := max(1, int(perSecond/100))
+	return &pacer{a: a, limit: rate.NewLimiter(rate.Limit(perSecond), burst), most: crowdedAt(perSecond), pause: pause}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // wait returns when the next event may go: in its turn, and when few enough
@@ -28,27 +63,46 @@ func (p *pacer) wait(ctx context.Context, source string, routes []string) error 
 	if err := p.limit.Wait(ctx); err != nil {
 		return err
 	}
-	for {
-		if time.Since(p.seen) > tellEvery/5 {
-			if err := p.look(ctx); err != nil {
-				return err
-			}
+	for next := firstPause; ; next = min(next*2, lastPause) {
+		ok, err := p.take(ctx, source, routes)
+		if ok || err != nil {
+			return err
 		}
-		busy := false
-		for _, route := range routes {
-			busy = busy || p.full[spool.RouteKey{Source: source, Route: route}]
-		}
-		if !busy {
-			return nil
-		}
-		timer := time.NewTimer(tellEvery / 5)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := p.pause(ctx, next); err != nil {
+			return err
 		}
 	}
+}
+
+// take takes room in each of the routes, or in none. It looks where some has
+// none left.
+func (p *pacer) take(ctx context.Context, source string, routes []string) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.has(source, routes) {
+		if err := p.look(ctx); err != nil {
+			return false, err
+		}
+		if !p.has(source, routes) {
+			return false, nil
+		}
+	}
+	for _, route := range routes {
+		p.room[spool.RouteKey{Source: source, Route: route}]--
+	}
+	return true, nil
+}
+
+func (p *pacer) has(source string, routes []string) bool {
+	if p.room == nil {
+		return false
+	}
+	for _, route := range routes {
+		if left, known := p.room[spool.RouteKey{Source: source, Route: route}]; known && left <= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *pacer) look(ctx context.Context) error {
@@ -56,10 +110,14 @@ func (p *pacer) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.seen, p.full = time.Now(), make(map[spool.RouteKey]bool)
+	p.room = make(map[spool.RouteKey]int64)
 	configured := p.a.Configured()
 	for _, s := range states {
-		p.full[s.Key] = s.Hold == nil && configured[s.Key] && s.Waiting > crowded
+		left := p.most + 1 - s.Waiting
+		if s.Hold != nil || !configured[s.Key] {
+			left = math.MaxInt64
+		}
+		p.room[s.Key] = left
 	}
 	return nil
 }

@@ -2,9 +2,8 @@ package control
 
 import (
 	"cmp"
+	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -67,7 +66,7 @@ func (a *api) replay(r *request, s *stream) error {
 			return err
 		}
 	}
-	pace := &pacer{a: a, limit: rate.NewLimiter(rate.Limit(b.Rate), 1)}
+	pace := newPacer(a, b.Rate)
 	step, err := a.walk(r, s, b, q, func(rec spool.Record, step *Step) (int, error) {
 		if b.DryRun {
 			return len(a.targets(b, rec, step)), nil
@@ -87,10 +86,16 @@ func (a *api) bulk(r *request) (b Bulk, q spool.Query, err error) {
 	if err = b.check(); err != nil {
 		return b, q, err
 	}
+	if err = a.sane(b.Filter); err != nil {
+		return b, q, err
+	}
 	q, err = b.Filter.query()
 	q.Limit = 200
 	return b, q, err
 }
+
+// atOnce is how many events are changed beside each other: they share a commit.
+const atOnce = 32
 
 // walk does something with each event that a query chooses.
 func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.Record, *Step) (int, error)) (step Step, err error) {
@@ -100,18 +105,16 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 		if err != nil {
 			return step, err
 		}
-		for _, rec := range page.Records {
-			n, err := do(rec, &step)
-			if err != nil {
+		for rest := page.Records; len(rest) > 0; {
+			n := min(len(rest), atOnce)
+			if b.Max > 0 {
+				// Never more than may still be changed.
+				n = int(min(int64(n), b.Max-(step.Matched-step.Skipped)))
+			}
+			err := together(rest[:n], do, &step)
+			rest, s.last = rest[n:], step
+			if err != nil || b.Max > 0 && step.Matched-step.Skipped >= b.Max {
 				return step, err
-			}
-			step.Matched++
-			if step.Changed += int64(n); n == 0 {
-				step.Skipped++
-			}
-			s.last = step
-			if b.Max > 0 && step.Matched-step.Skipped >= b.Max {
-				return step, nil
 			}
 			if time.Since(told) >= tellEvery {
 				told = time.Now()
@@ -124,6 +127,40 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 			return step, r.Context().Err()
 		}
 	}
+}
+
+// together does something with a few events at once, and counts it in their
+// order.
+func together(recs []spool.Record, do func(spool.Record, *Step) (int, error), step *Step) error {
+	type end struct {
+		step Step
+		n    int
+		err  error
+	}
+	ends := make([]end, len(recs))
+	var wg sync.WaitGroup
+	for i, rec := range recs {
+		wg.Go(func() { ends[i].n, ends[i].err = do(rec, &ends[i].step) })
+	}
+	wg.Wait()
+	var failed error
+	for _, e := range ends {
+		step.Changed += int64(e.n)
+		if e.err != nil {
+			failed = cmp.Or(failed, e.err)
+			continue
+		}
+		step.Matched++
+		if e.n == 0 {
+			step.Skipped++
+		}
+		for _, p := range e.step.PassedOver {
+			for range p.Deliveries {
+				step.passOver(p.Source, p.Route)
+			}
+		}
+	}
+	return failed
 }
 
 // discardAll lets the dead letters go that the filter chooses.
@@ -139,13 +176,17 @@ func (a *api) discardAll(r *request, s *stream) error {
 	q.State, q.Unrouted = spool.Dead, false
 	route := cmp.Or(b.Route, b.Filter.Route)
 	step, err := a.walk(r, s, b, q, func(rec spool.Record, _ *Step) (n int, err error) {
-		if !b.DryRun {
-			return d.Discard(r.Context(), rec.Event.Seq, route)
-		}
-		for _, d := range rec.Deliveries {
-			if d.State == spool.Dead && (route == "" || route == d.Route) {
-				n++
+		for _, v := range rec.Deliveries {
+			if v.State != spool.Dead || route != "" && route != v.Route || !b.Filter.lastWas(v) {
+				continue
 			}
+			one := 1
+			if !b.DryRun {
+				if one, err = d.Discard(r.Context(), rec.Event.Seq, v.Route); err != nil {
+					return n, err
+				}
+			}
+			n += one
 		}
 		return n, nil
 	})

@@ -66,9 +66,15 @@ func (r *rig) ok(err error) {
 // is 0.
 func (r *rig) accept(n int, typ, route string, state spool.State) int64 {
 	r.Helper()
-	body := fmt.Sprintf(`{"id":"evt_%d","type":%q,"data":{"message_id":"msg_%d","to":%q}}`, n, typ, n, phone)
+	return r.acceptID(fmt.Sprintf("evt_%d", n), n, typ, route, state)
+}
+
+// acceptID is accept for an event of that id.
+func (r *rig) acceptID(id string, n int, typ, route string, state spool.State) int64 {
+	r.Helper()
+	body := fmt.Sprintf(`{"id":%q,"type":%q,"data":{"message_id":"msg_%d","to":%q}}`, id, typ, n, phone)
 	e := &spool.Event{
-		Source: "inbox", ID: fmt.Sprintf("evt_%d", n), Type: typ, CreatedAt: time.Now(),
+		Source: "inbox", ID: id, Type: typ, CreatedAt: time.Now(),
 		Request: spool.Request{
 			Method: "POST", URI: "/webhooks/inbox", Host: "hooks.example.com", Scheme: "https",
 			Header: http.Header{"X-Inbox-Signature": {"sha256=secret"}, "Content-Type": {"application/json"}}, Body: []byte(body),

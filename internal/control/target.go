@@ -45,6 +45,8 @@ func (a *api) targets(b Bulk, rec spool.Record, step *Step) (routes []string) {
 		switch {
 		case b.Route != "" && d.Route != b.Route, b.Route == "" && b.Filter.Route != "" && d.Route != b.Filter.Route:
 			continue
+		case b.OnlyState && !b.Filter.lastWas(d):
+			continue
 		case finished(d.State) && (!b.OnlyState || d.State == states[b.Filter.State]):
 			aim(d.Route)
 		}

@@ -57,7 +57,9 @@ type Delivery struct {
 
 // Attempt is one try to hand a delivery to its upstream.
 type Attempt struct {
-	N          int       `json:"attempt"`
+	N int `json:"attempt"`
+	// Replay is 0 in the first life of the delivery and n in its nth replay.
+	Replay     int       `json:"replay,omitempty"`
 	Start      time.Time `json:"started_at"`
 	DurationMS int64     `json:"duration_ms"`
 	Status     int       `json:"status,omitempty"`
@@ -121,7 +123,7 @@ func viewDelivery(d spool.DeliveryRecord, reveal bool) Delivery {
 			response = mask(response)
 		}
 		v.Log = append(v.Log, Attempt{
-			N: a.N, Start: a.Start, DurationMS: a.Took.Milliseconds(), Status: a.Status,
+			N: a.N, Replay: a.Replay, Start: a.Start, DurationMS: a.Took.Milliseconds(), Status: a.Status,
 			Error: a.Error, Response: string(response), Free: a.Free,
 		})
 	}

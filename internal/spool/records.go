@@ -19,6 +19,9 @@ type Query struct {
 	Contains []byte
 	// Match, where not nil, is asked last for each event; it must be quick.
 	Match func(*Event) bool
+	// Delivery, where not nil, selects events of which it holds for a delivery
+	// that has the Route and State asked for; it must be quick.
+	Delivery func(DeliveryRecord) bool
 	// Unrouted selects events that no route wanted.
 	Unrouted bool
 	// Since and Until bound the time of receipt: Since <= t < Until.

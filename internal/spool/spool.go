@@ -237,9 +237,12 @@ func (s State) String() string {
 type Attempt struct {
 	// N counts from 1 over the counted attempts of a delivery's present life.
 	// A free attempt has the number of the counted one it stood in for.
-	N     int           `json:"n"`
-	Start time.Time     `json:"start"`
-	Took  time.Duration `json:"took"`
+	N int `json:"n"`
+	// Replay is 0 in the first life of the delivery and n in its nth replay. The
+	// store sets it.
+	Replay int           `json:"replay,omitempty"`
+	Start  time.Time     `json:"start"`
+	Took   time.Duration `json:"took"`
 	// Status is the upstream's answer, 0 where there was none.
 	Status int `json:"status,omitempty"`
 	// Error says what went wrong in words, empty after success.

@@ -162,6 +162,9 @@ func appendAttempt(log []byte, a spool.Attempt) []byte {
 	r = append(r, free)
 	r = putString(r, a.Error)
 	r = putString(r, string(a.Response))
+	if a.Replay > 0 { // Older programs do not look behind the response.
+		r = binary.AppendUvarint(r, uint64(a.Replay))
+	}
 	n := 0
 	for d := (decoder{b: log}); len(d.b) > 0; n++ {
 		d.take(d.uint())
@@ -187,6 +190,9 @@ func decodeLog(b []byte) ([]spool.Attempt, error) {
 		a.Error = r.string()
 		if resp := r.take(r.uint()); len(resp) > 0 {
 			a.Response = append([]byte(nil), resp...)
+		}
+		if len(r.b) > 0 {
+			a.Replay = int(r.uint())
 		}
 		if d.bad || r.bad {
 			return nil, errEncoding

@@ -203,7 +203,7 @@ func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, er
 		w.end(old)
 		l.due = min(old.due, w.now)
 		l.attempts, l.logged = old.attempts+1, true
-		if err := w.interrupt(c.number, retrying, old.attempts, l.due, reasonLeaseOut); err != nil {
+		if err := w.interrupt(old, retrying, l.due, reasonLeaseOut); err != nil {
 			return spool.Delivery{}, err
 		}
 	} else {
@@ -214,13 +214,13 @@ func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, er
 }
 
 // interrupt counts an attempt whose end nobody told.
-func (w *writer) interrupt(number, state, attempts, due int64, why string) error {
-	log, err := w.logOf(number)
+func (w *writer) interrupt(l *lease, state, due int64, why string) error {
+	log, err := w.logOf(l.number)
 	if err != nil {
 		return err
 	}
-	log = appendAttempt(log, spool.Attempt{N: int(attempts) + 1, Start: w.time.Wall(), Error: why})
-	return w.q.cutShort.int(number).int(state).int(due).int(attempts + 1).blob(log).exec()
+	log = appendAttempt(log, spool.Attempt{N: int(l.attempts) + 1, Replay: int(l.replay), Start: w.time.Wall(), Error: why})
+	return w.q.cutShort.int(l.number).int(state).int(due).int(l.attempts + 1).blob(log).exec()
 }
 
 func (w *writer) logOf(number int64) (log []byte, err error) {

@@ -228,7 +228,7 @@ func (w *writer) recoverOne(l *lease, first, unsure bool) error {
 	switch {
 	case first:
 		w.queue(l.route, retrying, due)
-		return w.interrupt(l.number, retrying, l.attempts, due, reasonProcessEnded)
+		return w.interrupt(l, retrying, due, reasonProcessEnded)
 	case unsure && l.fresh:
 		w.queue(l.route, fresh, due)
 		return w.q.give.int(l.number).int(fresh).int(due).exec()

@@ -240,7 +240,7 @@ func (l *listing) byState(before *int64) ([]int64, int, error) {
 // record reads an event with its deliveries, if it matches.
 func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	var rec spool.Record
-	match := l.q.Route == "" && l.q.State == 0
+	match := l.q.Route == "" && l.q.State == 0 && l.q.Delivery == nil
 	o := l.of.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
 	err := o.each(func() error {
 		d := spool.DeliveryRecord{
@@ -254,7 +254,8 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 		if d.Log, err = decodeLog(o.ColumnRawBlob(8)); err != nil {
 			return fmt.Errorf("delivery %d: %w", d.Number, err)
 		}
-		match = match || (l.q.Route == "" || l.q.Route == d.Route) && (l.q.State == 0 || l.q.State == d.State)
+		match = match || (l.q.Route == "" || l.q.Route == d.Route) && (l.q.State == 0 || l.q.State == d.State) &&
+			(l.q.Delivery == nil || l.q.Delivery(d))
 		rec.Deliveries = append(rec.Deliveries, d)
 		return nil
 	})

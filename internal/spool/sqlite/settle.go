@@ -31,6 +31,7 @@ func (w *writer) settle(l *lease, st spool.Settlement) error {
 			return err
 		}
 	}
+	st.Attempt.Replay = int(l.replay)
 	attempts := l.attempts
 	if !st.Attempt.Free {
 		attempts++

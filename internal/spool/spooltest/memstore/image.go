@@ -119,7 +119,7 @@ func (d delivery) attempted(a spool.Attempt) delivery {
 // cutShort counts an attempt whose dispatcher was not heard of again, and makes
 // the delivery due at once.
 func (d delivery) cutShort(now time.Time, why string) delivery {
-	d = d.attempted(spool.Attempt{N: d.attempts + 1, Start: now, Error: why})
+	d = d.attempted(spool.Attempt{N: d.attempts + 1, Replay: d.replay, Start: now, Error: why})
 	d.state, d.due = spool.Retrying, minTime(d.due, now)
 	return d
 }

@@ -110,6 +110,7 @@ func (s *store) Settle(ctx context.Context, st spool.Settlement) error {
 				return spool.ErrLeaseLost
 			}
 			log := d.log
+			st.Attempt.Replay = d.replay
 			d = d.attempted(st.Attempt)
 			if s.faults[KeepsOldAttempts] && len(log) == spool.MaxAttempts {
 				d.log = log

@@ -70,8 +70,8 @@ func askedDeliveries(q spool.Query, r spool.Record) bool {
 	if q.Unrouted && len(r.Deliveries) > 0 {
 		return false
 	}
-	return q.Route == "" && q.State == 0 || slices.ContainsFunc(r.Deliveries, func(d spool.DeliveryRecord) bool {
-		return (q.Route == "" || q.Route == d.Route) && (q.State == 0 || q.State == d.State)
+	return q.Route == "" && q.State == 0 && q.Delivery == nil || slices.ContainsFunc(r.Deliveries, func(d spool.DeliveryRecord) bool {
+		return (q.Route == "" || q.Route == d.Route) && (q.State == 0 || q.State == d.State) && (q.Delivery == nil || q.Delivery(d))
 	})
 }
 
