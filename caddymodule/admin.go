@@ -69,6 +69,7 @@ func (a *App) api(run *running) http.Handler {
 		Configured: a.configured,
 		Release:    func(ctx context.Context, rec spool.Record) error { return a.release(ctx, run, rec) },
 		Audit:      a.audit,
+		About:      a.about,
 	})
 }
 

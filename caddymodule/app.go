@@ -116,7 +116,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the settings. It opens nothing: a `caddy validate` beside
 // a running instance must touch nothing.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.log = ctx.Slogger()
+	a.log = slog.New(noticing{ctx.Slogger().Handler()})
 	a.audit = slog.New(zapslog.NewHandler(ctx.Logger().Core(), zapslog.WithName(auditName), zapslog.AddStacktraceAt(slog.Level(127))))
 	a.live = make(chan struct{})
 	var err error

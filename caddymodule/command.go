@@ -32,6 +32,7 @@ at work:
 Look after an inboxgate that runs:
 
   health      whether it lives, or is ready for events
+  status      how it is, on one screen
   routes      how each route is; hold and resume it
   events      find, show, follow, replay and export events
   dead        list dead letters, send them again or let them go
@@ -57,7 +58,7 @@ func Subcommands() []string {
 
 func commandTree(parent *cobra.Command) {
 	parent.AddCommand(demoCommand(), emulatorCommand(), triggerCommand(), webhooksCommand(), signCommand(), verifyCommand(),
-		healthCommand(), routesCommand(), eventsCommand(), deadCommand(), quarantineCommand(), storeCommand())
+		healthCommand(), statusCommand(), routesCommand(), eventsCommand(), deadCommand(), quarantineCommand(), storeCommand())
 	silenceUsage(parent)
 	needSubcommand(parent)
 	exitCodes(parent)

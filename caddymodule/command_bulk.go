@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -178,7 +179,7 @@ func replay(ctx context.Context, o *operator, args []string) error {
 }
 
 func (o *operator) replayOne(ctx context.Context, ref, to string) error {
-	if err := o.onlyOne("route", "to"); err != nil {
+	if err := o.onlyOne("route", "to", "source"); err != nil {
 		return err
 	}
 	route, err := wordOf(o.cmd, "route")
@@ -188,7 +189,21 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 	if to != "" && route != "" {
 		return usage("--route and --to exclude each other for one event: leave one out")
 	}
-	n, err := o.client.Change(ctx, control.Ref{Ref: ref}, "replay", route+to)
+	source, err := wordOf(o.cmd, "source")
+	if err != nil {
+		return err
+	}
+	one := control.Ref{Ref: ref, Source: source}
+	if route != "" {
+		e, err := o.client.Event(ctx, one, false)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(e.Deliveries, func(d control.Delivery) bool { return d.Route == route }) {
+			return fmt.Errorf("event %s has no delivery for route %s: say --to %s to send it there all the same", cell(e.ID), route, shellWord(route))
+		}
+	}
+	n, err := o.client.Change(ctx, one, "replay", route+to)
 	if err != nil {
 		return err
 	}
@@ -197,7 +212,7 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 
 // onlyOne refuses flags that choose many beside an id, except those.
 func (o *operator) onlyOne(but ...string) error {
-	for _, name := range []string{"type", "state", "route", "source", "since", "until", "id", "message-id", "all", "max", "rate", "dry-run", "to"} {
+	for _, name := range []string{"type", "state", "route", "source", "since", "until", "id", "message-id", "status", "error", "all", "max", "rate", "dry-run", "to"} {
 		if f := o.cmd.Flags().Lookup(name); f == nil || !f.Changed {
 			continue
 		}

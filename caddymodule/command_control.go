@@ -30,6 +30,7 @@ type operator struct {
 	client *control.Client
 	paint  palette
 	search finder
+	headed bool // A list has its head.
 }
 
 // addControl gives a group of commands the flags that all of them need.

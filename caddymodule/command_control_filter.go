@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ var filterFlags = map[string]string{
 	"state":      "only events with a delivery in this state, or unrouted",
 	"route":      "only events with a delivery to this route",
 	"source":     "only events of this source",
+	"status":     "only events with a delivery whose last attempt had this status",
+	"error":      "only events with a delivery whose last attempt had an error that holds this",
 	"since":      "only what came since then: 2026-03-01T14:00:00Z, 2026-03-01 or 2h (ago)",
 	"until":      "only what came before then",
 	"id":         "only the event of this id",
@@ -46,10 +49,21 @@ func addFilter(cmd *cobra.Command, but ...string) {
 	}
 }
 
+// addOnly adds one flag of a filter.
+func addOnly(cmd *cobra.Command, name string) {
+	var others []string
+	for other := range filterFlags {
+		if other != name {
+			others = append(others, other)
+		}
+	}
+	addFilter(cmd, others...)
+}
+
 // readFilter reads the flags that a command has.
 func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 	for name, to := range map[string]*string{
-		"type": &f.Type, "state": &f.State, "route": &f.Route, "source": &f.Source, "id": &f.ID, "message-id": &f.MessageID,
+		"type": &f.Type, "state": &f.State, "route": &f.Route, "source": &f.Source, "id": &f.ID, "message-id": &f.MessageID, "error": &f.Error,
 	} {
 		if *to, err = wordOf(cmd, name); err != nil {
 			return f, err
@@ -65,6 +79,11 @@ func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 			return f, usagef("--state: unknown state %q; did you mean %q?", f.State, near)
 		}
 		return f, usagef("--state: unknown state %q; there are %s", f.State, strings.Join(deliveryStates, ", "))
+	}
+	if text, err := wordOf(cmd, "status"); err != nil || text != "" {
+		if f.Status, err = strconv.Atoi(text); err != nil || f.Status < 100 || f.Status > 999 {
+			return f, usagef("--status is %q: give a status such as 500", text)
+		}
 	}
 	now := time.Now()
 	for name, to := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -29,29 +30,70 @@ discarded.
 
 func deadList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "list [--route <route>] [--since <time>] …",
-		Short:   "Lists dead letters, newest event first",
-		Example: `  ` + programName() + ` dead list --type message.action --limit 0`,
-		Args:    cobra.NoArgs,
+		Use:   "list [--group] [--route <route>] [--status <status>] …",
+		Short: "Lists dead letters, newest event first, or counts those that ended alike",
+		Example: `  ` + programName() + ` dead list --group
+  ` + programName() + ` dead list --status 500 --error "database is down" --limit 0`,
+		Args: cobra.NoArgs,
 		RunE: operated(func(ctx context.Context, o *operator, _ []string) error {
+			if group, _ := o.cmd.Flags().GetBool("group"); group {
+				return o.deadGroups(ctx)
+			}
 			return o.list(ctx, control.List{Filter: control.Filter{State: "dead"}}, (*operator).deadLetters)
 		}),
 	}
 	addFilter(cmd, "state")
+	cmd.Flags().Bool("group", false, "count those of one route whose last attempts had the same status and error")
 	addLimit(cmd, 50, "how many events at most; 0 for all")
 	addReveal(cmd)
 	return cmd
 }
 
 func (o *operator) deadLetters(page []control.Event) error {
-	only, _ := o.cmd.Flags().GetString("route")
-	return o.rows("NUMBER\tID\tTYPE\tMESSAGE\tROUTE\tDIED\tATTEMPTS\tREASON", func(row func(...any)) {
+	f, err := readFilter(o.cmd)
+	if err != nil {
+		return err
+	}
+	return o.rows(o.head("NUMBER\tID\tTYPE\tROUTE\tDIED\tATTEMPTS\tSTATUS\tERROR\tREASON"), func(row func(...any)) {
 		for _, e := range page {
 			for _, d := range e.Deliveries {
-				if d.State == "dead" && (only == "" || only == d.Route) {
-					row(e.Number, e.ID, e.Type, orDash(e.MessageID), d.Route, instant(d.Ended), d.Attempts, orDash(d.Reason))
+				if d.State != "dead" || f.Route != "" && f.Route != d.Route || !d.LastWas(f) {
+					continue
 				}
+				at := d.Last()
+				status := "-"
+				if at.Status != 0 {
+					status = fmt.Sprint(at.Status)
+				}
+				row(e.Number, e.ID, e.Type, d.Route, instant(d.Ended), d.Attempts, status, orDash(at.Error), orDash(d.Reason))
 			}
+		}
+	})
+}
+
+// deadGroups tells why deliveries died, the most frequent reason first.
+func (o *operator) deadGroups(ctx context.Context) error {
+	f, err := readFilter(o.cmd)
+	if err != nil {
+		return err
+	}
+	g, err := o.client.DeadGroups(ctx, f)
+	if err != nil {
+		return err
+	}
+	if o.json != nil {
+		return encodeAll(o.webhooksOutput, g.Groups)
+	}
+	if len(g.Groups) == 0 {
+		return o.say("There are none.")
+	}
+	return o.rows("COUNT\tROUTE\tSTATUS\tERROR\tREASON\tFIRST\tLAST", func(row func(...any)) {
+		for _, v := range g.Groups {
+			status := "-"
+			if v.Status != 0 {
+				status = fmt.Sprint(v.Status)
+			}
+			row(v.Count, v.Route, status, orDash(v.Error), orDash(v.Reason), instant(v.Oldest), instant(v.Newest))
 		}
 	})
 }
@@ -91,14 +133,18 @@ func replayDead(ctx context.Context, o *operator, args []string) error {
 
 // replayOneDead replays the routes on which the event is dead, and no others.
 func (o *operator) replayOneDead(ctx context.Context, id string) error {
-	if err := o.onlyOne("route"); err != nil {
+	if err := o.onlyOne("route", "source"); err != nil {
 		return err
 	}
 	only, err := wordOf(o.cmd, "route")
 	if err != nil {
 		return err
 	}
-	ref := control.Ref{Ref: id}
+	source, err := wordOf(o.cmd, "source")
+	if err != nil {
+		return err
+	}
+	ref := control.Ref{Ref: id, Source: source}
 	e, err := o.client.Event(ctx, ref, false)
 	if err != nil {
 		return err
@@ -138,14 +184,18 @@ func deadDiscard() *cobra.Command {
 func discardDead(ctx context.Context, o *operator, args []string) error {
 	const did = "discarded"
 	if len(args) == 1 {
-		if err := o.onlyOne("route"); err != nil {
+		if err := o.onlyOne("route", "source"); err != nil {
 			return err
 		}
 		route, err := wordOf(o.cmd, "route")
 		if err != nil {
 			return err
 		}
-		n, err := o.client.Change(ctx, control.Ref{Ref: args[0]}, "discard", route)
+		source, err := wordOf(o.cmd, "source")
+		if err != nil {
+			return err
+		}
+		n, err := o.client.Change(ctx, control.Ref{Ref: args[0], Source: source}, "discard", route)
 		if err != nil {
 			return err
 		}

@@ -56,14 +56,26 @@ func showCommand(quarantine bool) *cobra.Command {
 		cmd.Example, cmd.Args = `  `+programName()+` quarantine show 12`, oneRef("the number of one entry")
 	}
 	cmd.RunE = operated(func(ctx context.Context, o *operator, args []string) error {
-		e, err := o.client.Event(ctx, control.Ref{Ref: args[0], Quarantine: quarantine}, revealed(o.cmd))
+		source, err := wordOf(o.cmd, "source")
+		if err != nil {
+			return err
+		}
+		e, err := o.client.Event(ctx, control.Ref{Ref: args[0], Source: source, Quarantine: quarantine}, revealed(o.cmd))
 		if err != nil {
 			return err
 		}
 		return o.event(e)
 	})
 	addReveal(cmd)
+	addSource(cmd, quarantine)
 	return cmd
+}
+
+// addSource adds what tells events of one id apart; entries have numbers.
+func addSource(cmd *cobra.Command, quarantine bool) {
+	if !quarantine {
+		addOnly(cmd, "source")
+	}
 }
 
 // rawCommand writes one body. The bytes are whole: masked ones would not be what
@@ -80,12 +92,17 @@ func rawCommand(quarantine bool) *cobra.Command {
 		cmd.Example, cmd.Args = `  `+programName()+` quarantine raw 12 >body`, oneRef("the number of one entry")
 	}
 	cmd.RunE = operated(func(ctx context.Context, o *operator, args []string) error {
-		body, err := o.client.Raw(ctx, control.Ref{Ref: args[0], Quarantine: quarantine})
+		source, err := wordOf(o.cmd, "source")
+		if err != nil {
+			return err
+		}
+		body, err := o.client.Raw(ctx, control.Ref{Ref: args[0], Source: source, Quarantine: quarantine})
 		if err != nil {
 			return err
 		}
 		return o.raw(body)
 	})
+	addSource(cmd, quarantine)
 	return cmd
 }
 
@@ -138,7 +155,7 @@ that has ended waits again, with a fresh schedule, and carries X-Inbox-Replay.
 Deliveries that have not ended are left alone; those of a route that is not
 configured any more are passed over, and told.
 
-With an id, --route sends to that route alone. With a filter it chooses events
+With an id, --route sends to that route alone, if the event has a delivery for it. With a filter it chooses events
 of that route, and sends them there alone. --to sends to a route that the events
 were never meant for, for example one that is new.
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -182,7 +181,7 @@ func export(ctx context.Context, o *operator, _ []string) error {
 }
 
 func (o *operator) whole(ctx context.Context, number int64) (one exported, err error) {
-	ref := control.Ref{Ref: strconv.FormatInt(number, 10)}
+	ref := control.ByNumber(number)
 	reveal := revealed(o.cmd)
 	if one.Event, err = o.client.Event(ctx, ref, reveal); err == nil && reveal {
 		one.Raw, err = o.client.Raw(ctx, ref)

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/inboxgate/inboxgate/internal/control"
 )
 
@@ -37,15 +39,33 @@ func (o *operator) list(ctx context.Context, l control.List, rows func(*operator
 	case n == 0:
 		return o.say("There are none.")
 	case more:
-		fmt.Fprintln(o.cmd.ErrOrStderr(), "There may be more: --limit 0 lists all.")
+		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are %s, the newest. There may be more: --limit 0 lists all.\n", count(int64(n), "event", "events"))
+	case n > 1 && o.seen():
+		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are all %s.\n", humanize.Comma(int64(n)))
 	}
 	return err
+}
+
+// seen tells whether somebody looks at the output.
+func (o *operator) seen() bool {
+	f, ok := o.w.(*os.File)
+	return ok && isTerminal(f)
+}
+
+// head is the head of a list's first page, and none of the others: a table is
+// one, however many pages it was read in.
+func (o *operator) head(text string) string {
+	if o.headed {
+		return ""
+	}
+	o.headed = true
+	return text
 }
 
 // events prints a page. The column that is coloured is the last, because colours
 // have no width.
 func (o *operator) events(page []control.Event) error {
-	return o.rows("NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES", func(row func(...any)) {
+	return o.rows(o.head("NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES"), func(row func(...any)) {
 		for _, e := range page {
 			row(e.Number, instant(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))
 		}
@@ -137,7 +157,7 @@ func (o *operator) delivery(d control.Delivery) error {
 	if err := o.say("%s", text); err != nil || len(d.Log) == 0 {
 		return err
 	}
-	return o.rows("  ATTEMPT\tSTARTED\tTOOK\tANSWER\tRESPONSE", func(row func(...any)) {
+	return o.rows("  ATTEMPT\tREPLAY\tSTARTED\tTOOK\tANSWER\tRESPONSE", func(row func(...any)) {
 		for _, a := range d.Log {
 			n := fmt.Sprint("  ", a.N)
 			if a.Free {
@@ -145,9 +165,13 @@ func (o *operator) delivery(d control.Delivery) error {
 			}
 			answer := a.Error
 			if answer == "" {
-				answer = fmt.Sprint(a.Status)
+				answer = fmt.Sprint("status ", a.Status)
 			}
-			row(n, moment(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
+			replay := "-"
+			if a.Replay > 0 {
+				replay = fmt.Sprint(a.Replay)
+			}
+			row(n, replay, moment(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
 		}
 	})
 }

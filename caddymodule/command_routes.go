@@ -132,6 +132,9 @@ func (o *operator) routes(routes []control.Route, now time.Time) error {
 
 func (o *operator) routeState(r control.Route) string {
 	h := r.Hold
+	if r.State == control.RouteParked {
+		return o.paint.bad(r.State) + ": not in the configuration any more"
+	}
 	if h == nil {
 		if r.State == control.RouteReady {
 			return o.paint.good(r.State)

@@ -146,7 +146,9 @@ type painted string
 // rows writes a table with a head: each cell that is not painted by cell.
 func (o *webhooksOutput) rows(head string, fill func(row func(cells ...any))) error {
 	table := o.table()
-	fmt.Fprintln(table, head)
+	if head != "" {
+		fmt.Fprintln(table, head)
+	}
 	fill(func(cells ...any) {
 		texts := make([]string, len(cells))
 		for i, c := range cells {

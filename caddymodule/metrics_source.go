@@ -83,6 +83,7 @@ func (s *sourceMeters) answered(a answer, odd bool, took time.Duration) {
 	s.accept.Observe(took.Seconds())
 	switch {
 	case a.result == resultAccepted:
+		accepts.n.Add(1)
 		s.accepted.Inc()
 	case a.result == resultDuplicate:
 		s.duplicate.Inc()

@@ -20,6 +20,7 @@ func (a *App) watch(done <-chan struct{}) {
 		case <-done:
 			return
 		}
+		accepts.note(time.Now())
 		for _, s := range a.sources.all() {
 			s.refreshSecrets(a.log, time.Now())
 		}

@@ -74,8 +74,12 @@ func last(d spool.DeliveryRecord) (at spool.Attempt) {
 // say.
 func (f Filter) lastWas(d spool.DeliveryRecord) bool {
 	at := last(d)
-	return (f.Status == 0 || f.Status == at.Status) &&
-		(f.Error == "" || strings.Contains(strings.ToLower(at.Error), strings.ToLower(f.Error)))
+	return f.wants(at.Status, at.Error)
+}
+
+func (f Filter) wants(status int, text string) bool {
+	return (f.Status == 0 || f.Status == status) &&
+		(f.Error == "" || strings.Contains(strings.ToLower(text), strings.ToLower(f.Error)))
 }
 
 // sane refuses a source or a route that nobody has: a mistyped one would find

@@ -55,6 +55,21 @@ type Delivery struct {
 	Log      []Attempt `json:"log,omitempty"`
 }
 
+// Last is the last attempt, zero where none was made.
+func (d Delivery) Last() (at Attempt) {
+	if n := len(d.Log); n > 0 {
+		at = d.Log[n-1]
+	}
+	return at
+}
+
+// LastWas tells whether the last attempt was as the filter's Status and Error
+// say.
+func (d Delivery) LastWas(f Filter) bool {
+	at := d.Last()
+	return f.wants(at.Status, at.Error)
+}
+
 // Attempt is one try to hand a delivery to its upstream.
 type Attempt struct {
 	N int `json:"attempt"`
