@@ -117,6 +117,16 @@ func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storag
 	return v.(*storage), nil
 }
 
+// PrepareDataDir makes the directory of a store, or says in one sentence why it can
+// be none and what to do.
+func PrepareDataDir(dir string) error {
+	dir, err := canonical(dir)
+	if err != nil {
+		return err
+	}
+	return sqlite.PrepareDir(dir)
+}
+
 func closeStorage(dir string) error {
 	_, err := storages.Delete(dir)
 	return err

@@ -51,6 +51,7 @@ func refuseWrongEnvironment(args []string) {
 	}
 	s, warnings, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets)
 	if err == nil && args[1] == "run" {
+		keepPrivate()
 		if s.Admin == "" {
 			s.Admin = s.defaultAdmin()
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -85,7 +84,7 @@ const maxSocket = 103
 func (s *settings) makeRoom() error {
 	path := s.socketPath()
 	if path == "" {
-		return nil
+		return nil // The store tells the same of its directory.
 	}
 	if _, mode, _ := strings.Cut(s.Admin, "|"); strings.Contains(mode, "|") || strings.Contains(mode, "/") {
 		return fmt.Errorf("%s holds a bar, which ends the path of the admin socket there: choose another INBOX_DATA_DIR, or set %s", filepath.Dir(path), caddymodule.EnvAdmin)
@@ -98,14 +97,18 @@ func (s *settings) makeRoom() error {
 		_ = c.Close()
 		return fmt.Errorf("another inboxgate answers at %s: stop it, or give this one an INBOX_DATA_DIR of its own", path)
 	}
+	if err := caddymodule.PrepareDataDir(s.dataDir()); err != nil {
+		return fmt.Errorf("INBOX_DATA_DIR: %w", err)
+	}
 	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the data directory: %w: set INBOX_DATA_DIR to one that can be written", err)
+		return fmt.Errorf("making the directory of the admin socket: %w: set %s to a socket elsewhere, or to off", err, caddymodule.EnvAdmin)
 	}
-	return nil
+	f, err := os.CreateTemp(dir, ".try-*")
+	if err != nil {
+		return fmt.Errorf("no admin socket can be made in %s: %w: make room there, or set %s to a socket elsewhere, or to off", dir, err, caddymodule.EnvAdmin)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // defaultAdmin is the socket in the data directory, which only its owner may

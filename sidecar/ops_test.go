@@ -20,16 +20,20 @@ func TestRoomForTheAdminSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	there := filepath.Join(dir, "there")
+	if err := os.Mkdir(there, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct{ data, admin, want string }{
 		"a new directory":                     {data: filepath.Join(dir, "new", "data")},
-		"one that is there":                   {data: dir},
+		"one that is there":                   {data: there},
 		"off":                                 {data: filepath.Join(dir, strings.Repeat("x", 200)), admin: "off"},
-		"a port":                              {data: dir, admin: "127.0.0.1:2019"},
+		"a port":                              {data: there, admin: "127.0.0.1:2019"},
 		"a long path":                         {data: filepath.Join(dir, strings.Repeat("x", 100)), want: "103 are allowed: set INBOX_ADMIN to a shorter one"},
 		"a long path, and a socket elsewhere": {data: filepath.Join(dir, strings.Repeat("x", 100)), admin: "unix/" + filepath.Join(dir, "a.sock")},
 		"a bar":                               {data: filepath.Join(dir, "a|0777"), want: "holds a bar"},
-		"a mode":                              {data: dir, admin: "unix/" + filepath.Join(dir, "a.sock|0660")},
-		"one that answers":                    {data: dir, admin: "unix/" + filepath.Join(dir, "taken.sock"), want: "another inboxgate answers at"},
+		"a mode":                              {data: there, admin: "unix/" + filepath.Join(dir, "a.sock|0660")},
+		"one that answers":                    {data: there, admin: "unix/" + filepath.Join(dir, "taken.sock"), want: "another inboxgate answers at"},
 	} {
 		s, _, err := readEnvironment([]string{"INBOX_UPSTREAM=app:3000", "INBOX_DATA_DIR=" + c.data, "INBOX_ADMIN=" + c.admin}, secretsAre(goodSecret))
 		if err != nil {

@@ -100,10 +100,8 @@ func (w *writer) beginBackup(f *backupFile) error {
 	if err != nil {
 		return err
 	}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: path}
 	// The copy is worth nothing before its end, and nothing of it is to have a name.
-	u.RawQuery = url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)"}}.Encode()
-	b, err := w.c.BackupInit("main", u.String())
+	b, err := w.c.BackupInit("main", fileURI(path, url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)"}}))
 	if err := errors.Join(err, f.unname()); err != nil {
 		if b != nil {
 			err = errors.Join(err, b.Close())

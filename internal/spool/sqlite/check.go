@@ -120,8 +120,7 @@ func openReadOnly(path string, log bool) (*conn, error) {
 	if !log {
 		q.Set("immutable", "1")
 	}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}
-	c, err := sqlite3.OpenFlags(u.String(), sqlite3.OPEN_READONLY|sqlite3.OPEN_URI)
+	c, err := sqlite3.OpenFlags(fileURI(path, q), sqlite3.OPEN_READONLY|sqlite3.OPEN_URI)
 	if err != nil {
 		return nil, err
 	}

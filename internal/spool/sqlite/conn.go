@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -22,12 +23,11 @@ func (s *Store) connect(create bool, cacheKiB int) (*conn, error) {
 		q.Set("vfs", s.o.vfs)
 		q.Del("modeof")
 	}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: s.path, RawQuery: q.Encode()}
 	flags := sqlite3.OPEN_READWRITE | sqlite3.OPEN_URI
 	if create {
 		flags |= sqlite3.OPEN_CREATE
 	}
-	c, err := sqlite3.OpenFlags(u.String(), flags)
+	c, err := sqlite3.OpenFlags(fileURI(s.path, q), flags)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +41,13 @@ func (s *Store) connect(create bool, cacheKiB int) (*conn, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return &conn{Conn: c}, nil
+}
+
+// fileURI names a file for SQLite, whatever characters are in its path. SQLite does
+// not read a plus sign as the space that a form means by it.
+func fileURI(path string, q url.Values) string {
+	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: strings.ReplaceAll(q.Encode(), "+", "%20")}
+	return u.String()
 }
 
 // shut closes c whatever state it is in.

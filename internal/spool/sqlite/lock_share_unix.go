@@ -17,7 +17,7 @@ import (
 // with ErrInUse if one has. A directory without a lock file has never been one.
 func shareDir(dir string) (release func(), err error) {
 	path := filepath.Join(dir, "lock")
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return func() {}, nil
 	}

@@ -284,7 +284,7 @@ func (w *writer) openOthers() error {
 
 // makePrivate makes the file before SQLite would, whose mode is wider.
 func makePrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return err
 	}

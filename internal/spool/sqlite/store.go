@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -131,7 +130,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	set := o.Settings.WithDefaults()
 	s.settings.Store(&set)
-	if err := makeDir(dir); err != nil {
+	if err := PrepareDir(dir); err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
 	if s.lock, err = lockDir(dir); err != nil {
@@ -157,17 +156,6 @@ func Open(dir string, o Options) (*Store, error) {
 	go s.ckpt.loop(s)
 	go s.keep()
 	return s, nil
-}
-
-// makeDir makes dir for our eyes only, and refuses what cannot hold a store.
-func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making directory: %w", err)
-	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return fmt.Errorf("making directory private: %w", err)
-	}
-	return checkFileSystem(dir)
 }
 
 // Close implements spool.Store.
