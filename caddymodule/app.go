@@ -182,6 +182,9 @@ func (a *App) Start() error {
 	go a.watch(a.done)
 	a.announce()
 	sources := a.sources.routed()
+	if err := a.leaveStore(len(sources) > 0); err != nil {
+		return err
+	}
 	if len(sources) == 0 {
 		return nil // Only pass-through handlers, or none: no disk is needed.
 	}
