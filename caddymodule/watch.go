@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -21,12 +23,25 @@ func (a *App) watch(done <-chan struct{}) {
 			return
 		}
 		accepts.note(time.Now())
+		lookOnce.Do(a.warnShared)
 		for _, s := range a.sources.all() {
 			s.refreshSecrets(a.log, time.Now())
 		}
 		if run := a.started(); run != nil {
 			a.watchStore(run)
 		}
+	}
+}
+
+// lookOnce: a port is shared from the start of a process or never.
+var lookOnce sync.Once
+
+// warnShared warns of a second process on a port of ours, as after an upgrade that
+// has left the former one running.
+func (a *App) warnShared() {
+	for _, hex := range sharedPorts() {
+		port, _ := strconv.ParseUint(hex, 16, 16)
+		a.log.Warn("another process listens on the same port: requests go to either, and each knows only the event ids of its own store; stop one of them", "port", port)
 	}
 }
 

@@ -55,7 +55,9 @@ func refuseWrongEnvironment(args []string) {
 		if s.Admin == "" {
 			s.Admin = s.defaultAdmin()
 		}
-		err = s.makeRoom()
+		if err = s.makeRoom(); err == nil {
+			err = s.checkFree()
+		}
 		caddymodule.AnnounceAdmin(s.Admin)
 	}
 	if err == nil {

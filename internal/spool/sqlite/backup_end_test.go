@@ -226,6 +226,10 @@ func TestLeftOversOfBackupsGo(t *testing.T) {
 		}
 	}
 	write(0o600, victim)
+	// A directory that holds files and no store is refused.
+	if err := openTest(t, dir, Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
 	gone := []string{"backup-1074426220", ".backup-77", ".backup-78-journal", "backup-5"}
 	write(0o600, dir, "backup-1074426220", "spool.db")
 	write(0o600, dir, "backup-5", ".backup-612345678")

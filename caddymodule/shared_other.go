@@ -1,0 +1,6 @@
+//go:build !linux
+
+package caddymodule
+
+// sharedPorts is known on Linux only.
+func sharedPorts() []string { return nil }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// checkFree refuses addresses that another process listens on. Caddy's listeners
+// share a port with those of any process of the same user, and each of two
+// inboxgates would take a part of the events and know only its own ids.
+func (s settings) checkFree() error {
+	addresses := s.ClearAddresses()
+	if s.TLS() {
+		_, port, err := net.SplitHostPort(strings.TrimPrefix(s.Site, "https://"))
+		if err != nil {
+			port = "443"
+		}
+		addresses = append(addresses, clear{Address: ":" + port})
+	}
+	for _, a := range addresses {
+		l, err := net.Listen("tcp", a.Address) // Without SO_REUSEPORT.
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("another process listens on %s: stop it, or choose another address with INBOX_LISTEN, INBOX_OPS_LISTEN or INBOX_ADMIN", a.Address)
+		}
+		if err == nil {
+			_ = l.Close()
+		}
+	}
+	return nil
+}
