@@ -130,8 +130,10 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	set := o.Settings.WithDefaults()
 	s.settings.Store(&set)
-	if err := PrepareDir(dir); err != nil {
-		return nil, fmt.Errorf("opening store: %w", err)
+	if o.vfs == "" { // The files of a VFS are elsewhere.
+		if err := PrepareDir(dir); err != nil {
+			return nil, fmt.Errorf("opening store: %w", err)
+		}
 	}
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
