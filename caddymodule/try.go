@@ -46,6 +46,7 @@ type try struct {
 	cancel context.CancelCauseFunc
 	began  time.Time
 	err    error // What the handlers returned.
+	left   bool  // They go on, and may write to what is theirs.
 
 	asked  atomic.Bool // A connection for HTTP was asked for.
 	stage  atomic.Int32

@@ -71,6 +71,8 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) (answer deliver.
 		t := &try{tour: &tour}
 		answer = c.once(ctx, a, carry, t)
 		switch {
+		case t.left:
+			return answer
 		case t.died(ctx, answer) && tour.repeats < maxRepeats:
 			tour.repeats++
 			for _, s := range c.sockets {
@@ -104,7 +106,7 @@ func (c *chain) once(ctx context.Context, a deliver.Attempt, carry func(http.Hea
 	left, err := c.run(run, c.handler, rec, req)
 	t.end()
 	t.err = err
-	if left {
+	if t.left = left; left {
 		// The handlers keep the recorder, but for its status.
 		if status := int(rec.final.Load()); status != 0 {
 			return deliver.Answer{Reach: deliver.Answered, Status: status}

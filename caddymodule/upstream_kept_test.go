@@ -5,8 +5,12 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 )
@@ -115,5 +119,40 @@ func TestKeptConnectionsThatAllDie(t *testing.T) {
 	}
 	if n := deaths.Load(); n != 2 {
 		t.Errorf("the app died of it %d times", n)
+	}
+}
+
+// A kept connection of HTTP/2 that dies is followed by a fresh one; one that hangs was
+// reached.
+func TestKeptConnectionOfHTTP2(t *testing.T) {
+	t.Parallel()
+	var s *httptest.Server
+	var asked atomic.Int32
+	s = httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch asked.Add(1) {
+		case 2:
+			go s.CloseClientConnections()
+			<-r.Context().Done()
+		case 4:
+			<-r.Context().Done()
+		}
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	chain := trusting(t, s, strings.TrimPrefix(s.URL, "https://"))
+	for range 2 {
+		if got := chain.Attempt(context.Background(), attemptOf([]byte("{}"))); got.Reach != deliver.Answered || got.Status != 200 {
+			t.Fatalf("reach %d, status %d, error %v", got.Reach, got.Status, got.Err)
+		}
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("the app was asked %d times", n)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if got := chain.Attempt(ctx, attemptOf([]byte("{}"))); got.Reach != deliver.Broken {
+		t.Errorf("one that hangs: reach %d, status %d, error %v", got.Reach, got.Status, got.Err)
 	}
 }

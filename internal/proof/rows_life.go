@@ -20,7 +20,7 @@ var lifeRows = []row{
 	},
 	{
 		n: 20, fault: "a handler panics; an upstream cuts its answer", expect: "a failed attempt, and the process lives",
-		tests: []test{{dispatch, "TestPanicsAreFailedAttempts"}, {inCaddy, "TestAttempt/cut in the answer"}},
+		tests: []test{{dispatch, "TestPanicsAreFailedAttempts"}, {inCaddy, "TestAttempt/cut before the answer"}},
 	},
 	{
 		n: 21, fault: "the store's writer panics", expect: "503, no deadlock, opened anew",

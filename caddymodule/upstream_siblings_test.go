@@ -1,0 +1,151 @@
+package caddymodule
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/deliver"
+)
+
+// What an address may look like, and what its app does meanwhile.
+func TestAddressesAsPeopleWriteThem(t *testing.T) {
+	t.Parallel()
+	for address, ok := range map[string]bool{
+		"app:0": false, "app:99999": false, "http://app:0": false, "[::1]:3000": true, "::1:3000": false,
+		"[fe80::1%eth0]:3000": true, "http://[fe80::1%25eth0]:3000": true, "[::1]:0": false,
+		"http://app": true, "unix//run/app.sock": true, "localhost:3000": true,
+	} {
+		if _, err := parseUpstream(address); (err == nil) != ok {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for address, bare := range map[string]bool{
+		"http://app:3000/": true, "https://app/": true, "http://app:3000": false, "http://app:3000/?": false,
+		"http://app:3000/?a=b": false, "http://app:3000/hooks": false, "http://app:3000//": false, "app:3000": false,
+	} {
+		if u, err := parseUpstream(address); err != nil || u.bare != bare {
+			t.Errorf("%s: bare is %t, %v", address, u.bare, err)
+		}
+	}
+}
+
+// localhost may name ::1 first, where the app does not listen.
+func TestLocalhostIsFound(t *testing.T) {
+	t.Parallel()
+	app, _ := well(t, false) // On 127.0.0.1 alone.
+	chain := route(t, strings.Replace(strings.TrimPrefix(app, "http://"), "127.0.0.1", "localhost", 1))
+	if got := chain.Attempt(context.Background(), attemptOf([]byte("{}"))); got.Status != 200 {
+		t.Errorf("reach %d, status %d, error %v", got.Reach, got.Status, got.Err)
+	}
+}
+
+// An app that starts anew makes its socket anew.
+func TestSocketMadeAnew(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "app.sock")
+	listen := func() *httptest.Server {
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })}}
+		s.Start()
+		return s
+	}
+	chain := route(t, "unix/"+path)
+	want := func(reach deliver.Reach) {
+		t.Helper()
+		if got := chain.Attempt(context.Background(), attemptOf([]byte("{}"))); got.Reach != reach {
+			t.Fatalf("reach %d, status %d, error %v", got.Reach, got.Status, got.Err)
+		}
+	}
+	first := listen()
+	want(deliver.Answered)
+	first.Close()
+	want(deliver.Unreached)
+	second := listen()
+	defer second.Close()
+	want(deliver.Answered)
+}
+
+// The policy works in a reverse_proxy of one's own, and without it nothing is tried
+// again there.
+func TestHandleOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	app, _ := well(t, false)
+	app = strings.TrimPrefix(app, "http://")
+	own := func(more string) *chain {
+		return proxyTo(t, `{"handler":"reverse_proxy",`+more+`"upstreams":[{"dial":"`+refusing(t)+`"},{"dial":"`+app+`"}]}`)
+	}
+	unreached := func(c *chain) (n int) {
+		for range 20 {
+			if got := c.Attempt(context.Background(), attemptOf([]byte("{}"))); got.Reach == deliver.Unreached {
+				n++
+			}
+		}
+		return n
+	}
+	if n := unreached(own(`"load_balancing":{"selection_policy":{"policy":"inbox_in_turn"}},`)); n != 0 {
+		t.Errorf("%d of 20 attempts reached nobody", n)
+	}
+	if n := unreached(own(`"load_balancing":{"selection_policy":{"policy":"round_robin"}},`)); n != 10 {
+		t.Errorf("%d of 20 attempts reached nobody: what the operator said is not done", n)
+	}
+}
+
+// An answer that goes on holds its attempt for no longer than lingering.
+func TestEndlessAnswerIsLeft(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, "x")
+			w.(http.Flusher).Flush()
+			time.Sleep(time.Millisecond) // An app that drips.
+		}
+	}))
+	t.Cleanup(s.Close)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	got := proxyTo(t, proxy(strings.TrimPrefix(s.URL, "http://"))).Attempt(ctx, attemptOf([]byte("{}")))
+	if got.Reach != deliver.Answered || got.Status != 200 || got.Err != nil || ctx.Err() != nil {
+		t.Errorf("reach %d, status %d, error %v, %v", got.Reach, got.Status, got.Err, ctx.Err())
+	}
+}
+
+// Handlers that do not end with their time have answered all the same.
+func TestStatusOfHandlersThatGoOn(t *testing.T) {
+	t.Parallel()
+	// Asked for their status alone: the rest of the recorder is theirs.
+	leave := make(chan struct{})
+	t.Cleanup(func() { close(leave) })
+	chain := proxyTo(t, `{"handler":"static_response"}`)
+	chain.run = runBounded
+	chain.handler = handlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(http.StatusAccepted)
+		<-leave
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if got := chain.Attempt(ctx, attemptOf([]byte("{}"))); got.Reach != deliver.Answered || got.Status != http.StatusAccepted {
+		t.Errorf("reach %d, status %d, error %v", got.Reach, got.Status, got.Err)
+	}
+}
+
+type handlerFunc func(http.ResponseWriter, *http.Request) error
+
+func (f handlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) error { return f(w, r) }
