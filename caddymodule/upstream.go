@@ -104,7 +104,6 @@ func (c *chain) once(ctx context.Context, a deliver.Attempt, carry func(http.Hea
 	req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), nil, c.server)
 	t.began = time.Now()
 	left, err := c.run(run, c.handler, rec, req)
-	t.end()
 	t.err = err
 	if t.left = left; left {
 		// The handlers keep the recorder, but for its status.
@@ -113,6 +112,7 @@ func (c *chain) once(ctx context.Context, a deliver.Attempt, carry func(http.Hea
 		}
 		return deliver.Answer{Reach: deliver.Broken, Err: err}
 	}
+	t.end()
 	return t.judge(ctx)
 }
 
