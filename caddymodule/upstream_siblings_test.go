@@ -50,7 +50,7 @@ func TestLocalhostIsFound(t *testing.T) {
 // An app that starts anew makes its socket anew.
 func TestSocketMadeAnew(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "sock")
+	dir, err := os.MkdirTemp("", "sock") //nolint:usetesting // A socket's path is short.
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +111,12 @@ func TestEndlessAnswerIsLeft(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		drip := time.NewTicker(time.Millisecond)
+		defer drip.Stop()
 		for r.Context().Err() == nil {
 			_, _ = io.WriteString(w, "x")
 			w.(http.Flusher).Flush()
-			time.Sleep(time.Millisecond) // An app that drips.
+			<-drip.C
 		}
 	}))
 	t.Cleanup(s.Close)

@@ -32,7 +32,7 @@ type standing struct {
 // stand starts inboxgate with an operator's socket, and waits until it serves.
 func stand(t *testing.T, pairs ...string) *standing {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "up") // Short, for the socket's sake.
+	dir, err := os.MkdirTemp("", "up") //nolint:usetesting // Short, for the socket's sake.
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,7 +135,10 @@ func TestE2ENodeClosesIdleConnections(t *testing.T) {
 		<-tick.C
 		ids = append(ids, s.post())
 	}
-	for end := time.Now().Add(sidecartest.Patience); len(s.attempts()) < len(ids) && time.Now().Before(end); time.Sleep(100 * time.Millisecond) { //nolint:revive // Until all have ended.
+	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end); {
+		if all := s.attempts(); len(all) == len(ids) && !slices.ContainsFunc(ids, func(id string) bool { return len(all[id]) == 0 }) {
+			break
+		}
 	}
 	s.flawless(ids)
 }
