@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -184,5 +185,25 @@ func TestRefusesToStart(t *testing.T) {
 	}
 	if n := caddymodule.OpenStorages(); n != 0 {
 		t.Errorf("%d stores are open", n)
+	}
+}
+
+// The next handler's status decides, however its body goes on: the platform would send
+// the event again, and the app has it.
+func TestPassStatusDecides(t *testing.T) {
+	t.Setenv("INBOX_WEBHOOK_SECRET", secret)
+	a := newApp(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, "x")
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	in := start(t, "", "route /hook {\n inbox_webhook {\n pass\n}\n reverse_proxy "+a.addr()+"\n}")
+	_, body := sample(t, "message.read")
+	if got := post(t, in.url("/hook"), body); got.status != http.StatusOK || got.result != "accepted" {
+		t.Errorf("%+v", got)
+	}
+	if got := post(t, in.url("/hook"), body); got.result != "duplicate" {
+		t.Errorf("again: %+v", got)
 	}
 }
