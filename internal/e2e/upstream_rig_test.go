@@ -32,12 +32,17 @@ type standing struct {
 // stand starts inboxgate with an operator's socket, and waits until it serves.
 func stand(t *testing.T, pairs ...string) *standing {
 	t.Helper()
+	return standAt(t, sidecartest.FreeAddress(t), pairs...)
+}
+
+// standAt is stand at a known address.
+func standAt(t *testing.T, listen string, pairs ...string) *standing {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "up") //nolint:usetesting // Short, for the socket's sake.
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	listen := sidecartest.FreeAddress(t)
 	pairs = append([]string{"INBOX_LISTEN=" + listen, "INBOX_ADMIN=", "INBOX_DATA_DIR=" + filepath.Join(dir, "d")}, pairs...)
 	p := sidecartest.Start(t, gate(dir, pairs...))
 	p.Await(t, "serving initial configuration", 1)

@@ -112,6 +112,34 @@ func TestE2EBareSlash(t *testing.T) {
 	}
 }
 
+// An instance behind another is an app like any other.
+func TestE2EInstanceBehindAnother(t *testing.T) {
+	t.Parallel()
+	app := newLedger(t, false)
+	inner := stand(t, "INBOX_UPSTREAM="+app.Listener.Addr().String())
+	outer := stand(t, "INBOX_UPSTREAM="+strings.TrimPrefix(strings.TrimSuffix(inner.url, "/webhooks/inbox"), "http://"))
+	id := outer.post()
+	app.await(t, id)
+	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end) && (len(outer.attempts()[id]) == 0 || len(inner.attempts()[id]) == 0); {
+		continue
+	}
+	outer.flawless([]string{id})
+	inner.flawless([]string{id})
+}
+
+// Two instances that deliver to each other are found.
+func TestE2EInstancesInACircle(t *testing.T) {
+	t.Parallel()
+	a, b := sidecartest.FreeAddress(t), sidecartest.FreeAddress(t)
+	first := standAt(t, a, "INBOX_UPSTREAM="+b)
+	second := standAt(t, b, "INBOX_UPSTREAM="+a)
+	first.post()
+	second.Await(t, "own listener", 1)
+	if strings.Contains(first.Output(), "route held") {
+		t.Errorf("the first has handed its event on, and holds its route:\n%s", first.Output())
+	}
+}
+
 // nodeApp closes idle connections so soon that requests meet them.
 const nodeApp = `
 const server = require('http').createServer((req, res) => { req.resume(); req.on('end', () => res.end('ok')); });
