@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -117,9 +119,22 @@ func UnreadyCases() map[string][2]string {
 	return map[string][2]string{
 		"not open": {app(nil).unready(), "the store is not open yet"},
 		"well":     {app(new(spool.Stats)).unready(), ""},
+		"no time":  {app(&spool.Stats{ClockUnset: true}).unready(), "the machine's clock is not set"},
+		"ahead":    {app(&spool.Stats{ClockOff: 72 * time.Hour}).unready(), ""},
 		"refusing": {app(&spool.Stats{Refusing: true}).unready(), "the store or its disk is full"},
 		"down":     {app(&spool.Stats{Refusing: true, Unavailable: errors.New("disk")}).unready(), "the store does not work"},
 	}
+}
+
+// ClockOff plays how far the clock is off, one after another, to the watch, and
+// returns what it has logged.
+func ClockOff(offs ...time.Duration) (logged []string) {
+	var out bytes.Buffer
+	a, st := &App{log: slog.New(slog.NewTextHandler(&out, nil))}, &storage{}
+	for _, off := range offs {
+		a.watchClock(st, spool.Stats{ClockOff: off})
+	}
+	return strings.Split(strings.TrimSpace(out.String()), "\n")
 }
 
 // DiskLow plays what the store says, one after another, to the watch, and

@@ -39,6 +39,7 @@ var (
 	storeFull     = newGauge("store_full_seconds", "Time until the store is full at the rate of the last minutes; +Inf while it does not grow.")
 	diskFree      = newGauge("disk_free_bytes", "Free space of the store's file system; up to 5 s old.")
 	diskFloor     = newGauge("disk_floor_bytes", "Free space below which new events get 503.")
+	clockOff      = newGauge("clock_off_seconds", "How far the machine's clock is ahead of what the platform signs, or below zero behind; 0 while nothing speaks against it.")
 	commits       = newTotal("store_commits_total", "Commits that were flushed to disk.")
 	commitCalls   = newTotal("store_commit_calls_total", "Calls that shared those commits: divided by them, the size of a batch.")
 	reopened      = newTotal("store_reopened_total", "How often the store failed and was reopened.")
@@ -59,7 +60,7 @@ var (
 
 var allGauges = []gauge{
 	storeUp, storeRefusing, storeUsed, storeMax, storeShare, storeFile, storeLog, storeFull, diskFree, diskFloor,
-	commits, commitCalls, reopened, oddEntries, oddBytes, leasesLost,
+	clockOff, commits, commitCalls, reopened, oddEntries, oddBytes, leasesLost,
 	routeWaiting, routeRunning, routeDead, routeHeld, routeParked, routeOldest, secretValid,
 }
 
@@ -120,6 +121,7 @@ func collectStore(send sendGauge, s spool.Stats, limit float64, t *trend) {
 		send(diskFree, float64(s.Free))
 	}
 	send(diskFloor, float64(s.Floor))
+	send(clockOff, s.ClockOff.Seconds())
 	send(commits, float64(s.Commits))
 	send(commitCalls, float64(s.Calls))
 	send(reopened, float64(s.Failures))

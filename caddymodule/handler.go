@@ -160,7 +160,7 @@ func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err
 	switch {
 	case errors.As(err, &no):
 		status, reason = no.status, no.reason
-	case errors.Is(err, spool.ErrFull), errors.Is(err, spool.ErrQuarantineFull):
+	case errors.Is(err, spool.ErrFull), errors.Is(err, spool.ErrQuarantineFull), errors.Is(err, spool.ErrClock):
 		reason = err.Error()
 	}
 	switch status {

@@ -13,8 +13,8 @@ import (
 )
 
 // Health answers probes: `/healthz` while the process lives, and `/readyz`
-// while new events can be taken: the store works and has room, and the process
-// is not stopping. Whether upstreams can be reached does not matter, because
+// while new events can be taken: the store works and has room, the machine or
+// the store knows the time, and the process is not stopping. Whether upstreams can be reached does not matter, because
 // events are taken and wait. Other paths go to the next handler.
 type Health struct {
 	app *App
@@ -81,6 +81,8 @@ func (a *App) unready() string {
 	switch s := g.Stats(); {
 	case s.Unavailable != nil:
 		return "the store does not work"
+	case s.ClockUnset:
+		return "the machine's clock is not set"
 	case s.Refusing:
 		return "the store or its disk is full"
 	}

@@ -84,6 +84,7 @@ func TestMetricsOfRequests(t *testing.T) {
 		ofRoute("inbox_attempt_seconds", source, "app"):                                                1,
 		ofRoute("inbox_delivery_seconds", source, "app"):                                               1,
 		"inbox_store_up{}":                                                                             1,
+		"inbox_clock_off_seconds{}":                                                                    0,
 		"inbox_store_refusing{}":                                                                       0,
 		`inbox_secret_valid{secret="` + caddymodule.Fingerprint(secret) + `",source="` + source + `"}`: 1,
 	})

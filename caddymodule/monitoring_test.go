@@ -119,7 +119,7 @@ func TestMonitoringAlerts(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"InboxDown", "InboxStoreDown", "InboxRefusing", "InboxDiskLow", "InboxStoreFullSoon", "InboxStoreReopened", "InboxRouteHeld",
+		"InboxDown", "InboxStoreDown", "InboxRefusing", "InboxDiskLow", "InboxStoreFullSoon", "InboxStoreReopened", "InboxClockOff", "InboxRouteHeld",
 		"InboxOldestWaiting", "InboxDeadLetters", "InboxSignatureFailures", "InboxQuarantineGrows", "InboxNoEvents", "InboxOldSecretUnused",
 	} {
 		if !seen[name] {

@@ -23,7 +23,7 @@ func TestAnswerComesWithinEightSeconds(t *testing.T) {
 	for name, late := range map[string]time.Duration{"at once": 0, "after a slow body": 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			store := stalled{goOn: make(chan struct{})}
-			gate, err := dedupe.New(dedupe.Options{IDs: -1})
+			gate, err := dedupe.NewGate(dedupe.GateOptions{IDs: -1})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,6 +31,7 @@ type storage struct {
 	log   *swapHandler
 	trend trend
 	low   atomic.Bool // Short of room, and told so.
+	off   atomic.Bool // The machine's clock is off, and told so.
 
 	mu   sync.Mutex
 	live map[*deliver.Dispatcher]bool

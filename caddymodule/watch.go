@@ -54,6 +54,7 @@ func (a *App) watchStore(run *running) {
 		return
 	}
 	s := g.Stats()
+	a.watchClock(run.storage, s)
 	run.trend.add(time.Now(), s.Used)
 	limit := a.settings().MaxSize
 	switch {
@@ -65,6 +66,24 @@ func (a *App) watchStore(run *running) {
 		a.emit(EventDiskLow, map[string]any{"refusing": s.Refusing, "used": s.Used, "max_size": limit, "free_disk": s.Free, "floor": s.Floor})
 	case !short(s, limit, 8) && run.low.Swap(false):
 		a.log.Info("store has room again", "used", s.Used, "max_size", limit, "free_disk", s.Free, "floor", s.Floor)
+	}
+}
+
+// watchClock reports once when the machine's clock is wrong, and when it is right
+// again.
+func (a *App) watchClock(st *storage, s spool.Stats) {
+	switch off := s.ClockOff; {
+	case off == 0:
+		if st.off.Swap(false) {
+			a.log.Info("the machine's clock is right again")
+		}
+	case st.off.Swap(true):
+	case off > 0:
+		a.log.Warn("the machine's clock is ahead of what the platform signs: events go on being taken; set the clock right",
+			"ahead", off.Round(time.Second).String())
+	default:
+		a.log.Warn("the machine's clock is behind: events go on being taken where the store knows the time; set the clock right",
+			"behind", (-off).Round(time.Second).String())
 	}
 }
 
