@@ -3,7 +3,6 @@ package event
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -46,16 +45,25 @@ func memberOf(quoted []byte) member {
 type envelope struct {
 	Event
 	idErr, typeErr, createdErr error
-	hasID, hasType             bool
+	// seen and twice have a bit for each member.
+	seen, twice uint8
 }
 
+func (e *envelope) has(m member) bool     { return e.seen&(1<<m) != 0 }
+func (e *envelope) doubled(m member) bool { return e.twice&(1<<m) != 0 }
+
 func (e *envelope) set(m member, value jsontext.Value) {
+	if m == other {
+		return
+	}
+	if e.has(m) {
+		e.twice |= 1 << m
+	}
+	e.seen |= 1 << m
 	switch m {
 	case memberID:
-		e.hasID = true
 		e.ID, e.idErr = readID(value)
 	case memberType:
-		e.hasType = true
 		e.Type, e.typeErr = readType(value)
 	case memberCreatedAt:
 		e.CreatedAt, e.createdErr = readTime(value)
@@ -68,11 +76,13 @@ func (e *envelope) set(m member, value jsontext.Value) {
 // check reports the members in a fixed order, not in that of the body.
 func (e *envelope) check() error {
 	switch {
-	case !e.hasID:
+	case e.twice != 0:
+		return ErrDuplicateKey
+	case !e.has(memberID):
 		return ErrIDMissing
 	case e.idErr != nil:
 		return e.idErr
-	case !e.hasType:
+	case !e.has(memberType):
 		return ErrTypeMissing
 	case e.typeErr != nil:
 		return e.typeErr
@@ -80,23 +90,40 @@ func (e *envelope) check() error {
 	return e.createdErr
 }
 
+// sure is the part of the event of which there is no doubt.
+func (e *envelope) sure() (ev Event) {
+	if e.idErr == nil && !e.doubled(memberID) {
+		ev.ID = e.ID
+	}
+	if e.typeErr == nil && !e.doubled(memberType) {
+		ev.Type = e.Type
+	}
+	if e.createdErr == nil && !e.doubled(memberCreatedAt) {
+		ev.CreatedAt = e.CreatedAt
+	}
+	return ev
+}
+
 // unquote returns the text of a JSON string, without a copy where it has no
-// escapes, and false for any other value.
-func unquote(value jsontext.Value) ([]byte, bool) {
+// escapes, and notString for any other value.
+func unquote(value jsontext.Value, notString error) ([]byte, error) {
 	if value.Kind() != jsontext.KindString {
-		return nil, false
+		return nil, notString
 	}
 	if bytes.IndexByte(value, '\\') < 0 {
-		return value[1 : len(value)-1], true
+		return value[1 : len(value)-1], nil
 	}
 	text, err := jsontext.AppendUnquote(nil, value)
-	return text, err == nil
+	if err != nil {
+		return nil, ErrLoneSurrogate
+	}
+	return text, nil
 }
 
 func readID(value jsontext.Value) (string, error) {
-	text, ok := unquote(value)
-	if !ok {
-		return "", ErrIDNotString
+	text, err := unquote(value, ErrIDNotString)
+	if err != nil {
+		return "", err
 	}
 	if len(text) < 1 || len(text) > MaxID {
 		return "", ErrIDLength
@@ -110,9 +137,9 @@ func readID(value jsontext.Value) (string, error) {
 }
 
 func readType(value jsontext.Value) (string, error) {
-	text, ok := unquote(value)
-	if !ok {
-		return "", ErrTypeNotString
+	text, err := unquote(value, ErrTypeNotString)
+	if err != nil {
+		return "", err
 	}
 	// The known ones cost no allocation.
 	switch string(text) {
@@ -138,51 +165,4 @@ func readType(value jsontext.Value) (string, error) {
 
 func typeByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
-}
-
-func readTime(value jsontext.Value) (time.Time, error) {
-	text, ok := unquote(value)
-	if !ok {
-		return time.Time{}, ErrCreatedAt
-	}
-	var t time.Time
-	if !looksRFC3339(text) || t.UnmarshalText(text) != nil {
-		return time.Time{}, ErrCreatedAt
-	}
-	t = t.UTC()
-	if y := t.Year(); y < 1970 || y > 2261 {
-		return time.Time{}, ErrCreatedAtRange
-	}
-	return t, nil
-}
-
-// looksRFC3339 refuses what package time is too kind to: an hour of one digit,
-// a comma before the fraction, and an offset of a day or more. The app behind
-// us may read such a time otherwise, or not at all.
-func looksRFC3339(text []byte) bool {
-	const seconds = len("2006-01-02T15:04:05")
-	if len(text) <= seconds || !fits(text[:seconds], "0000-00-00T00:00:00") {
-		return false
-	}
-	zone := text[seconds:]
-	if zone[0] == '.' {
-		zone = bytes.TrimLeft(zone[1:], "0123456789")
-	}
-	if len(zone) == 1 {
-		return zone[0] == 'Z'
-	}
-	return (fits(zone, "+00:00") || fits(zone, "-00:00")) && string(zone[1:3]) < "24" && string(zone[4:6]) < "60"
-}
-
-// fits compares text with a pattern in which 0 stands for any digit.
-func fits(text []byte, pattern string) bool {
-	if len(text) != len(pattern) {
-		return false
-	}
-	for i, c := range text {
-		if digit := '0' <= c && c <= '9'; digit != (pattern[i] == '0') || !digit && c != pattern[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -4,12 +4,23 @@
 // event that is signed and has been handled; Construct is for programs that have
 // body and header in hand.
 //
-// Guarantee: a body that Parse accepts means the same to every reasonable JSON
-// parser. Names are case-sensitive, a duplicate name anywhere in the document,
-// trailing data, invalid UTF-8, a byte order mark, a lone surrogate and nesting
-// deeper than 10,000 levels are refused. So the id, type and created_at that we
-// route and remember by are those that the app behind us sees. No error text
-// holds any part of a body.
+// Guarantee: the envelope of a body that Parse accepts means the same to every
+// reasonable JSON parser: the id, type and created_at that we route and remember by
+// are those that the app behind us sees. Names are case-sensitive; trailing data,
+// invalid UTF-8 anywhere, a byte order mark and nesting deeper than 10,000 levels
+// are refused, and so is an id, type, created_at or data that stands twice in the
+// envelope. What stands inside data, or under other names, is the app's own
+// affair: a name twice, or half a surrogate pair (a text that was cut in the middle
+// of an emoji), leaves no doubt about the envelope and is accepted. Of a body that
+// is refused, Sure says what is beyond doubt. No error text holds any part of a
+// body.
+//
+// created_at is any time of RFC 3339, t and z in either case, with a fraction of
+// any length, a leap second read as the second after it. Whatever else the platform
+// may send one day makes the event odd, with its id and type beyond doubt: an epoch
+// number in seconds or milliseconds (also in quotes), null, an offset without a
+// colon (+0000), no zone, a zone by name, a blank for the T, no seconds, the form
+// of HTTP.
 //
 // Limits: Parse judges the envelope only. The data of an event may be of any
 // shape, or missing; Payload says whether it fits its type. Payloads hold phone

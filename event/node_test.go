@@ -94,6 +94,9 @@ func TestNodeSeesTheSame(t *testing.T) {
 		if !a.OK || a.ID != ev.ID || a.Type != ev.Type {
 			t.Errorf("%q: Node reads %+v, we %q and %q", body, a, ev.ID, ev.Type)
 		}
+		if text, _ := a.CreatedAt.(string); strings.Contains(text, ":60") {
+			continue // To Node a leap second is no time.
+		}
 		if (a.CreatedAt == nil) != ev.CreatedAt.IsZero() || !ev.CreatedAt.IsZero() && a.MS != ev.CreatedAt.UnixMilli() {
 			t.Errorf("%q: Node reads %v (%d ms), we %s", body, a.CreatedAt, a.MS, ev.CreatedAt)
 		}

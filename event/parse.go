@@ -2,7 +2,6 @@ package event
 
 import (
 	"bytes"
-	"errors"
 	"sync"
 	"unicode/utf8"
 
@@ -44,13 +43,56 @@ func checkBytes(body []byte) error {
 	return nil
 }
 
+// Sure returns what is beyond doubt of a body that Parse refuses: its id, type
+// and created_at, each where every reader of the body that reads it at all reads
+// the same. Of what is no JSON document, and of two of them, nothing is. Data is
+// left out.
+func Sure(body []byte) Event {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if len(body) == 0 || swallows(body) {
+		return Event{}
+	}
+	r := readers.Get().(*reader)
+	var env envelope
+	err := r.read(body, &env)
+	r.free(len(body))
+	if err != nil {
+		return Event{}
+	}
+	return env.sure()
+}
+
+// swallows: a bad sequence of UTF-8 may stand for, or take along, a quote or a
+// backslash, to readers who decode it carelessly.
+func swallows(body []byte) bool {
+	const longest = 3 // bytes that may belong to the one before them
+	for i := 0; i < len(body); {
+		r, n := utf8.DecodeRune(body[i:])
+		if r == utf8.RuneError && n == 1 {
+			switch body[i] {
+			case 0xc0, 0xc1, 0xe0, 0xf0:
+				return true
+			}
+			if bytes.ContainsAny(body[i+1:min(i+1+longest, len(body))], `"\`) {
+				return true
+			}
+		}
+		i += n
+	}
+	return false
+}
+
+// lenient are the decoder's options. What data holds is a matter of the app: a
+// name twice, half an emoji. That of the envelope's members is not.
+var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+
 // maxPooled is the longest body, in bytes, after which a reader is kept: its
 // tables of names grow with what it has read and never shrink.
 const maxPooled = 64 << 10
 
 var readers = sync.Pool{New: func() any {
 	r := &reader{}
-	r.dec = jsontext.NewDecoder(&r.buf)
+	r.dec = jsontext.NewDecoder(&r.buf, lenient...)
 	return r
 }}
 
@@ -62,7 +104,7 @@ type reader struct {
 
 func (r *reader) reset(body []byte) {
 	r.buf = *bytes.NewBuffer(body)
-	r.dec.Reset(&r.buf)
+	r.dec.Reset(&r.buf, lenient...)
 }
 
 func (r *reader) free(size int) {
@@ -80,7 +122,7 @@ func (r *reader) read(body []byte, env *envelope) error {
 	r.reset(body)
 	begin, err := r.dec.ReadToken()
 	if err != nil {
-		return classify(body, err)
+		return classify(body)
 	}
 	if begin.Kind() != jsontext.KindBeginObject {
 		return ErrNotObject
@@ -88,17 +130,17 @@ func (r *reader) read(body []byte, env *envelope) error {
 	for r.dec.PeekKind() != jsontext.KindEndObject {
 		name, err := r.dec.ReadValue()
 		if err != nil {
-			return classify(body, err)
+			return classify(body)
 		}
 		m := memberOf(name)
 		value, err := r.dec.ReadValue()
 		if err != nil {
-			return classify(body, err)
+			return classify(body)
 		}
 		env.set(m, value)
 	}
 	if _, err := r.dec.ReadToken(); err != nil {
-		return classify(body, err)
+		return classify(body)
 	}
 	if len(bytes.Trim(body[r.dec.InputOffset():], " \t\r\n")) > 0 {
 		return ErrTrailingData
@@ -108,28 +150,17 @@ func (r *reader) read(body []byte, env *envelope) error {
 
 // classify finds the reason behind an error of the decoder, whose own text may
 // quote the body.
-func classify(body []byte, err error) error {
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return ErrDuplicateKey
-	}
-	// The decoder names neither of these two, so the body is read again up to
-	// the same fault: by tokens, for the depth, and with surrogates allowed.
+func classify(body []byte) error {
+	// The decoder does not name the depth, so the body is read again up to it.
 	const maxDepth = 10000
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body), lenient...)
 	for {
-		if _, err = dec.ReadToken(); err != nil {
+		if _, err := dec.ReadToken(); err != nil {
 			break
 		}
 	}
 	if kind := dec.PeekKind(); dec.StackDepth() == maxDepth && (kind == jsontext.KindBeginObject || kind == jsontext.KindBeginArray) {
 		return ErrTooDeep
 	}
-	strict := dec.InputOffset()
-	dec = jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-	for dec.InputOffset() <= strict {
-		if _, err = dec.ReadToken(); err != nil {
-			return ErrNotJSON
-		}
-	}
-	return ErrLoneSurrogate
+	return ErrNotJSON
 }

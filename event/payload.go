@@ -84,13 +84,15 @@ func anyOf[T any](payload T, err error) (any, error) {
 }
 
 // Data decodes the event's data into a T, also a type of the caller's own. It
-// does not look at the event's type. It returns ErrNoData where there is none.
+// does not look at the event's type. Of a name that stands twice in an object the
+// last counts, and half a surrogate pair becomes U+FFFD, as the platform's own
+// JavaScript examples have it. It returns ErrNoData where there is none.
 func Data[T any](e Event) (T, error) {
 	var payload T
 	if e.Data == nil {
 		return payload, ErrNoData
 	}
-	if err := jsonv2.Unmarshal(e.Data, &payload); err != nil {
+	if err := jsonv2.Unmarshal(e.Data, &payload, lenient...); err != nil {
 		var zero T
 		return zero, fmt.Errorf("decoding data of a %s event: %w", e.Type, err)
 	}

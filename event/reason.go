@@ -4,7 +4,7 @@ import "errors"
 
 // Errors of Parse. Their texts are constant and public: they go into a
 // response header and never hold a byte of the body. Where a body has several
-// faults, one that makes it no strict JSON document comes first.
+// faults, one that makes it no JSON document comes first.
 var (
 	ErrEmpty         = errors.New("body is empty")
 	ErrBOM           = errors.New("body begins with a byte order mark")

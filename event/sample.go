@@ -25,7 +25,7 @@ func (e Event) Marshal() ([]byte, error) {
 		CreatedAt time.Time      `json:"created_at,omitzero"`
 		Data      jsontext.Value `json:"data,omitzero"`
 	}{e.ID, e.Type, e.CreatedAt.UTC(), jsontext.Value(e.Data)}
-	body, err := jsonv2.Marshal(wire)
+	body, err := jsonv2.Marshal(wire, jsonv2.JoinOptions(lenient...), jsontext.PreserveRawStrings(true))
 	if err != nil {
 		return nil, fmt.Errorf("encoding event: %w", err)
 	}
