@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type incoming struct {
 	held     *share
 	tracing  *tracing
 
+	// id, typ and created are the event's; of an odd body, what is beyond doubt.
 	id, typ string
 	created time.Time
 	// odd says why the body is no usable event, empty if it is one.
@@ -72,6 +74,9 @@ func (in *incoming) event() *spool.Event {
 	if via := marks(r.Header[viaHeader]); via != nil {
 		kept[viaHeader] = via
 	}
+	if !encoded(r) {
+		delete(kept, "Content-Encoding") // It names no coding, and an app may refuse it.
+	}
 	e := &spool.Event{
 		Source: in.source, ID: in.id, Type: in.typ, CreatedAt: in.created, Digest: in.digest,
 		Request: spool.Request{
@@ -110,10 +115,22 @@ func behindProxy(req *spool.Request, r *http.Request) {
 	}
 }
 
+// codings are those of IANA's registry, and names that they go by.
+var codings = []string{
+	"gzip", "x-gzip", "deflate", "x-deflate", "br", "brotli", "zstd", "compress", "x-compress", "dcb", "dcz",
+	"aes128gcm", "exi", "pack200-gzip", "bzip2", "x-bzip2", "lzma", "xz", "snappy", "lz4",
+}
+
+// encoded says whether the bytes may be other than the body. Values that name no
+// coding at all ("UTF-8", "identity", "none") are a sender's mistake, and the
+// signature holds over what came.
 func encoded(r *http.Request) bool {
-	for _, v := range r.Header["Content-Encoding"] {
-		if v != "" && !strings.EqualFold(v, "identity") {
-			return true
+	for _, line := range r.Header["Content-Encoding"] {
+		for v := range strings.SplitSeq(line, ",") {
+			v, _, _ = strings.Cut(v, ";")
+			if slices.Contains(codings, strings.ToLower(strings.TrimSpace(v))) {
+				return true
+			}
 		}
 	}
 	return false
@@ -128,9 +145,22 @@ func (in *incoming) identify() {
 	e, err := event.Parse(in.body)
 	if err != nil {
 		in.odd = event.Reason(err)
-		return
+		e = event.Sure(in.body)
 	}
 	in.id, in.typ, in.created = e.ID, e.Type, e.CreatedAt
+}
+
+// age is how old the event says it is, for whoever wonders why it is too old.
+func (in *incoming) age() string {
+	how, age := "old", in.received.Sub(in.created).Round(time.Second)
+	if age < 0 {
+		how, age = "ahead", -age
+	}
+	text := age.String()
+	if days := age / (24 * time.Hour); days >= 2 {
+		text = fmt.Sprintf("%d days", days)
+	}
+	return fmt.Sprintf(": created_at is %s, which is %s %s", in.created.Format(time.RFC3339), text, how)
 }
 
 // staleError ends an accept whose event went to quarantine: the id stays free.
@@ -156,7 +186,11 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 		return answer{}, err
 	}
 	if in.odd != "" {
-		if err := in.quarantine(ctx, app.store); err != nil {
+		err := in.quarantine(ctx, app.store)
+		if errors.Is(err, spool.ErrReleased) {
+			return duplicate(caughtInStore), nil
+		}
+		if err != nil {
 			return answer{}, fmt.Errorf("quarantining a body: %w", err)
 		}
 		return quarantined(in.odd), nil
@@ -172,7 +206,7 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	var stale staleError
 	switch {
 	case errors.As(err, &stale):
-		return quarantined(stale.reason), nil
+		return quarantined(stale.reason + in.age()), nil
 	case err != nil:
 		return answer{}, fmt.Errorf("accepting an event: %w", err)
 	case verdict == dedupe.Duplicate:

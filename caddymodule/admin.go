@@ -2,14 +2,12 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -67,9 +65,11 @@ func (a *App) api(run *running) http.Handler {
 		Store:      run.store,
 		Token:      a.token,
 		Configured: a.configured,
-		Release:    func(ctx context.Context, rec spool.Record) error { return a.release(ctx, run, rec) },
-		Audit:      a.audit,
-		About:      a.about,
+		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
+			return a.release(ctx, run, rec, dryRun)
+		},
+		Audit: a.audit,
+		About: a.about,
 	})
 }
 
@@ -84,33 +84,31 @@ func (a *App) configured() map[spool.RouteKey]bool {
 	return all
 }
 
-// release takes a quarantined body as an event. What has no id of its own, or
-// one that belongs to another body, gets one from its digest.
-func (a *App) release(ctx context.Context, run *running, rec spool.Record) error {
+// release takes a quarantined body as an event, or says what would become of it.
+func (a *App) release(ctx context.Context, run *running, rec spool.Record, dryRun bool) (became control.Released, err error) {
 	src := a.sources.find(rec.Event.Source)
 	if src == nil {
-		return &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("source %s is not configured any more: configure it, or discard the entry", rec.Event.Source)}
+		return became, &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("source %s is not configured any more: configure it, or discard the entry", rec.Event.Source)}
 	}
 	e := *rec.Event
-	digest := hex.EncodeToString(e.Digest[:8])
-	switch _, err := event.Parse(e.Request.Body); {
-	case err != nil || e.ID == "":
-		e.ID = "body:" + digest
-	case rec.Reason == spool.ReasonConflict:
-		e.ID = e.ID[:min(len(e.ID), event.MaxID-len(digest)-1)] + "~" + digest
-	}
+	e.ID = spool.ReleaseID(rec.Event, rec.Reason)
+	became = control.Released{ID: e.ID, Type: e.Type, Routes: []string{}}
 	in := spool.Intake{Event: &e, DeliverStale: true, Release: rec.Event.Seq}
 	for _, m := range src.table.match(e.Type) {
 		in.Routes = append(in.Routes, spool.RouteWish{Route: src.Routes[m].Name})
+		became.Routes = append(became.Routes, src.Routes[m].Name)
+	}
+	if dryRun {
+		return became, nil
 	}
 	receipt, err := run.store.Accept(ctx, in)
 	if err != nil {
-		return err
+		return became, err
 	}
 	if receipt.Verdict != spool.Accepted {
-		return &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("event %s is known already (%s): discard the entry", e.ID, receipt.Verdict)}
+		return became, &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("event %s is known already (%s): discard the entry", e.ID, receipt.Verdict)}
 	}
-	return nil
+	return became, nil
 }
 
 // Interface guards.

@@ -26,13 +26,15 @@ var filterFlags = map[string]string{
 	"since":      "only what came since then: 2026-03-01T14:00:00Z, 2026-03-01 or 2h (ago)",
 	"until":      "only what came before then",
 	"id":         "only the event of this id",
+	"reason":     "only what is in quarantine for this reason, or for one that begins so",
 	"message-id": "only events whose data.message_id is this",
 }
 
 // addFilter adds all flags of a filter but some.
 func addFilter(cmd *cobra.Command, but ...string) {
 	for name, help := range filterFlags {
-		if slices.Contains(but, name) {
+		// Entries of quarantine have reasons, and no deliveries.
+		if slices.Contains(but, name) || name == "reason" && !slices.Contains(but, "route") {
 			continue
 		}
 		cmd.Flags().String(name, "", help)
@@ -63,7 +65,7 @@ func addOnly(cmd *cobra.Command, name string) {
 // readFilter reads the flags that a command has.
 func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 	for name, to := range map[string]*string{
-		"type": &f.Type, "state": &f.State, "route": &f.Route, "source": &f.Source, "id": &f.ID, "message-id": &f.MessageID, "error": &f.Error,
+		"type": &f.Type, "state": &f.State, "route": &f.Route, "source": &f.Source, "id": &f.ID, "message-id": &f.MessageID, "error": &f.Error, "reason": &f.Reason,
 	} {
 		if *to, err = wordOf(cmd, name); err != nil {
 			return f, err

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -45,11 +46,20 @@ func newDesk(t *testing.T) *desk {
 	d.api = httptest.NewServer(control.New(control.Options{
 		Store: d.store,
 		Configured: func() map[spool.RouteKey]bool { return configured },
-		Release: func(ctx context.Context, rec spool.Record) error {
+		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			e := *rec.Event
-			e.ID = "released"
-			_, err := d.store.Accept(ctx, spool.Intake{Event: &e, DeliverStale: true, Release: rec.Event.Seq})
-			return err
+			e.ID = cmp.Or(e.ID, "released")
+			became := control.Released{ID: e.ID, Type: e.Type, Routes: []string{}}
+			in := spool.Intake{Event: &e, DeliverStale: true, Release: rec.Event.Seq}
+			if e.Type != "" {
+				became.Routes = append(became.Routes, "app")
+				in.Routes = []spool.RouteWish{{Route: "app"}}
+			}
+			if dryRun {
+				return became, nil
+			}
+			_, err := d.store.Accept(ctx, in)
+			return became, err
 		},
 	}))
 	t.Cleanup(d.api.Close)

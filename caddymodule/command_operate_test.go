@@ -284,3 +284,39 @@ func TestConfirm(t *testing.T) {
 		}
 	}
 }
+
+// Many entries are released and discarded by filter, after a look at how many.
+func TestQuarantineInBulk(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.odd("one")
+	d.odd("two")
+	e := &spool.Event{Source: "inbox", ID: "evt_7", Type: "message.read", Digest: spool.Digest{7}, Request: spool.Request{Method: "POST", Body: []byte("three")}}
+	d.ok(d.store.Quarantine(d.Context(), spool.Odd{Event: e, Reason: "created before the window"}))
+	if out := d.says("quarantine", "list", "--reason", "created"); !strings.Contains(out, "evt_7") || strings.Contains(out, "no JSON") {
+		t.Errorf("list:\n%s", out)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"release --all --dry-run", "3 entries would be released. Of these 2 are taken by no route and kept as unrouted.\n"},
+		{"release --reason created --dry-run", "1 entry would be released.\n"},
+		{"discard --type message.failed --dry-run", "0 entries would be removed.\n"},
+		{"release --reason created --yes", "1 entry released.\n"},
+		{"discard --source inbox --yes", "2 entries removed.\n"},
+		{"release --all --yes", "0 entries released.\n"},
+	} {
+		if out := d.says(append([]string{"quarantine"}, strings.Fields(c.args)...)...); out != c.want {
+			t.Errorf("%s: %q, want %q", c.args, out, c.want)
+		}
+	}
+	if got := d.states(7); got != "app available 0" {
+		t.Errorf("the released event: %s", got)
+	}
+	for args, want := range map[string]string{
+		"release": "nothing is chosen", "release --all --reason x": "exclude each other", "release 1 --reason x": "--reason is for a filter",
+		"discard --reason x": "--yes",
+	} {
+		if r := d.ask(append([]string{"quarantine"}, strings.Fields(args)...)...); !strings.Contains(r.err, want) {
+			t.Errorf("%s: %v, want %q", args, r.err, want)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,8 @@ body. The platform got its 200. Each entry has a number.
 ` + aboutControl,
 		Example: `  ` + programName() + ` quarantine list
   ` + programName() + ` quarantine show 12
-  ` + programName() + ` quarantine release 12`,
+  ` + programName() + ` quarantine release 12
+  ` + programName() + ` quarantine release --reason 'created before' --dry-run`,
 	}
 	list := &cobra.Command{
 		Use:     "list [--source <source>] [--since <time>] …",
@@ -33,31 +36,140 @@ body. The platform got its 200. Each entry has a number.
 	addFilter(list, "state", "route")
 	addLimit(list, 50, "how many at most; 0 for all")
 	addReveal(list)
-	cmd.AddCommand(list, showCommand(true), rawCommand(true),
-		decide("release", "Delivers an entry as an event, as if it had come in time", "released: it is an event now and goes to its routes"),
-		decide("discard", "Removes an entry for good", "removed"))
+	cmd.AddCommand(list, showCommand(true), rawCommand(true), releaseCommand(), discardOddCommand())
 	addControl(cmd)
 	return cmd
 }
 
-// decide changes one entry.
-func decide(what, short, did string) *cobra.Command {
-	return &cobra.Command{
-		Use:     what + " <number>",
-		Short:   short,
-		Example: `  ` + programName() + ` quarantine ` + what + ` 12`,
-		Args:    oneRef("the number of one entry"),
+func releaseCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "release <number> | release --<filter> …",
+		Short: "Delivers entries as events, as if they had come in time",
+		Long: `
+Makes an event of one entry, or of all that a filter chooses. It goes to the routes
+that take its type, under the platform's id where that is beyond doubt; where no
+route takes it, it is kept as unrouted. What is known already stays.`,
+		Example: `  ` + programName() + ` quarantine release 12
+  ` + programName() + ` quarantine release --reason 'created before' --since 2h --dry-run`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: operated(func(ctx context.Context, o *operator, args []string) error {
-			n, err := o.client.Change(ctx, control.Ref{Ref: args[0], Quarantine: true}, what, "")
-			if err != nil {
-				return err
-			}
-			if o.json != nil {
-				return o.encode(n)
-			}
-			return o.say("Entry %s was %s.", cell(args[0]), did)
+			return o.decide(ctx, args, decision{what: "release", did: "released", question: "%s will be released.", do: o.client.ReleaseOdd, say: o.released})
 		}),
 	}
+	addFilter(cmd, "state", "route")
+	addBulk(cmd)
+	return cmd
+}
+
+func discardOddCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "discard <number> | discard --<filter> …",
+		Short: "Removes entries for good",
+		Example: `  ` + programName() + ` quarantine discard 12
+  ` + programName() + ` quarantine discard --reason 'body is not JSON' --until 7d --yes`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: operated(func(ctx context.Context, o *operator, args []string) error {
+			return o.decide(ctx, args, decision{
+				what: "discard", did: "removed", question: "%s will be removed for good.", do: o.client.DiscardOdd,
+				say: func(control.Changed) string { return "removed" },
+			})
+		}),
+	}
+	addFilter(cmd, "state", "route")
+	addBulk(cmd)
+	return cmd
+}
+
+// decision is what is to be done with entries.
+type decision struct {
+	what, did, question string
+	do                  func(ctx context.Context, b control.Bulk, f func(control.Step)) (control.Step, error)
+	// say is what became of one.
+	say func(n control.Changed) string
+}
+
+// decide changes one entry, or those of a filter.
+func (o *operator) decide(ctx context.Context, args []string, d decision) error {
+	if len(args) == 0 {
+		return o.decideAll(ctx, d)
+	}
+	if err := o.onlyOne(); err != nil {
+		return err
+	}
+	n, err := o.client.Change(ctx, control.Ref{Ref: args[0], Quarantine: true}, d.what, "")
+	if err != nil {
+		return err
+	}
+	if o.json != nil {
+		return o.encode(n)
+	}
+	return o.say("Entry %s was %s.", cell(args[0]), d.say(n))
+}
+
+// released says where the event of an entry goes.
+func (o *operator) released(n control.Changed) string {
+	e := n.Released
+	switch {
+	case e == nil:
+		return "released"
+	case len(e.Routes) > 0:
+		return fmt.Sprintf("released: it is event %s now and goes to %s", cell(e.ID), cell(strings.Join(e.Routes, ", ")))
+	case e.Type == "":
+		return fmt.Sprintf("released: it is event %s now, and unrouted, because it has no type: send it with %q",
+			cell(e.ID), programName()+" events replay "+e.ID+" --to <route>")
+	}
+	return fmt.Sprintf("released: it is event %s now, and unrouted, because no route takes %s", cell(e.ID), cell(e.Type))
+}
+
+func (o *operator) decideAll(ctx context.Context, d decision) error {
+	want, err := o.readBulk("")
+	if err != nil {
+		return err
+	}
+	b := bulk{operator: o, want: want, did: d.did, do: d.do}
+	if yes, _ := o.cmd.Flags().GetBool("yes"); !yes && !want.DryRun {
+		if !asks(o.cmd) {
+			return errNotAsked
+		}
+		dry := want
+		dry.DryRun = true
+		found, err := b.call(ctx, dry)
+		if err != nil {
+			return err
+		}
+		if found.Changed == 0 {
+			return o.decided(d, want, found)
+		}
+		if err := confirm(o.cmd.InOrStdin(), o.cmd.ErrOrStderr(), fmt.Sprintf(d.question, count(found.Changed, "entry", "entries"))); err != nil {
+			return err
+		}
+	}
+	step, err := b.call(ctx, want)
+	if err != nil {
+		if step.Changed > 0 && !want.DryRun {
+			err = fmt.Errorf("%w; %s %s by then", err, count(step.Changed, "entry", "entries"), d.did)
+		}
+		return err
+	}
+	return o.decided(d, want, step)
+}
+
+func (o *operator) decided(d decision, want control.Bulk, s control.Step) error {
+	if o.json != nil {
+		return o.encode(s)
+	}
+	did := d.did
+	if want.DryRun {
+		did = "would be " + did
+	}
+	text := fmt.Sprintf("%s %s.", count(s.Changed, "entry", "entries"), did)
+	if s.Unrouted > 0 {
+		text += fmt.Sprintf(" Of these %s by no route and kept as unrouted.", count(s.Unrouted, "is taken", "are taken"))
+	}
+	if s.Skipped > 0 {
+		text += fmt.Sprintf(" %s: known already, or of a source that is not configured.", count(s.Skipped, "stays", "stay"))
+	}
+	return o.say("%s", text)
 }
 
 func (o *operator) entries(page []control.Event) error {

@@ -18,6 +18,8 @@ type Changed struct {
 	Changed int `json:"changed"`
 	// PassedOver tells which routes were left out of a replay.
 	PassedOver []PassedOver `json:"passed_over,omitempty"`
+	// Released tells what became of a quarantine entry.
+	Released *Released `json:"released,omitempty"`
 }
 
 // readBody reads the JSON of a call strictly. No body is the zero value.
@@ -54,7 +56,7 @@ func (a *api) replayOne(r *request) (any, error) {
 		return nil, err
 	}
 	a.audit(r, "replay", "source", rec.Event.Source, "event_id", rec.Event.ID, "route", to.Route, "deliveries", n)
-	return Changed{n, step.PassedOver}, nil
+	return Changed{Changed: n, PassedOver: step.PassedOver}, nil
 }
 
 // knows refuses a route that is not configured: a replay to a mistyped name would
@@ -108,11 +110,12 @@ func (a *api) release(r *request) (any, error) {
 	if a.Release == nil {
 		return nil, errNoHands
 	}
-	if err := a.Release(r.Context(), rec); err != nil {
+	became, err := a.Release(r.Context(), rec, false)
+	if err != nil {
 		return nil, err
 	}
-	a.audit(r, "release", "source", rec.Event.Source, "entry", rec.Event.Seq, "event_id", rec.Event.ID)
-	return Changed{Changed: 1}, nil
+	a.audit(r, "release", "source", rec.Event.Source, "entry", rec.Event.Seq, "event_id", became.ID, "routes", became.Routes)
+	return Changed{Changed: 1, Released: &became}, nil
 }
 
 func (a *api) discardEntry(r *request) (any, error) {

@@ -255,6 +255,16 @@ func (c *Client) DiscardDead(ctx context.Context, b Bulk, f func(Step)) (Step, e
 	return c.follow(ctx, Prefix+"dead/discard", b, f)
 }
 
+// ReleaseOdd releases entries of quarantine.
+func (c *Client) ReleaseOdd(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
+	return c.follow(ctx, Prefix+"quarantine/release", b, f)
+}
+
+// DiscardOdd removes entries of quarantine.
+func (c *Client) DiscardOdd(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
+	return c.follow(ctx, Prefix+"quarantine/discard", b, f)
+}
+
 // Compact gives free space back.
 func (c *Client) Compact(ctx context.Context, f func(Step)) (Step, error) {
 	return c.follow(ctx, Prefix+"store/compact", nil, f)

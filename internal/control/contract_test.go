@@ -104,7 +104,7 @@ func TestContract(t *testing.T) {
 		switch path {
 		case "/inbox/replay":
 			body = `{"filter":{"state":"dead"},"only_state":true,"dry_run":true}`
-		case "/inbox/dead/discard":
+		case "/inbox/dead/discard", "/inbox/quarantine/release", "/inbox/quarantine/discard":
 			body = `{"all":true,"dry_run":true}`
 		}
 		status, text := r.call(method, values.Replace(path), "", "", body)

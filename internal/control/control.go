@@ -32,8 +32,9 @@ type Options struct {
 	Token string
 	// Configured lists the routes that are configured; others are parked.
 	Configured func() map[spool.RouteKey]bool
-	// Release accepts the event of a quarantine entry, as the handler would.
-	Release func(ctx context.Context, entry spool.Record) error
+	// Release accepts the event of a quarantine entry, as the handler would, or
+	// only says what would become of it.
+	Release func(ctx context.Context, entry spool.Record, dryRun bool) (Released, error)
 	// About tells of the process. Default: nothing is told.
 	About func() About
 	// Audit has a line for each change. Default: nothing is logged.
@@ -77,9 +78,11 @@ func New(o Options) http.Handler {
 		"POST /inbox/routes/{source}/{route}/resume": a.resume,
 	}
 	long := map[string]func(*request, *stream) error{
-		"POST /inbox/replay":        a.replay,
-		"POST /inbox/dead/discard":  a.discardAll,
-		"POST /inbox/store/compact": a.compact,
+		"POST /inbox/replay":             a.replay,
+		"POST /inbox/quarantine/release": a.releaseAll,
+		"POST /inbox/quarantine/discard": a.discardEntries,
+		"POST /inbox/dead/discard":       a.discardAll,
+		"POST /inbox/store/compact":      a.compact,
 	}
 	for pattern, f := range look {
 		a.mux.HandleFunc(pattern, a.answer(false, f))

@@ -42,7 +42,9 @@ func (a *api) list(r *request, kind spool.Kind, fixed Filter) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.Kind = kind
+	if q.Kind = kind; kind == spool.Events && f.Reason != "" {
+		return nil, bad("reason chooses among the entries of quarantine")
+	}
 	limit, err := readNumber(v, "limit")
 	if err != nil {
 		return nil, err
@@ -59,7 +61,9 @@ func (a *api) list(r *request, kind spool.Kind, fixed Filter) (any, error) {
 	}
 	p := Page{Events: []Event{}, Next: page.Next}
 	for _, rec := range page.Records {
-		p.Events = append(p.Events, view(rec, reveal))
+		if f.chooses(rec) {
+			p.Events = append(p.Events, view(rec, reveal))
+		}
 	}
 	return p, nil
 }

@@ -24,8 +24,10 @@ type Filter struct {
 	MessageID string `json:"message_id,omitempty"`
 	// Status and Error choose by the last attempt of a delivery: its status, and
 	// what its error holds, in any case.
-	Status int       `json:"status,omitempty"`
-	Error  string    `json:"error,omitempty"`
+	Status int    `json:"status,omitempty"`
+	Error  string `json:"error,omitempty"`
+	// Reason is why an entry is in quarantine, or how that begins.
+	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
 	Until  time.Time `json:"until,omitzero"`
 }
@@ -109,22 +111,37 @@ func (a *api) sane(f Filter) error {
 		what, name string
 		among      map[string]bool
 	}{{"source", f.Source, sources}, {"route", f.Route, routes}} {
-		if c.name != "" && !c.among[c.name] {
+		if c.name != "" && !c.among[c.name] && !(c.what == "source" && a.hasEntries(c.name)) {
 			return bad(fmt.Sprintf("there is no %s %q; there are %s", c.what, c.name, strings.Join(slices.Sorted(maps.Keys(c.among)), ", ")))
 		}
 	}
 	return nil
 }
 
+// hasEntries reports whether the store has events or quarantine of a source that has
+// no route: one without routes, or that left the configuration.
+func (a *api) hasEntries(source string) bool {
+	for _, kind := range []spool.Kind{spool.Events, spool.Quarantined} {
+		page, err := a.Store.Records(context.Background(), spool.Query{Kind: kind, Source: source, Limit: 1})
+		if err != nil || len(page.Records) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // empty tells whether the filter chooses all.
 func (f Filter) empty() bool { return f == Filter{} }
+
+// chooses says whether an entry is one of those that the reason is about.
+func (f Filter) chooses(rec spool.Record) bool { return strings.HasPrefix(rec.Reason, f.Reason) }
 
 // values are the filter as a query string.
 func (f Filter) values() url.Values {
 	v := url.Values{}
 	for name, value := range map[string]string{
 		"source": f.Source, "id": f.ID, "type": f.Type, "route": f.Route, "state": f.State,
-		"message_id": f.MessageID, "error": f.Error, "status": number(f.Status), "since": stamp(f.Since), "until": stamp(f.Until),
+		"message_id": f.MessageID, "error": f.Error, "reason": f.Reason, "status": number(f.Status), "since": stamp(f.Since), "until": stamp(f.Until),
 	} {
 		if value != "" {
 			v.Set(name, value)
@@ -155,6 +172,7 @@ var listWords = []string{"cursor", "limit", "reveal"}
 func readFilter(v url.Values, also ...string) (f Filter, err error) {
 	texts := map[string]*string{
 		"source": &f.Source, "id": &f.ID, "type": &f.Type, "route": &f.Route, "state": &f.State, "message_id": &f.MessageID, "error": &f.Error,
+		"reason": &f.Reason,
 	}
 	times := map[string]*time.Time{"since": &f.Since, "until": &f.Until}
 next:
@@ -179,7 +197,7 @@ next:
 				return f, bad(name + ": " + err.Error())
 			}
 		default:
-			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, status, error, message_id, since, until, %s", name, strings.Join(also, ", ")))
+			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, status, error, message_id, reason, since, until, %s", name, strings.Join(also, ", ")))
 		}
 	}
 	return f, nil

@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,7 +106,8 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 		if err != nil {
 			return step, err
 		}
-		for rest := page.Records; len(rest) > 0; {
+		chosen := slices.DeleteFunc(page.Records, func(rec spool.Record) bool { return !b.Filter.chooses(rec) })
+		for rest := chosen; len(rest) > 0; {
 			n := min(len(rest), atOnce)
 			if b.Max > 0 {
 				// Never more than may still be changed.
@@ -154,6 +156,7 @@ func together(recs []spool.Record, do func(spool.Record, *Step) (int, error), st
 		if e.n == 0 {
 			step.Skipped++
 		}
+		step.Unrouted += e.step.Unrouted
 		for _, p := range e.step.PassedOver {
 			for range p.Deliveries {
 				step.passOver(p.Source, p.Route)

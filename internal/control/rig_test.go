@@ -46,9 +46,15 @@ func newRig(t *testing.T) *rig {
 	r.server = httptest.NewServer(control.New(control.Options{
 		Store: st, Token: "a-token-of-the-test",
 		Configured: func() map[spool.RouteKey]bool { return map[spool.RouteKey]bool{app: true, crm: true} },
-		Release: func(_ context.Context, rec spool.Record) error {
-			r.released = append(r.released, rec)
-			return nil
+		Release: func(_ context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
+			if !dryRun {
+				r.released = append(r.released, rec)
+			}
+			became := control.Released{ID: rec.Event.ID, Type: rec.Event.Type, Routes: []string{}}
+			if rec.Event.Type != "" {
+				became.Routes = append(became.Routes, "app")
+			}
+			return became, nil
 		},
 	}))
 	t.Cleanup(r.server.Close)

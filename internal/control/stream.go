@@ -16,6 +16,8 @@ type Step struct {
 	// PassedOver tells which routes were left out of a replay, and how many
 	// deliveries of each: the routes are not configured.
 	PassedOver []PassedOver `json:"passed_over,omitempty"`
+	// Unrouted are those of the released entries that no route takes.
+	Unrouted int64 `json:"unrouted,omitempty"`
 	// Part and Whole tell how far work is whose size is known.
 	Part  int64  `json:"part,omitempty"`
 	Whole int64  `json:"whole,omitempty"`

@@ -143,7 +143,8 @@ type Receipt struct {
 
 // Odd is a signed body that is no usable event: it claims no id.
 type Odd struct {
-	// Event may lack ID, Type and CreatedAt. Source, Digest and Request count.
+	// Event has ID, Type and CreatedAt where they are beyond doubt. Source, Digest
+	// and Request count.
 	Event *Event
 	// Reason is a short constant in public words, such as "duplicate key".
 	Reason string

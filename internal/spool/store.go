@@ -18,7 +18,8 @@ type Store interface {
 	// next Accept of it, once the store works again, tells.
 	Accept(ctx context.Context, in Intake) (Receipt, error)
 	// Quarantine keeps a signed body that is no usable event, durably, once a
-	// source and digest. Known ones are only counted.
+	// source and digest. Known ones are only counted. It fails with ErrReleased for
+	// a body that was released and is remembered.
 	Quarantine(ctx context.Context, o Odd) error
 
 	// Lease hands out waiting deliveries, durably marked as running.

@@ -37,6 +37,7 @@ var cases = []testCase{
 	{"quarantine keeps a body once", quarantine},
 	{"quarantine claims no id", quarantineClaimsNoID},
 	{"an entry is released in the commit of its event", releaseEntry},
+	{"what was released is a duplicate", releasedIsDuplicate},
 	{"quarantine has a share", quarantineCap},
 
 	{"leases are fenced", fencing},

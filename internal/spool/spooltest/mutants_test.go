@@ -56,6 +56,7 @@ func TestMutants(t *testing.T) {
 		"judges by the machine's clock":   {memstore.JudgesByTheClock, []string{"a clock that was ahead leaves no trace"}},
 		"expires what was not tried":      {memstore.ExpiresUntried, []string{"what waited too long is tried before it dies"}},
 		"forgets ids that lie far ahead":  {memstore.ForgetsFarAhead, []string{"an id far ahead is remembered as long"}},
+		"quarantines what was released":   {memstore.QuarantinesReleased, []string{"what was released is a duplicate"}},
 		"drops what waits to make room":   {memstore.DropsForRoom, []string{"a full store loses nothing undelivered"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -129,3 +129,44 @@ func quarantineCap(t testing.TB, mk Make) {
 		t.Errorf("%d entries after 31 days, want only the new one", len(got))
 	}
 }
+
+// releasedIsDuplicate: a body that was released has become an event, whatever it
+// was in quarantine for, and the platform's next copy of it is no news.
+func releasedIsDuplicate(t testing.TB, mk Make) {
+	for _, e := range endings {
+		r := newRig(t, mk, spool.Settings{})
+		withID := spool.Odd{Event: r.eventOf(source, "1", "odd, with an id"), Reason: "created_at is not an RFC 3339 time"}
+		without := r.oddBody(source, "{")
+		for _, o := range []spool.Odd{withID, without} {
+			r.ok(r.st.Quarantine(bg, o), "Quarantine")
+		}
+		r.want(intake(r.event("2"), "a"), spool.Accepted)
+		conflict := intake(r.eventOf(source, "2", "another body"), "a")
+		r.want(conflict, spool.Conflict)
+		entries := r.odd()
+		if len(entries) != 3 {
+			t.Fatalf("%d entries, want 3", len(entries))
+		}
+		for _, entry := range entries {
+			ev := *entry.Event
+			ev.ID = spool.ReleaseID(entry.Event, entry.Reason)
+			in := intake(&ev, "a")
+			in.DeliverStale, in.Release = true, entry.Event.Seq
+			r.want(in, spool.Accepted)
+		}
+		r.record("1")
+		e.end(r)
+		r.open()
+		for _, o := range []spool.Odd{withID, without} {
+			r.wantErr("Quarantine of "+o.Reason, r.st.Quarantine(bg, o), spool.ErrReleased)
+		}
+		r.want(conflict, spool.Duplicate)
+		if n := len(r.odd()); n != 0 {
+			t.Errorf("after %s: %d in quarantine, want none", e.name, n)
+		}
+		// A body that differs is another.
+		r.ok(r.st.Quarantine(bg, spool.Odd{Event: r.eventOf(source, "1", "odd again"), Reason: withID.Reason}), "Quarantine")
+		r.want(intake(r.eventOf(source, "2", "a third body"), "a"), spool.Conflict)
+		endings[1].end(r)
+	}
+}

@@ -128,6 +128,10 @@ func (w *writer) known(src *source, a *intake) (bool, error) {
 		a.receipt = spool.Receipt{Verdict: spool.Duplicate, Seq: v.seq}
 		return true, nil
 	}
+	if seq, released, err := w.released(src, a.Event, reasonConflict); released || err != nil {
+		a.receipt = spool.Receipt{Verdict: spool.Duplicate, Seq: seq}
+		return true, err
+	}
 	a.receipt = spool.Receipt{Verdict: spool.Conflict, Reason: reasonConflict}
 	odd, err := w.oddEntry(src, a.Event.Digest)
 	if err != nil {

@@ -25,8 +25,19 @@ func (s *Store) Quarantine(ctx context.Context, o spool.Odd) error {
 		if err != nil {
 			return err
 		}
+		if _, released, err := w.released(src, o.Event, o.Reason); err != nil {
+			return err
+		} else if released {
+			return refuse(spool.ErrReleased)
+		}
 		return w.quarantine(src, o.Event, head, o.Reason)
 	})
+}
+
+// released finds the event that a body has become.
+func (w *writer) released(src *source, e *spool.Event, reason string) (seq int64, ok bool, err error) {
+	v, ok, err := w.findID(idKey{src.id, spool.ReleaseID(e, reason)})
+	return v.seq, ok && v.digest == e.Digest, err
 }
 
 // quarantine keeps a body once, and counts it after that.

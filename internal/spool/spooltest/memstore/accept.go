@@ -91,7 +91,10 @@ func (tx *tx) accept(in spool.Intake) (spool.Receipt, error) {
 		if row.digest == ev.Digest {
 			return spool.Receipt{Verdict: spool.Duplicate}, nil
 		}
-		const reason = "known id with another body"
+		const reason = spool.ReasonConflict
+		if released := tx.im.ids[idKey{ev.Source, spool.ReleaseID(&ev, reason)}]; released.digest == ev.Digest {
+			return spool.Receipt{Verdict: spool.Duplicate}, nil
+		}
 		return spool.Receipt{Verdict: spool.Conflict, Reason: reason}, tx.conflict(k, row, &ev, reason)
 	}
 	reason, err := tx.stale(&ev)
@@ -189,6 +192,10 @@ func (s *store) Quarantine(ctx context.Context, o spool.Odd) error {
 			}
 			if tx.faults[QuarantineClaims] && ev.ID != "" {
 				tx.remember(&ev)
+			}
+			released, known := tx.im.ids[idKey{ev.Source, spool.ReleaseID(&ev, o.Reason)}]
+			if known && released.digest == ev.Digest && !tx.faults[QuarantinesReleased] {
+				return spool.ErrReleased
 			}
 			return tx.quarantine(&ev, o.Reason)
 		})

@@ -76,6 +76,8 @@ const (
 	ExpiresUntried
 	// ForgetsFarAhead forgets an id before its created_at.
 	ForgetsFarAhead
+	// QuarantinesReleased keeps in quarantine what was released from there.
+	QuarantinesReleased
 	// CopiesOdd keeps every copy of an odd body.
 	CopiesOdd
 
