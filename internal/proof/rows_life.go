@@ -56,7 +56,7 @@ var lifeRows = []row{
 	},
 	{
 		n: 29, fault: "the clock jumps by a day", expect: "no id is forgotten early; no retry is lost or early",
-		tests: []test{{store, "TestContract/a clock that jumps makes nothing fresh"}, {store, "TestContract/a clock set back makes nothing fresh"}, {dispatch, "TestScheduleHoldsUnderAClockAhead"}},
+		tests: []test{{store, "TestContract/a clock that jumps makes nothing fresh"}, {store, "TestContract/a clock set back makes nothing fresh"}, {store, "TestContract/a clock that was ahead leaves no trace"}, {store, "TestContract/a clock that is ahead forgets no id"}, {dispatch, "TestScheduleHoldsUnderAClockAhead"}},
 	},
 	{
 		n: 30, fault: "a restart with the clock in 1970", expect: "the last time persisted is believed instead",

@@ -15,7 +15,8 @@ import (
 )
 
 // clockFile names, in the environment of a binary of clockBinary, the file
-// that holds how far its wall clock is off, as a duration.
+// that holds two durations: how far its wall clock is off, and how much time has
+// passed beside that which really has.
 const clockFile = "PROOF_CLOCK"
 
 // clockDirs hold all of the product that serves, stores or delivers. The
@@ -24,6 +25,7 @@ var clockDirs = []string{"verify", "dedupe", "internal/spool", "internal/spool/s
 
 var (
 	readsClock = regexp.MustCompile(`\btime\.Now\b`)
+	readsSince = regexp.MustCompile(`\btime\.Since\(`)
 	beside     = regexp.MustCompile(`(_test|^command\w*|^demo\w*)\.go$`)
 )
 
@@ -38,10 +40,16 @@ func WallNow() time.Time {
 	if err != nil {
 		panic(err)
 	}
-	off, err := time.ParseDuration(strings.TrimSpace(string(b)))
+	words := strings.Fields(string(b))
+	off, err := time.ParseDuration(words[0])
 	if err != nil {
 		panic(err)
 	}
+	passed, err := time.ParseDuration(words[1])
+	if err != nil {
+		panic(err)
+	}
+	t = t.Add(passed)
 	wall := (*uint64)(unsafe.Pointer(&t))
 	if *wall>>63 == 0 {
 		panic("a time without a monotonic reading")
@@ -75,7 +83,7 @@ func clockReplacements(t *testing.T) []rig.Replacement {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if beside.MatchString(path.Base(name)) || !readsClock.Match(text) {
+			if beside.MatchString(path.Base(name)) || !readsClock.Match(text) && !readsSince.Match(text) {
 				continue
 			}
 			to, err := throughFile(name, string(text))
@@ -99,10 +107,10 @@ func throughFile(name, text string) (string, error) {
 		return "", fmt.Errorf("%s has no import block, or two: this overlay must follow the source", name)
 	}
 	if path.Dir(name) == "internal/spool" {
-		text = readsClock.ReplaceAllString(text, "WallNow")
+		text = readsSince.ReplaceAllString(readsClock.ReplaceAllString(text, "WallNow"), "WallNow().Sub(")
 		return strings.Replace(text, block, block+"\t\"os\"\n\t\"strings\"\n\t\"unsafe\"\n", 1) + setClock, nil
 	}
-	text = readsClock.ReplaceAllString(text, "wallclock.WallNow")
+	text = readsSince.ReplaceAllString(readsClock.ReplaceAllString(text, "wallclock.WallNow"), "wallclock.WallNow().Sub(")
 	text = strings.Replace(text, block, block+"\twallclock \"github.com/inboxgate/inboxgate/internal/spool\"\n", 1)
 	// A file may name the clock in a comment alone.
 	return text + "\nvar (\n\t_ time.Duration\n\t_ = wallclock.WallNow\n)\n", nil
@@ -112,6 +120,8 @@ func throughFile(name, text string) (string, error) {
 type wallClock struct {
 	t    *testing.T
 	file string
+
+	off, passed time.Duration
 }
 
 func newWallClock(t *testing.T) *wallClock {
@@ -124,8 +134,22 @@ func newWallClock(t *testing.T) *wallClock {
 // set sets the clock off by d, in whole seconds, from the next reading on.
 func (c *wallClock) set(d time.Duration) {
 	c.t.Helper()
+	c.off = d
+	c.write()
+}
+
+// pass lets time pass, for the process that runs: with a start it is only a clock
+// that is ahead.
+func (c *wallClock) pass(d time.Duration) {
+	c.t.Helper()
+	c.passed += d
+	c.write()
+}
+
+func (c *wallClock) write() {
+	c.t.Helper()
 	next := c.file + ".next"
-	if err := os.WriteFile(next, []byte(d.String()), 0o600); err != nil {
+	if err := os.WriteFile(next, []byte(c.off.String()+" "+c.passed.String()), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
 	if err := os.Rename(next, c.file); err != nil {

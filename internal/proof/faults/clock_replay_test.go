@@ -79,8 +79,8 @@ func TestFaultReplayAfterTheWindow(t *testing.T) {
 		r.Start()
 	}
 
-	clock.set(5 * time.Hour)
 	restart()
+	clock.pass(5 * time.Hour)
 	awaitForgotten(t, r, asked)
 	sent := 0
 	for range times {
@@ -93,7 +93,7 @@ func TestFaultReplayAfterTheWindow(t *testing.T) {
 		sendAll(t, r, "quarantined", replays(captured, "with a window of "+window))
 		wantOK(t, r, r.Event("message.failed")) // What is new is taken.
 	}
-	clock.set(0)
+	clock.set(-5 * time.Hour)
 	restart()
 	sendAll(t, r, "quarantined", replays(captured, "with the clock set back"))
 	r.Sentinel()

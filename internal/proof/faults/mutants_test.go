@@ -52,7 +52,7 @@ const (
 	srcGate    = "dedupe/gate.go"
 	srcWork    = "internal/deliver/work.go"
 	srcLife    = "internal/deliver/life.go"
-	srcClock   = "internal/spool/clock.go"
+	srcFresh   = "internal/spool/sqlite/fresh.go"
 	srcWriter  = "internal/spool/sqlite/writer.go"
 	srcOpen    = "internal/spool/sqlite/open.go"
 	srcSettle  = "internal/spool/sqlite/settle.go"
@@ -89,9 +89,12 @@ var mutants = []mutant{
 		{File: srcOpen, Old: "\t\tif err := w.checkpoint(sqlite3.CHECKPOINT_TRUNCATE); err != nil {\n\t\t\treturn fmt.Errorf(\"copying log: %w\", err)\n\t\t}\n", New: ""},
 	}, failedFsyncThenPowerCut, findsLost},
 	{"forgets ids when the clock jumps", false, []rig.Replacement{
-		{File: srcClock, Old: "\treturn c.last\n", New: "\treturn t\n"},
+		{File: srcFresh, Old: "w.ageBase+int64(w.clock.Passed)", New: "w.now"},
 		{File: srcSweep, Old: "if src.id == id && mark > src.watermark {", New: "if src.id == id && mark > src.watermark && false {"},
 	}, clockAheadAndBack, findsDoubled},
+	{"keeps no watermark", false, []rig.Replacement{{
+		File: srcSweep, Old: "if src.id == id && mark > src.watermark {", New: "if src.id == id && mark > src.watermark && false {",
+	}}, afterTheWindow, findsDoubled},
 	{"forgets the newest ids at a start", false, []rig.Replacement{{
 		File: srcOpen, Old: "\tif err := w.readYoung(); err != nil {\n\t\treturn err\n\t}\n", New: "",
 	}}, killedAndSentAgain, findsDoubled},

@@ -81,7 +81,7 @@ func (s *Store) bury(ctx context.Context, ds []spool.Delivery) ([]spool.Delivery
 			}
 			st := spool.Settlement{
 				Lease: l, State: spool.Dead, Reason: reasonDamaged,
-				Attempt: spool.Attempt{N: int(mine.attempts) + 1, Start: w.time.Wall(), Error: reasonDamaged, Free: true},
+				Attempt: spool.Attempt{N: int(mine.attempts) + 1, Start: w.clock.Wall(), Error: reasonDamaged, Free: true},
 			}
 			if err := w.settle(mine, st); err != nil {
 				return err

@@ -19,7 +19,7 @@ const longAhead = 100 * 365 * 24 * time.Hour
 
 // stale says why an event of an unknown id is not fresh, or nothing.
 func (w *writer) stale(src *source, created time.Time) (string, error) {
-	f := spool.Freshness{Clock: w.time, Window: w.s.settings.Load().Window, Newest: timeOf(src.newest)}
+	f := spool.Freshness{Clock: w.clock, Window: w.s.settings.Load().Window, Newest: timeOf(src.newest)}
 	if src.watermark != math.MinInt64 {
 		f.Forgotten = timeOf(src.watermark)
 	}
@@ -32,7 +32,7 @@ func (src *source) saw(w *writer, a *intake) {
 	if created == 0 || a.DeliverStale {
 		return // By the operator's word, which says nothing of the time.
 	}
-	w.s.evidence.Note(a.Event.CreatedAt, w.time)
+	w.s.evidence.Note(a.Event.CreatedAt, w.clock)
 	if created > src.newest {
 		src.newest, src.unsaved = created, true
 	}
@@ -74,7 +74,7 @@ func (w *writer) mayExpire(d owned) bool {
 }
 
 // wall is the time to show to people.
-func (w *writer) wall() int64 { return nanos(w.time.Wall()) }
+func (w *writer) wall() int64 { return nanos(w.clock.Wall()) }
 
 // late: what the store would forget with this process is worth a commit.
 func (w *writer) late() bool {
@@ -89,8 +89,8 @@ func (w *writer) late() bool {
 
 // readClock reads what the clock says for a batch.
 func (w *writer) readClock() {
-	w.time = w.s.clock.Read()
-	w.now, w.age = w.time.Now.UnixNano(), w.ageBase+int64(w.time.Passed)
+	w.clock = w.s.clock.Read()
+	w.now, w.age = w.clock.Now.UnixNano(), w.ageBase+int64(w.clock.Passed)
 }
 
 // Ids are forgotten by age, so what is to be forgotten when is kept beside
@@ -109,7 +109,7 @@ func (w *writer) remember(src *source, a *intake) {
 	if created != 0 {
 		// A window from created_at on, where that lies ahead. However far that is:
 		// below the watermark that it leaves behind nothing would be fresh before.
-		base += min(max(0, created-nanos(w.time.Wall())), dur(longAhead))
+		base += min(max(0, created-nanos(w.clock.Wall())), dur(longAhead))
 	}
 	k := bucketKey{src.id, base/1e9 + 1}
 	b := w.buckets[k]

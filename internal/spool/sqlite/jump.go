@@ -10,7 +10,7 @@ const jumpAtLeast = time.Second
 // their holders are at work, and no time has passed for them. Else every attempt
 // under way would be made a second time.
 func (w *writer) followClock() error {
-	by := w.time.Jumped - w.jumped
+	by := w.clock.Jumped - w.jumped
 	if by < jumpAtLeast {
 		return nil
 	}

@@ -219,7 +219,7 @@ func (w *writer) interrupt(l *lease, state, due int64, why string) error {
 	if err != nil {
 		return err
 	}
-	log = appendAttempt(log, spool.Attempt{N: int(l.attempts) + 1, Replay: int(l.replay), Start: w.time.Wall(), Error: why})
+	log = appendAttempt(log, spool.Attempt{N: int(l.attempts) + 1, Replay: int(l.replay), Start: w.clock.Wall(), Error: why})
 	return w.q.cutShort.int(l.number).int(state).int(due).int(l.attempts + 1).blob(log).exec()
 }
 

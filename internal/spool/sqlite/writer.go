@@ -37,9 +37,9 @@ type writer struct {
 	// backup is the copy that is being made, nil if none is. It ends with c.
 	backup *backup
 
-	full bool          // PRAGMA synchronous is FULL
-	time spool.Reading // of this batch
-	now  int64         // its Now
+	full  bool          // PRAGMA synchronous is FULL
+	clock spool.Reading // of this batch
+	now   int64         // its Now
 	// age is the time that has passed, by which things are old enough to go. Only
 	// differences count: a clock that was wrong and a process that was down
 	// leave it alone.
