@@ -2,6 +2,7 @@ package faults
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -139,7 +140,7 @@ func TestFaultClockAheadOfTheWindow(t *testing.T) {
 		Binary: clockBinary(t), Env: []string{clock.env()},
 		Routes: []rig.Route{
 			{Name: "app", Types: "message.failed"},
-			{Name: "down", Types: "message.read", Retry: "1h 1h"},
+			{Name: "down", Types: "message.read", Retry: strings.Repeat("1s ", 15)},
 		},
 	})
 	r.App("down").Behave(rig.Answer(http.StatusServiceUnavailable, "down"))
