@@ -138,7 +138,7 @@ func (w *writer) load(first bool) error {
 	}
 	w.readClock()
 	if behind := timeOf(w.now).Sub(w.s.machineNow()); first && behind > clockBehind {
-		w.s.log.Warn("the machine's clock is behind the time that the store has seen: the store goes on from that time; events created too long before it go to quarantine",
+		w.s.log.Warn("the machine's clock is behind the time that the store has seen: the store goes on from that time; no event is refused for it, but set the clock right",
 			"behind", behind.Round(time.Second).String(), "store", timeOf(w.now).UTC().Format(time.RFC3339))
 	}
 	if err := w.q.begin.exec(); err != nil {
