@@ -3,6 +3,8 @@
 GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI      := v2.15.0
 GOLANGCI_LINT := .build/golangci-lint@$(GOLANGCI)/golangci-lint
+LITESTREAM_VERSION := v0.5.18
+LITESTREAM    := .build/litestream@$(LITESTREAM_VERSION)/litestream
 
 # How long each fuzz target runs, which benchmarks run and how often.
 FUZZTIME ?= 30s
@@ -60,6 +62,12 @@ lint-caddyfiles: ## check the form of every Caddyfile, and that it is valid
 
 $(GOLANGCI_LINT):
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+
+.PHONY: litestream
+litestream: $(LITESTREAM) ## build Litestream, beside which a test runs inboxgate
+
+$(LITESTREAM):
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/$(@D) go install github.com/benbjohnson/litestream/cmd/litestream@$(LITESTREAM_VERSION)
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (30s)

@@ -185,6 +185,3 @@ func (s *Store) endCopy(cause error) bool {
 	}
 	return f != nil
 }
-
-// rename gives a copy an identity of its own.
-func (w *writer) rename(*backupFile) error { return nil }

@@ -1,22 +1,125 @@
 package sqlite
 
 import (
-	"math/rand/v2"
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
 	"strconv"
+
+	"github.com/ncruces/go-sqlite3"
 )
+
+// identity tells one store from its copies. It stands in the database, never
+// changes there, and is noted beside it: a database that was put beside the log of
+// another store would be spoilt by that log.
+type identity struct {
+	id    int64 // 0: not known
+	epoch int64 // of the process that wrote the log, 0: not known
+}
 
 // Identity implements spool.Named.
 func (s *Store) Identity() string { return strconv.FormatInt(s.identity.Load(), 36) }
 
-// giveIdentity names a store that has no name yet.
-func (w *writer) giveIdentity() error {
-	if w.s.identity.Load() != 0 {
+// errAnother: the database is not the one that the files beside it belong to.
+var errAnother = errors.New("it was put beside the files of another store")
+
+// newID is a number that takes eight bytes in any database.
+func newID() int64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // It never fails.
+	return int64(binary.BigEndian.Uint64(b[:])>>2 | 1<<62)
+}
+
+// ownFiles refuses a database that was restored beside what another left,
+// before anything is written. Each start copies the whole log first, so the
+// database alone knows the process before the last one at least.
+func (s *Store) ownFiles() error {
+	noted := s.mark.of
+	if s.o.vfs != "" || noted.id == 0 {
 		return nil
 	}
-	id := rand.Int64N(1<<62) + 1
-	if err := w.setMeta("identity", id); err != nil {
+	if size, err := sizeOf(s.path); err != nil || size == 0 {
+		return nil // What opens it will say so.
+	}
+	found, err := identityOf(s.path)
+	if err != nil {
+		return nil // Damage is told where it is looked for.
+	}
+	if found.id == noted.id && found.epoch >= noted.epoch-1 {
+		return nil
+	}
+	beside := filepath.Join(s.dir, "acknowledged")
+	if size, err := sizeOf(s.path + "-wal"); err == nil && size > 0 {
+		beside = s.path + "-wal"
+	}
+	return fmt.Errorf("%s: %w (%s), which would spoil it; nothing was changed. To restore a copy, put it into an empty directory: "+
+		"move all of %s away, make it anew, and put the copy there as spool.db", s.path, errAnother, beside, s.dir)
+}
+
+// identityOf reads the database alone, without its log.
+func identityOf(path string) (i identity, err error) {
+	c, err := openReadOnly(path, false)
+	if err != nil {
+		return i, err
+	}
+	defer func() { err = errors.Join(err, c.shut()) }()
+	app, err := c.one("PRAGMA application_id")
+	if err == nil && app != applicationID {
+		err = errNotOurs
+	}
+	if err != nil {
+		return i, err
+	}
+	id, err1 := c.one("SELECT value FROM meta WHERE name='id'")
+	epoch, err2 := c.one("SELECT value FROM meta WHERE name='epoch'")
+	return identity{id, epoch}, errors.Join(err1, err2)
+}
+
+// note notes beside the database which one it is, once the database alone knows
+// it: whole says that all of the log was copied when this process began.
+func (w *writer) note(whole bool) error {
+	if !whole || w.s.o.vfs != "" {
+		return nil
+	}
+	if w.newID {
+		inLog, copied, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+		if errors.Is(err, sqlite3.BUSY) || err == nil && copied < inLog {
+			return nil // A reader keeps the log. The next start does it.
+		}
+		if err != nil {
+			return fmt.Errorf("copying log: %w", err)
+		}
+		w.newID = false
+	}
+	return w.s.mark.note(identity{w.id, w.epoch})
+}
+
+// rename gives a copy an identity of its own, so that it is told from this store.
+// It has no name by which a database could be opened.
+func (w *writer) rename(f *backupFile) error {
+	root, err := w.c.one("SELECT rootpage FROM sqlite_schema WHERE name='meta'")
+	if err != nil || w.id == 0 {
 		return err
 	}
-	w.s.identity.Store(id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cause != nil {
+		return f.cause
+	}
+	page, at := make([]byte, w.pages), (root-1)*w.pages
+	if _, err := f.f.ReadAt(page, at); err != nil {
+		return fmt.Errorf("reading the copy: %w", err)
+	}
+	id := binary.BigEndian.AppendUint64(nil, uint64(w.id))
+	if bytes.Count(page, id) != 1 {
+		return nil // It stands elsewhere: the copy keeps it.
+	}
+	id = binary.BigEndian.AppendUint64(id[:0], uint64(newID()))
+	if _, err := f.f.WriteAt(id, at+int64(bytes.Index(page, binary.BigEndian.AppendUint64(nil, uint64(w.id))))); err != nil {
+		return fmt.Errorf("writing the copy: %w", err)
+	}
 	return nil
 }

@@ -11,7 +11,7 @@ const reasonProcessEnded = "the process ended during the attempt"
 
 // readMeta reads the counters, and returns the last time persisted.
 func (w *writer) readMeta(first bool) (last int64, err error) {
-	var epoch, passed int64
+	var id, epoch, passed int64
 	w.newestOf = map[int64]int64{}
 	q := w.c.prepare(`SELECT name, value FROM meta`)
 	if w.c.err != nil {
@@ -21,14 +21,14 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 		switch v := q.ColumnInt64(1); q.ColumnText(0) {
 		case "epoch":
 			epoch = v
+		case "id":
+			id = v
 		case "now":
 			last = v
 		case "floor":
 			w.floor = v
 		case "merged":
 			w.merged = v
-		case "identity":
-			w.s.identity.Store(v)
 		case "passed":
 			passed = v
 		default:
@@ -43,6 +43,10 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 	if err := errors.Join(err, q.Close()); err != nil {
 		return 0, w.damaged(err)
 	}
+	if w.id = id; id == 0 { // new, or of a version that gave none
+		w.id, w.newID = newID(), true
+	}
+	w.s.identity.Store(w.id)
 	if first {
 		w.epoch, w.fences = epoch+1, 0
 		if w.ageBase = passed; passed == 0 {

@@ -36,6 +36,8 @@ func (l *dirLock) release(bool) {
 	_ = os.Remove(l.path)
 }
 
+func (l *dirLock) undo() { l.release(false) }
+
 func syncDir(string) error { return nil }
 
 func freeDisk(string) (uint64, error) { return math.MaxUint64, nil }

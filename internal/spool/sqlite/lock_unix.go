@@ -24,6 +24,7 @@ type dirLock struct {
 	// endedWell: the process before released it after a life in which every fsync
 	// succeeded. A kill leaves the number of the process in the file.
 	endedWell bool
+	was       []byte // what the file held before
 }
 
 func lockDir(dir string) (*dirLock, error) {
@@ -45,7 +46,7 @@ func lockDir(dir string) (*dirLock, error) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	was, err := f.Stat()
+	was, err := os.ReadFile(path)
 	if err == nil {
 		err = f.Truncate(0)
 	}
@@ -57,7 +58,7 @@ func lockDir(dir string) (*dirLock, error) {
 		f.Close()
 		return nil, fmt.Errorf("writing lock: %w", err)
 	}
-	return &dirLock{f: f, path: path, endedWell: was.Size() == 0}, nil
+	return &dirLock{f: f, path: path, endedWell: len(was) == 0, was: was}, nil
 }
 
 // moved: the file that we hold is no longer the one in the directory.
@@ -75,6 +76,14 @@ func (l *dirLock) moved() bool {
 func (l *dirLock) release(well bool) {
 	if well {
 		_ = l.f.Truncate(0)
+	}
+	_ = l.f.Close()
+}
+
+// undo releases it as it was found, for a start that changes nothing.
+func (l *dirLock) undo() {
+	if l.f.Truncate(0) == nil {
+		_, _ = l.f.WriteAt(l.was, 0)
 	}
 	_ = l.f.Close()
 }

@@ -22,9 +22,13 @@ type mark struct {
 	f      *os.File
 	last   int64 // what was acknowledged, as far as is known
 	failed bool  // the last write of it
+	of     identity
 }
 
-const markSize = 12 // number, and its CRC-32C
+const (
+	markSize = 12                   // number, and its CRC-32C
+	noteSize = markSize + 8 + 8 + 4 // and of which store: id, epoch, and their CRC
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -35,15 +39,36 @@ func (m *mark) open(dir string) error {
 		return fmt.Errorf("opening mark: %w", err)
 	}
 	m.f = f
-	var b [markSize]byte
-	if _, err := f.ReadAt(b[:], 0); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil // new, or torn by a power cut
-		}
+	var b [noteSize]byte
+	n, err := f.ReadAt(b[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) { // One that is short is new, or torn by a power cut.
 		return errors.Join(fmt.Errorf("reading mark: %w", err), f.Close())
 	}
-	if crc32.Checksum(b[:8], castagnoli) == binary.LittleEndian.Uint32(b[8:]) {
+	if n >= markSize && crc32.Checksum(b[:8], castagnoli) == binary.LittleEndian.Uint32(b[8:]) {
 		m.last = int64(binary.LittleEndian.Uint64(b[:]))
+	}
+	if o := b[markSize:]; n == noteSize && crc32.Checksum(o[:16], castagnoli) == binary.LittleEndian.Uint32(o[16:]) {
+		m.of = identity{int64(binary.LittleEndian.Uint64(o)), int64(binary.LittleEndian.Uint64(o[8:]))}
+	}
+	return nil
+}
+
+// note notes which store the mark belongs to, durably: the log is to be told from
+// that of another.
+func (m *mark) note(i identity) error {
+	if m.f == nil || m.of == i {
+		return nil
+	}
+	m.of = i
+	var b [noteSize - markSize]byte
+	binary.LittleEndian.PutUint64(b[:], uint64(i.id))
+	binary.LittleEndian.PutUint64(b[8:], uint64(i.epoch))
+	binary.LittleEndian.PutUint32(b[16:], crc32.Checksum(b[:16], castagnoli))
+	if _, err := m.f.WriteAt(b[:], markSize); err != nil {
+		return fmt.Errorf("writing mark: %w", err)
+	}
+	if err := m.f.Sync(); err != nil {
+		return fmt.Errorf("syncing mark: %w", err)
 	}
 	return nil
 }
@@ -88,7 +113,7 @@ func (w *writer) reachesMark() error {
 		return err
 	}
 	return fmt.Errorf("%w: %s was acknowledged up to number %d and ends at %d: its log %s-wal was damaged or removed. "+
-		"Put the file back if you have it, or restore the directory from a backup; to go on without "+
+		"Put the file back if you have it, or restore a backup into an empty directory; to go on without "+
 		"what is missing, remove %s", spool.ErrDamaged, s.path, m.last, seq, s.path, filepath.Join(s.dir, "acknowledged"))
 }
 

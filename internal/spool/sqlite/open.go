@@ -98,9 +98,10 @@ func (w *writer) openFiles(first bool) error {
 	}
 	// The database, too, may hold pages whose fsync failed: copied again from
 	// the log they are written afresh.
+	whole := false
 	if !w.s.o.fault.noTruncate {
-		whole, err := w.copyLog()
-		if err == nil && whole {
+		var err error
+		if whole, err = w.copyLog(); err == nil && whole {
 			err = w.measureFile()
 		}
 		if err != nil {
@@ -114,6 +115,9 @@ func (w *writer) openFiles(first bool) error {
 		return err
 	}
 	if err := w.load(first); err != nil {
+		return err
+	}
+	if err := w.note(whole); err != nil {
 		return err
 	}
 	if err := w.openOthers(); err != nil {
@@ -153,10 +157,7 @@ func (w *writer) load(first bool) error {
 	if err := w.recoverRunning(first); err != nil {
 		return err
 	}
-	if err := errors.Join(w.setMeta("epoch", w.epoch), w.saveTime()); err != nil {
-		return err
-	}
-	if err := w.giveIdentity(); err != nil {
+	if err := errors.Join(w.setMeta("epoch", w.epoch), w.saveTime(), w.setMeta("id", w.id)); err != nil {
 		return err
 	}
 	if err := w.q.commit.exec(); err != nil {
@@ -233,8 +234,8 @@ func (w *writer) damaged(err error) error {
 	}
 	// A logic error here means that a table or an index is not as we made it.
 	if spoilt(err) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.ERROR) {
-		return fmt.Errorf("%w: restore %s from a backup, or rescue what can be read with "+
-			"`sqlite3 spool.db .recover`, or move the directory away to begin anew: %w", spool.ErrDamaged, w.s.path, err)
+		return fmt.Errorf("%w: restore a backup into an empty directory (move all of %s away, make it anew, put the backup there as spool.db), "+
+			"or rescue what can be read with `sqlite3 %s .recover`, or move the directory away to begin anew: %w", spool.ErrDamaged, w.s.dir, w.s.path, err)
 	}
 	return err
 }

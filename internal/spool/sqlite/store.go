@@ -138,17 +138,25 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	s.sweepCopies()
 	if err := s.openMark(); err != nil {
+		s.hurry()
 		s.lock.release(false)
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
+	if err := s.ownFiles(); err != nil {
+		s.hurry()
+		s.mark.shut()
+		s.lock.undo()
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
+	s.sweepCopies()
 	s.loads.init()
 	s.logs.init()
 	s.ckpt.init()
 	s.w = newWriter(s)
 	if err := s.w.open(true); err != nil {
 		s.w.shut(false)
+		s.hurry()
 		s.mark.shut()
 		s.lock.release(false)
 		return nil, fmt.Errorf("opening store %s: %w", s.path, err)

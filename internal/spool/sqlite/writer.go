@@ -58,6 +58,8 @@ type writer struct {
 	jumped     time.Duration // of the clock, as followed
 	changes    int64         // rows changed by this connection when the batch began
 
+	id       int64 // of the store, kept for its life
+	newID    bool  // the database alone may not know it yet
 	epoch    int64 // of the process, for fences
 	fences   int64
 	issued   []int64 // fences of this batch
