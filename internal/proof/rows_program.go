@@ -22,6 +22,7 @@ var programTests = []named{
 	{"TestFaultFsyncOfAGroupFails", []int{6}},
 	{"TestFaultFirstCopyFails", []int{6, 25}},
 	{"TestFaultDiskFull", []int{7}},
+	{"TestFaultBackups", []int{7}},
 	{"TestFaultWritesFail", []int{7}},
 	{"TestFaultTornWrites", []int{8}},
 	{"TestFaultReadOnly", []int{9}},
