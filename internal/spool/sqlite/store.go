@@ -5,10 +5,10 @@
 // returned nil is fsynced. Settles, leases and releases survive the death of
 // the process when they return, and a power cut within a second. After any
 // error of a commit nothing is believed until the file was reopened and its
-// whole log was copied into the database and fsynced anew.
+// whole log was fsynced anew, and is copied into the database anew.
 //
 // Limits: one process opens a store, guarded by a lock file, on a local file
-// system. Events carry checksums, and an end of the log that lacks what was
+// system; others may read it. Events carry checksums, and an end of the log that lacks what was
 // acknowledged is noticed; rot elsewhere in a database of more than 16 MiB is
 // noticed only where it breaks what is read. A disk or hypervisor that lies
 // about fsync is not survived.
