@@ -44,7 +44,7 @@ func newDesk(t *testing.T) *desk {
 		{Source: "inbox", Route: "app"}: true, {Source: "inbox", Route: "crm"}: true, {Source: "other", Route: "crm"}: true,
 	}
 	d.api = httptest.NewServer(control.New(control.Options{
-		Store: d.store,
+		Store:      d.store,
 		Configured: func() map[spool.RouteKey]bool { return configured },
 		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			e := *rec.Event

@@ -74,6 +74,7 @@ func TestClosingEndsABackupThatNobodyReads(t *testing.T) {
 	}
 	res, err := http.ReadResponse(bufio.NewReader(io.MultiReader(strings.NewReader("HTTP/1.1 200"), c)), nil)
 	r.ok(err)
+	defer res.Body.Close()
 	if n, err := io.Copy(io.Discard, res.Body); err == nil || n >= res.ContentLength {
 		t.Errorf("%d of %d bytes, %v", n, res.ContentLength, err)
 	}

@@ -85,7 +85,7 @@ var mutants = []mutant{
 		New: "\t\tgo func() {\n\t\t\tfor _, j := range back {\n\t\t\t\t_ = d.store.Settle(context.Background(), spool.Settlement{Lease: j.Lease, State: spool.Delivered})\n\t\t\t}\n\t\t\td.giveBack(back)\n\t\t}()\n",
 	}}, reloadedWithQueue, findsLost},
 	{"believes its log after a failed fsync", false, []rig.Replacement{
-		{File: srcOpen, Old: "\t\tif err := w.renewLog(); err != nil {\n\t\t\treturn err\n\t\t}\n", New: ""},
+		{File: srcOpen, Old: "\t\tif err := w.renewLog(); err != nil {\n\t\t\treturn false, err\n\t\t}\n", New: ""},
 		{File: srcOpen, Old: "if whole, err = w.copyLog(); err == nil && whole {", New: "if whole {"},
 	}, failedFsyncThenPowerCut, findsLost},
 	{"forgets ids when the clock jumps", false, []rig.Replacement{

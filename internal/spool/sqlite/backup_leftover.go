@@ -44,7 +44,8 @@ func (s *Store) sweepCopies() {
 		return
 	}
 	for _, e := range entries {
-		freed, err := int64(0), error(nil)
+		var freed int64
+		var err error
 		if m := leftCopy.FindStringSubmatch(e.Name()); m != nil && e.Type().IsRegular() && ours(m[1]) {
 			freed, err = removeFile(root, e.Name())
 		} else if m := leftDir.FindStringSubmatch(e.Name()); m != nil && e.IsDir() && ours(m[1]) {

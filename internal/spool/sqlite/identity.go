@@ -41,12 +41,13 @@ func (s *Store) ownFiles() error {
 	if s.o.vfs != "" || noted.id == 0 {
 		return nil
 	}
-	if size, err := sizeOf(s.path); err != nil || size == 0 {
-		return nil // What opens it will say so.
-	}
-	found, err := identityOf(s.path)
-	if err != nil {
-		return nil // Damage is told where it is looked for.
+	// What is not there, or damaged, is told where it is looked for.
+	size, err := sizeOf(s.path)
+	found := noted
+	if err == nil && size > 0 {
+		if i, err := identityOf(s.path); err == nil {
+			found = i
+		}
 	}
 	if found.id == noted.id && found.epoch >= noted.epoch-1 {
 		return nil

@@ -87,26 +87,9 @@ func (w *writer) openFiles(first bool) error {
 	if err := w.identify(first); err != nil {
 		return err
 	}
-	if !w.s.o.fault.noTruncate {
-		if err := w.renewLog(); err != nil {
-			return err
-		}
-	}
-	// Before anything else is written: what is left of a damaged log may be needed.
-	if err := w.reachesMark(); err != nil {
+	whole, err := w.takeLog()
+	if err != nil {
 		return err
-	}
-	// The database, too, may hold pages whose fsync failed: copied again from
-	// the log they are written afresh.
-	whole := false
-	if !w.s.o.fault.noTruncate {
-		var err error
-		if whole, err = w.copyLog(); err == nil && whole {
-			err = w.measureFile()
-		}
-		if err != nil {
-			return err
-		}
 	}
 	if err := w.prepare(); err != nil {
 		return err
@@ -128,6 +111,26 @@ func (w *writer) openFiles(first bool) error {
 		return err
 	}
 	return syncDir(w.s.dir)
+}
+
+// takeLog makes the log durable as it was found, and copies it. It says whether
+// all of it is in the database now.
+func (w *writer) takeLog() (whole bool, err error) {
+	if !w.s.o.fault.noTruncate {
+		if err := w.renewLog(); err != nil {
+			return false, err
+		}
+	}
+	// Before anything else is written: what is left of a damaged log may be needed.
+	if err := w.reachesMark(); err != nil || w.s.o.fault.noTruncate {
+		return false, err
+	}
+	// The database, too, may hold pages whose fsync failed: copied again from
+	// the log they are written afresh.
+	if whole, err = w.copyLog(); err == nil && whole {
+		err = w.measureFile()
+	}
+	return whole, err
 }
 
 // load reads the state, and makes durable that this process has begun.
