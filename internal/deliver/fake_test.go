@@ -15,6 +15,7 @@ type fakeStore struct {
 
 	latency   time.Duration // of each call, only in a synctest bubble
 	retention time.Duration // 0: nothing dies of age
+	byDue     bool          // leases what is due by its time, as engines do
 
 	mu       sync.Mutex
 	ahead    time.Duration // of the machine's clock

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -58,6 +59,20 @@ func (s *fakeStore) Lease(_ context.Context, p spool.Pick) (b spool.Batch, err e
 	}
 	if !p.IgnoreDue {
 		p.After = 0
+	}
+	if s.byDue && !p.IgnoreDue {
+		var due []*row
+		q.unfinished(func(r *row) bool {
+			if r.waiting(now) && !r.dueAt().After(now) {
+				due = append(due, r)
+			}
+			return true
+		})
+		slices.SortStableFunc(due, func(a, b *row) int { return a.dueAt().Compare(b.dueAt()) })
+		for _, r := range due[:min(p.N, len(due))] {
+			b.Deliveries = append(b.Deliveries, s.start(r, p.LeaseFor))
+		}
+		pick = func(int64, int64) {}
 	}
 	pick(p.After, 1<<62)
 	if p.After > 0 {

@@ -17,7 +17,8 @@ type job struct {
 	probe   bool // chosen to try a held route, and not judged yet
 	held    bool // the route was held when the attempt began
 	running bool
-	gone    bool // released by force: no settle any more
+	gone    bool   // released by force: no settle any more
+	epoch   uint64 // of the route's pace when the attempt began; under the lane's lock
 
 	behind chan struct{} // closed when the job that resumed the route may settle
 

@@ -115,6 +115,10 @@ func (l *line) next(now time.Time) plan {
 		p.pick.IgnoreDue, p.pick.After = true, l.h.turn
 		l.h.probing = true
 	} else {
+		if until, paused := l.lane.paused(now); paused {
+			p.wait = min(poll, until.Sub(now))
+			return p
+		}
 		if l.catching.left == 0 && !l.isDue(now) {
 			p.wait = l.untilDue(now)
 			return p
@@ -144,6 +148,12 @@ func (l *line) unplan(p plan) {
 	}
 	l.mu.Unlock()
 	l.look.Store(true)
+}
+
+// alone says that the one delivery in hand is all that is known to wait. The
+// caller holds mu.
+func (l *line) alone() bool {
+	return l.count+l.reserved == 1 && l.catching.left == 0 && !l.look.Load()
 }
 
 func (l *line) isDue(now time.Time) bool {

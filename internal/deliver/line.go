@@ -104,8 +104,11 @@ func (l *line) inHand() int { return l.reserved + l.count }
 func (l *line) reserve() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.started || l.stopped || l.h.hold != nil ||
-		l.queue.bytes >= maxQueuedBytes || l.inHand() >= l.MaxInFlight+max(minQueued, 2*l.MaxInFlight) {
+	if !l.started || l.stopped || l.h.hold != nil || l.queue.bytes >= maxQueuedBytes {
+		return false
+	}
+	most, paused := l.lane.ahead(time.Now(), l.MaxInFlight+max(minQueued, 2*l.MaxInFlight))
+	if paused || l.inHand() >= most {
 		return false
 	}
 	l.reserved++
@@ -145,7 +148,7 @@ func (l *line) offer(j *job) {
 
 // take begins j if a slot is free. The caller holds mu.
 func (l *line) take(j *job) bool {
-	if !l.lane.acquire(l) {
+	if !l.lane.acquire(l, j) {
 		return false
 	}
 	l.begin(j)
@@ -165,12 +168,18 @@ func (l *line) runnable() bool {
 }
 
 // open says whether an attempt may begin. On a held route that is the probe and
-// nothing else, and on one that an operator holds nothing at all: of their hold
-// the store is asked, because we may not have read it yet. The caller holds mu.
+// nothing else, on one that pauses because its app said slower nothing, and on
+// one that an operator holds nothing at all: of their hold the store is asked,
+// because we may not have read it yet. The caller holds mu.
 func (l *line) open(probe bool) bool {
 	h := l.h.hold
 	if !l.started || l.stopped || h != nil && (h.ByHand || !probe) {
 		return false
+	}
+	if h == nil {
+		if _, paused := l.lane.ahead(time.Now(), 0); paused {
+			return false
+		}
 	}
 	_, byHand := l.newByHand()
 	return !byHand
@@ -189,7 +198,7 @@ func (l *line) newByHand() (h spool.Hold, ok bool) {
 func (l *line) fill() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.runnable() && l.lane.acquire(l) {
+	for l.runnable() && l.lane.acquire(l, l.queue.front()) {
 		j := l.queue.pop()
 		l.begin(j)
 		go l.work(j)
@@ -202,7 +211,7 @@ func (l *line) pass(j *job) *job {
 	l.running--
 	j.running = false
 	var next *job
-	if l.runnable() && l.lane.keep(l) {
+	if l.runnable() && l.lane.keep(l, l.queue.front()) {
 		next = l.queue.pop()
 		l.begin(next)
 	}
@@ -255,8 +264,11 @@ func (l *line) drop(j *job) *lane {
 // room is how many more deliveries may be leased now. The caller holds mu.
 func (l *line) room() int {
 	ahead := max(minAhead, l.MaxInFlight)
-	n := l.MaxInFlight + ahead - l.inHand()
-	if n < ahead/2 {
+	// A slow route leases what it needs soon: what waits in memory would count an
+	// attempt if the process were killed.
+	most, _ := l.lane.ahead(time.Now(), l.MaxInFlight+ahead)
+	n := most - l.inHand()
+	if n < min(ahead, most)/2 || n < 1 {
 		return 0 // wait until a batch is worth its commit
 	}
 	n = min(n, maxBatch)

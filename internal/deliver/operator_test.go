@@ -17,6 +17,7 @@ import (
 type witness struct {
 	mu            sync.Mutex
 	held, resumed int
+	slower        int
 	attempts      []spool.State
 }
 
@@ -27,6 +28,7 @@ func (w *witness) Attempted(_ spool.RouteKey, _ spool.Delivery, _ spool.Attempt,
 }
 func (w *witness) Held(spool.RouteKey, spool.Hold) { w.mu.Lock(); w.held++; w.mu.Unlock() }
 func (w *witness) Resumed(spool.RouteKey)          { w.mu.Lock(); w.resumed++; w.mu.Unlock() }
+func (w *witness) Slower(spool.RouteKey)           { w.mu.Lock(); w.slower++; w.mu.Unlock() }
 
 func TestAnOperatorsHoldIsTheirs(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,10 @@ import (
 const (
 	DefaultTimeout     = 10 * time.Second
 	DefaultMaxInFlight = 32
+	// MinRate and MaxRate bound a Rate: one attempt in a quarter of an hour is
+	// slower than any app, and a million a second are no bound.
+	MinRate = 0.001
+	MaxRate = 1_000_000
 )
 
 // Upstream makes one attempt. It must return soon after ctx ends, and it may
@@ -77,6 +81,10 @@ type Route struct {
 	// MaxInFlight bounds the attempts that run at once. Default
 	// DefaultMaxInFlight.
 	MaxInFlight int
+	// Rate bounds the attempts a second, 0 for no bound. Burst is how many of
+	// them may begin at once; 0 spreads them evenly.
+	Rate  float64
+	Burst int
 }
 
 func (r Route) withDefaults() Route {
@@ -103,7 +111,23 @@ func (r Route) validate() error {
 	case r.MaxInFlight < 0:
 		return fmt.Errorf("max_in_flight %d is negative", r.MaxInFlight)
 	}
+	if err := CheckRate(r.Rate, r.Burst); err != nil {
+		return err
+	}
 	return r.Schedule.Validate()
+}
+
+// CheckRate says what is wrong with a Rate and its Burst, and what to write.
+func CheckRate(perSecond float64, burst int) error {
+	switch {
+	case perSecond != 0 && !(perSecond >= MinRate && perSecond <= MaxRate):
+		return fmt.Errorf("rate is %v: give the attempts a second as 50, from %v to %v, or leave rate out for no bound", perSecond, MinRate, MaxRate)
+	case burst < 0 || burst > MaxRate:
+		return fmt.Errorf("burst is %d: give the attempts that may begin at once, as 10", burst)
+	case burst > 0 && perSecond == 0:
+		return errors.New("burst without rate: give the attempts a second too, as rate 50, or leave burst out")
+	}
+	return nil
 }
 
 // Observer is told what happens. Its methods are called synchronously, from
@@ -114,6 +138,8 @@ type Observer interface {
 	// Held and Resumed follow a route's change, whoever caused it.
 	Held(k spool.RouteKey, h spool.Hold)
 	Resumed(k spool.RouteKey)
+	// Slower follows each answer by which an app asked for a slower pace.
+	Slower(k spool.RouteKey)
 }
 
 // Config is what a Dispatcher is made of.

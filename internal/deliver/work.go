@@ -110,6 +110,7 @@ func (l *line) conclude(j *job, a Answer, start, end time.Time) outcome {
 	l.mu.Lock()
 	free := j.held && l.h.spares(id, start)
 	o := judge(a, j.Attempts+1, l.Schedule, free, l.d.random())
+	s := l.lane.hear(j, a, &o, start, end, l.alone(), l.h.hold != nil)
 	probe := j.probe
 	j.probe = false
 	var c change
@@ -124,6 +125,9 @@ func (l *line) conclude(j *job, a Answer, start, end time.Time) outcome {
 	if h := l.h.hold; h != nil && o.free {
 		o.after = max(o.after, h.NextProbe.Sub(end))
 	}
+	if c == nowHeld {
+		l.lane.forget() // It was no limit: the app is not there.
+	}
 	if c == nowResumed && o.state == spool.Retrying {
 		l.passed()
 		l.resumer, j.behind = j, make(chan struct{})
@@ -131,6 +135,7 @@ func (l *line) conclude(j *job, a Answer, start, end time.Time) outcome {
 	hold := l.h.hold
 	l.mu.Unlock()
 	l.announce(c, hold, back)
+	l.follows(s, a)
 	return o
 }
 

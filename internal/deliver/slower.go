@@ -1,0 +1,170 @@
+package deliver
+
+import (
+	"slices"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// heard is what an answer did to the pace of its route.
+type heard struct {
+	slower bool // the app asked for it
+	paused bool // the route pauses because of it
+	began  bool // the route was not slowed before
+	ended  bool // the route is not slowed any more
+}
+
+// hear follows an answer, and changes the outcome of one that asked for a slower
+// pace: it uses no attempt, unless it is this event that the app refuses.
+func (ln *lane) hear(j *job, a Answer, o *outcome, start, end time.Time, alone, held bool) (h heard) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	p, id := &ln.pace, j.Lease.Delivery
+	defer func() { ln.paced.Store(p.bounds()) }()
+	p.ended(start, end)
+	switch {
+	case o.state == spool.Delivered:
+		h.ended = p.passed(end, id, ln.limit)
+		return h
+	case !p.saysSlower(end, a, held):
+		return h
+	}
+	h.slower = true
+	alone = alone && p.last == id
+	if p.refusals.of[id] == nil {
+		alone = alone && end.Sub(p.otherAt) > aloneFor
+	}
+	outage := o.sign == useless && p.outlasts(a)
+	by, spared, n := p.refusals.refused(id, alone)
+	wait := retryAfter(a, maxPause)
+	after := max(ownWait(n), wait)
+	if (by == ofPace || n == 0) && !outage {
+		h.paused = j.epoch == p.epoch
+		h.began = p.slow(end, j.epoch, ln.running-1, wait, n > 0, o.err)
+	}
+	if left := p.until.Sub(end); left > 0 {
+		after = max(after, left+othersFirst*p.space())
+	}
+	if spared {
+		*o = outcome{state: spool.Retrying, free: true, after: after, sign: o.sign, err: o.err}
+		if o.sign == useless && !outage {
+			o.sign = silent
+		}
+	}
+	if o.state == spool.Dead {
+		delete(p.refusals.of, id)
+	}
+	return h
+}
+
+// paused says until when the route pauses.
+func (ln *lane) paused(now time.Time) (until time.Time, yes bool) {
+	if !ln.paced.Load() {
+		return until, false
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return ln.pace.paused(now)
+}
+
+// ahead is how many deliveries may be in hand, and whether the route pauses.
+func (ln *lane) ahead(now time.Time, most int) (n int, paused bool) {
+	if !ln.paced.Load() {
+		return most, false // Each accept asks.
+	}
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	_, paused = ln.pace.paused(now)
+	return ln.pace.ahead(most), paused
+}
+
+func (ln *lane) forget() {
+	ln.mu.Lock()
+	ln.pace.forget()
+	ln.paced.Store(ln.pace.bounds())
+	ln.mu.Unlock()
+	ln.refill()
+}
+
+// recede gives back what waits in memory, of every dispatcher that serves the
+// route: in a pause of minutes it would only keep leases.
+func (ln *lane) recede() {
+	ln.mu.Lock()
+	lines := slices.Clone(ln.lines)
+	ln.mu.Unlock()
+	for _, l := range lines {
+		l.mu.Lock()
+		var back []*job
+		if l.h.hold == nil {
+			back = l.flush()
+		}
+		l.mu.Unlock()
+		l.poke()
+		if len(back) > 0 {
+			go l.d.giveBack(back)
+		}
+	}
+}
+
+// follows tells what became of the pace. The caller holds no lock.
+func (l *line) follows(h heard, a Answer) {
+	if h.slower {
+		if ob := l.d.observer; ob != nil {
+			ob.Slower(l.Key)
+		}
+	}
+	if h.paused {
+		l.lane.recede()
+	}
+	switch {
+	case h.began:
+		l.d.log.Warn("route slowed: its app says slower", "source", l.Key.Source, "route", l.Key.Route,
+			"status", a.Status, "retry_after", a.RetryAfter)
+	case h.ended:
+		l.d.log.Info("route is not slowed any more", "source", l.Key.Source, "route", l.Key.Route)
+	}
+}
+
+// Pace is how fast a route goes.
+type Pace struct {
+	// Rate and Burst are what the configuration allows, 0 for no bound.
+	Rate  float64
+	Burst int
+	// Limit is the pace in attempts a second, and InFlight the attempts at once,
+	// to which the app has slowed the route since Since; 0 if it has not.
+	Limit    float64
+	InFlight int
+	Since    time.Time
+	// Reason is what the app said last.
+	Reason string
+	// Next is when the next attempt may begin, zero if at once.
+	Next time.Time
+}
+
+// Pace returns the pace of a route of this dispatcher.
+func (d *Dispatcher) Pace(k spool.RouteKey) Pace {
+	l := d.lines[k]
+	if l == nil {
+		return Pace{}
+	}
+	l.mu.Lock()
+	ln := l.lane
+	l.mu.Unlock()
+	if ln == nil {
+		return Pace{}
+	}
+	now := time.Now()
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	p := &ln.pace
+	p.expire(now)
+	v := Pace{Limit: p.limit, InFlight: int(p.window), Since: p.since, Reason: p.reason}
+	if p.hand != nil {
+		v.Rate, v.Burst = float64(p.hand.Limit()), p.hand.Burst()
+	}
+	if at, _ := p.ready(now, 0); at.After(now) {
+		v.Next = at
+	}
+	return v
+}

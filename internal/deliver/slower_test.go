@@ -1,0 +1,491 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// limiter is an app, or a proxy before it, that takes so many a second and
+// refuses what is more.
+type limiter struct {
+	perSecond, burst float64
+	refusal          Answer
+	latency          time.Duration
+
+	mu      sync.Mutex
+	tokens  float64
+	last    time.Time
+	took    []time.Time
+	refused int
+}
+
+func (m *limiter) answer(context.Context, Attempt) Answer {
+	time.Sleep(m.latency / 2)
+	defer time.Sleep(m.latency / 2)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if m.last.IsZero() {
+		m.tokens = m.burst
+	} else {
+		m.tokens = min(m.burst, m.tokens+now.Sub(m.last).Seconds()*m.perSecond)
+	}
+	m.last = now
+	if m.tokens < 1-1e-9 {
+		m.refused++
+		return m.refusal
+	}
+	m.tokens--
+	m.took = append(m.took, now)
+	return status(200)
+}
+
+// newDueRig is newRig with a store that leases by due times.
+func newDueRig(t testing.TB, answer func(context.Context, Attempt) Answer) *rig {
+	r := newRig(t, answer)
+	r.store.byDue = true
+	return r
+}
+
+func later(code int, after time.Duration) Answer {
+	return Answer{Reach: Answered, Status: code, RetryAfter: after}
+}
+
+var quick = Schedule{time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second}
+
+func scheduled(s Schedule) func(*Config) { return route(func(r *Route) { r.Schedule = s }) }
+
+// wantFree fails where a delivery used more than the attempt that delivered it.
+func (r *rig) wantFree(n int) {
+	r.t.Helper()
+	bad := 0
+	for i := range n {
+		if got := r.store.row(int64(i + 1)); got.state != spool.Delivered || got.attempts != 1 {
+			bad++
+		}
+	}
+	if bad > 0 {
+		r.t.Errorf("%d of %d are not delivered or used attempts; %d dead", bad, n, r.store.inState(spool.Dead))
+	}
+}
+
+// untilDelivered waits for n deliveries and returns how long that took.
+func (r *rig) untilDelivered(n int, most time.Duration) time.Duration {
+	began := time.Now()
+	for time.Since(began) < most && r.store.inState(spool.Delivered) < n {
+		time.Sleep(100 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// An app comes back with 600 waiting and takes 10 a second: nothing dies, no
+// attempt is used, and it takes little more than a minute.
+func TestABacklogForALimitedApp(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]*limiter{
+		"429 with Retry-After":    {perSecond: 10, burst: 10, refusal: later(429, time.Second)},
+		"503 with Retry-After":    {perSecond: 10, burst: 10, refusal: later(503, time.Second)},
+		"429 without, no burst":   {perSecond: 10, burst: 1, refusal: status(429)},
+		"503 without, no burst":   {perSecond: 10, burst: 1, refusal: status(503)},
+		"503 without, a burst":    {perSecond: 10, burst: 20, refusal: status(503)},
+		"429, an app that thinks": {perSecond: 10, burst: 10, latency: 300 * time.Millisecond, refusal: later(429, time.Second)},
+		"429, a longer wait":      {perSecond: 10, burst: 10, refusal: later(429, 3*time.Second)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newDueRig(t, always(refused))
+				d := r.start(scheduled(quick))
+				synctest.Wait()
+				r.mustSend(d, 600)
+				time.Sleep(5 * time.Second)
+				r.setAnswer(m.answer)
+				took := r.untilDelivered(600, 5*time.Minute)
+				t.Logf("%v, %d refused", took, m.refused)
+				if took > 85*time.Second+5*m.refusal.RetryAfter {
+					t.Errorf("took %v", took)
+				}
+				if m.refused > 200 {
+					t.Errorf("%d refused", m.refused)
+				}
+				r.wantFree(600)
+				r.end(d)
+			})
+		})
+	}
+}
+
+// With nothing else to tell an event from a pace, an event that is told slower
+// for ever ends on its schedule.
+func TestAnEventAloneThatIsRefusedForEver(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]Answer{
+		"429": status(429), "429 with Retry-After": later(429, time.Second), "503 with Retry-After": later(503, time.Second),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newDueRig(t, onlyFirst(a))
+				d := r.start(scheduled(quick))
+				synctest.Wait()
+				r.mustSend(d, 1)
+				time.Sleep(14 * time.Second)
+				r.wantState(1, spool.Retrying)
+				// Each probe of a held route may be a second late.
+				time.Sleep(20 * time.Second)
+				if got := r.wantState(1, spool.Dead); got.attempts != 6 || got.reason != ReasonUsedUp {
+					t.Errorf("%d attempts, %q", got.attempts, got.reason)
+				}
+				r.mustSend(d, 1)
+				time.Sleep(2 * time.Second)
+				r.wantState(2, spool.Delivered)
+				r.end(d)
+			})
+		})
+	}
+}
+
+// So does one that is refused while all others pass, and it slows them only at
+// first.
+func TestAnEventRefusedAmongGoodOnes(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]Answer{"429": status(429), "429 with Retry-After": later(429, time.Second), "503 with Retry-After": later(503, time.Second)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newDueRig(t, onlyFirst(a))
+				d := r.start(scheduled(quick))
+				synctest.Wait()
+				for range 1200 { // Two minutes, ten a second.
+					r.mustSend(d, 1)
+					time.Sleep(100 * time.Millisecond)
+				}
+				if got := r.wantState(1, spool.Dead); got.attempts != 6 || got.ended.Sub(r.began) > time.Minute {
+					t.Errorf("dead after %v and %d attempts", got.ended.Sub(r.began), got.attempts)
+				}
+				time.Sleep(2 * time.Second)
+				if n := r.store.inState(spool.Delivered); n != 1199 || r.store.holds(app) != 0 {
+					t.Errorf("%d of 1199 good ones delivered, held %d times", n, r.store.holds(app))
+				}
+				time.Sleep(forgetAfter)
+				r.mustSend(d, 1)
+				if p := d.Pace(app); p.Limit != 0 && p.Limit < 20 {
+					t.Errorf("slowed still: %+v", p)
+				}
+				time.Sleep(time.Second)
+				r.end(d)
+			})
+		})
+	}
+}
+
+// Half of the events are refused whatever the pace. The others all pass.
+func TestAMixedApp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDueRig(t, func(_ context.Context, a Attempt) Answer {
+			if a.Delivery.Lease.Delivery%2 == 0 {
+				return status(429)
+			}
+			return status(200)
+		})
+		d := r.start(scheduled(quick))
+		synctest.Wait()
+		r.mustSend(d, 60)
+		took := r.untilDelivered(30, time.Hour)
+		if n := r.store.inState(spool.Delivered); n != 30 || took > 5*time.Minute {
+			t.Errorf("%d of 30 good ones delivered after %v", n, took)
+		}
+		// Good ones that come later have their turn between the bad ones.
+		began := time.Now()
+		r.mustSend(d, 60)
+		if took := r.untilDelivered(60, time.Hour); took > 10*time.Minute {
+			t.Errorf("30 more good ones took %v, of which %d delivered", took, r.store.inState(spool.Delivered)-30)
+		}
+		t.Logf("%v, then %v; %d dead", took, time.Since(began), r.store.inState(spool.Dead))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = d.Drain(ctx)
+	})
+}
+
+// All that are under way when the app says slower are one decrease.
+func TestOneDecreaseForAllInFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDueRig(t, func(context.Context, Attempt) Answer {
+			time.Sleep(500 * time.Millisecond)
+			return later(429, 2*time.Second)
+		})
+		w := &witness{}
+		d := r.start(func(c *Config) { c.Observer = w })
+		synctest.Wait()
+		r.mustSend(d, 40)
+		time.Sleep(time.Second)
+		p := d.Pace(app)
+		if r.nTries() != DefaultMaxInFlight || p.Limit != 16 || p.InFlight != 16 || p.Reason != "status 429" {
+			t.Errorf("%d attempts, pace %+v; want half of 32", r.nTries(), p)
+		}
+		if in := time.Until(p.Next); in != 1500*time.Millisecond {
+			t.Errorf("next in %v", in)
+		}
+		if n := r.store.inState(spool.Running); n != 0 {
+			t.Errorf("%d leases are kept in a pause", n)
+		}
+		if w.slower != 32 {
+			t.Errorf("%d answers counted", w.slower)
+		}
+		if d.Reserve(app) {
+			t.Error("a route that pauses reserves")
+		}
+		r.setAnswer(always(status(200)))
+		time.Sleep(1400 * time.Millisecond)
+		if n := r.nTries(); n != 32 {
+			t.Errorf("%d attempts in the pause", n-32)
+		}
+		r.untilDelivered(40, time.Minute)
+		r.wantFree(40)
+		r.end(d)
+	})
+}
+
+// Pauses double while nothing passes, and are bounded; Retry-After is heeded to
+// five minutes.
+func TestPausesAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		a    Answer
+		want []time.Duration // gaps between attempts, in s
+	}{
+		{"without", status(429), []time.Duration{1, 2, 4, 8, 15, 15, 15}},
+		{"with", later(429, 20*time.Second), []time.Duration{20, 20, 20}},
+		{"with hours", later(429, 5*time.Hour), []time.Duration{300, 300}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newDueRig(t, always(c.a))
+				r.backlog(50, 1)
+				d := r.start(route(func(r *Route) { r.MaxInFlight = 1 }))
+				time.Sleep(20 * time.Minute)
+				tries := r.allTries()
+				for i, want := range c.want {
+					if gap := tries[i+1].at - tries[i].at; gap < want*time.Second || gap > want*time.Second+100*time.Millisecond {
+						t.Errorf("pause %d: %v, want %d s", i+1, gap, want)
+					}
+				}
+				if n := r.store.inState(spool.Dead); n != 0 {
+					t.Errorf("%d dead", n)
+				}
+				for n := range int64(50) {
+					if got := r.store.row(n + 1); got.attempts != 0 {
+						t.Errorf("delivery %d: %d attempts used", got.number, got.attempts)
+					}
+				}
+				r.setAnswer(always(status(200)))
+				took := r.untilDelivered(50, time.Hour)
+				if most := maxPause + 2*time.Minute; took > most {
+					t.Errorf("took %v after the app was well", took)
+				}
+				r.end(d)
+			})
+		})
+	}
+}
+
+// A reload is no way around what the app has said, nor around a rate.
+func TestAReloadKeepsThePace(t *testing.T) {
+	t.Parallel()
+	for name, overlap := range map[string]bool{"both for a while": true, "one after the other": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := limiter{perSecond: 10, burst: 1, refusal: later(429, time.Second)}
+				r := newDueRig(t, m.answer)
+				r.backlog(200, 1)
+				d := r.start(scheduled(quick))
+				time.Sleep(12 * time.Second)
+				for range 5 {
+					before := d.Pace(app)
+					old := d
+					if overlap {
+						d = r.start(scheduled(quick))
+						r.end(old)
+					} else {
+						r.end(old)
+						d = r.start(scheduled(quick))
+					}
+					n := r.nTries()
+					if p := d.Pace(app); before.Limit == 0 || p.Limit < before.Limit/2 || p.Limit > before.Limit*1.5 {
+						t.Errorf("pace %+v, was %+v", p, before)
+					}
+					time.Sleep(time.Second)
+					if n := r.nTries() - n; n > 15 {
+						t.Errorf("%d attempts in the second after a reload", n)
+					}
+				}
+				r.untilDelivered(200, time.Minute)
+				r.wantFree(200)
+				r.end(d)
+			})
+		})
+	}
+}
+
+// An outage is held as ever, also of an app that was well before.
+func TestAnOutageOf503IsHeldStill(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]Answer{"503": status(503), "503 with Retry-After": later(503, time.Second)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newDueRig(t, always(status(200)))
+				d := r.start(scheduled(quick))
+				synctest.Wait()
+				for i := range 2000 {
+					if i == 100 {
+						r.setAnswer(always(a))
+					}
+					r.mustSend(d, 1)
+					time.Sleep(20 * time.Millisecond)
+				}
+				if r.store.held(app) == nil {
+					t.Errorf("not held after 38 s; pace %+v", d.Pace(app))
+				}
+				time.Sleep(10 * time.Minute)
+				if n := r.store.inState(spool.Dead); n != 0 {
+					t.Errorf("%d dead", n)
+				}
+				r.setAnswer(always(status(200)))
+				r.untilDelivered(2000, time.Minute)
+				r.wantFree(2000)
+				r.end(d)
+			})
+		})
+	}
+}
+
+// Random apps with random limits lose nothing, use up nothing, and are served in
+// the time that their limit takes.
+func TestRandomLimits(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		m := limiter{
+			perSecond: math.Exp(rapid.Float64Range(math.Log(0.3), math.Log(300)).Draw(rt, "a second")),
+			burst:     float64(rapid.IntRange(1, 20).Draw(rt, "burst")),
+			latency:   time.Duration(rapid.IntRange(0, 200).Draw(rt, "latency")) * time.Millisecond,
+		}
+		m.refusal = rapid.SampledFrom([]Answer{
+			status(429), status(503), later(429, time.Second), later(503, time.Second), later(429, 2*time.Second),
+		}).Draw(rt, "refusal")
+		n := rapid.IntRange(20, 300).Draw(rt, "events")
+		reload := rapid.Bool().Draw(rt, "reload")
+		synctest.Test(t, func(t *testing.T) {
+			r := newDueRig(t, m.answer)
+			d := r.start(scheduled(quick))
+			synctest.Wait()
+			r.mustSend(d, 1)
+			time.Sleep(time.Second)
+			r.mustSend(d, n-1)
+			if reload {
+				time.Sleep(5 * time.Second)
+				old := d
+				d = r.start(scheduled(quick))
+				r.end(old)
+			}
+			most := 3*time.Minute + time.Duration(4*float64(n)/m.perSecond*float64(time.Second))
+			took := r.untilDelivered(n, most)
+			if got := r.store.inState(spool.Delivered); got != n {
+				t.Errorf("%+v: %d of %d delivered after %v, %d dead", m.describe(), got, n, took, r.store.inState(spool.Dead))
+			}
+			for i := range n {
+				if got := r.store.row(int64(i + 1)); got.attempts > 3 {
+					t.Errorf("%+v: delivery %d used %d attempts", m.describe(), i+1, got.attempts)
+				}
+			}
+			r.end(d)
+		})
+	})
+}
+
+func (m *limiter) describe() string {
+	return fmt.Sprintf("%.2f/s, burst %v, latency %v, %d after %v", m.perSecond, m.burst, m.latency, m.refusal.Status, m.refusal.RetryAfter)
+}
+
+// A rate bounds what begins in any second to rate and burst, of what is born
+// running, of what waited, and over reloads.
+func TestARateIsKept(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		perSecond float64
+		burst     int
+	}{{50, 0}, {50, 10}, {5, 1}, {0.5, 0}, {2000, 0}} {
+		t.Run(fmt.Sprint(c.perSecond, c.burst), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newDueRig(t, always(status(200)))
+				bound := route(func(r *Route) { r.Rate, r.Burst = c.perSecond, c.burst })
+				r.backlog(100, 1)
+				d := r.start(bound)
+				synctest.Wait()
+				r.mustSend(d, 100)
+				for range 3 {
+					time.Sleep(300 * time.Millisecond)
+					old := d
+					d = r.start(bound)
+					r.end(old)
+				}
+				most := time.Duration(200/c.perSecond*1.1*float64(time.Second)) + 2*time.Second
+				if took := r.untilDelivered(200, 2*most); took > most {
+					t.Errorf("took %v for %d of 200, want at most %v", took, r.store.inState(spool.Delivered), most)
+				}
+				tries := r.allTries()
+				limit := int(math.Ceil(c.perSecond)) + burstOf(c.perSecond, c.burst)
+				for i := range tries {
+					if i+limit < len(tries) && tries[i+limit].at-tries[i].at < time.Second {
+						t.Fatalf("%d attempts within %v", limit+1, tries[i+limit].at-tries[i].at)
+					}
+				}
+				r.end(d)
+			})
+		})
+	}
+}
+
+// Live events at a pace below the limit do not wait for one another.
+func TestBornRunningObeysThePace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDueRig(t, always(status(200)))
+		d := r.start(route(func(r *Route) { r.Rate = 10 }))
+		synctest.Wait()
+		n := 0
+		for d.Reserve(app) {
+			n++
+		}
+		if n != 11 {
+			t.Errorf("%d may be born running, want what comes in a second", n)
+		}
+		for range n {
+			d.Unreserve(app)
+		}
+		r.mustSend(d, 100)
+		time.Sleep(1050 * time.Millisecond)
+		if n := r.nTries(); n < 10 || n > 11 {
+			t.Errorf("%d attempts in the first second", n)
+		}
+		r.untilDelivered(100, time.Minute)
+		r.wantFree(100)
+		r.end(d)
+	})
+}
