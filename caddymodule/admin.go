@@ -65,6 +65,7 @@ func (a *App) api(run *running) http.Handler {
 		Store:      run.store,
 		Token:      a.token,
 		Configured: a.configured,
+		Pace:       func(k spool.RouteKey) control.Pace { return control.Pace(run.dispatcher.Pace(k)) },
 		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			return a.release(ctx, run, rec, dryRun)
 		},

@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/inboxgate/inboxgate/internal/deliver"
 )
 
 // routeBlock is what stands in the block of an `on` or a `to`.
@@ -89,7 +91,7 @@ func looksLikeAddress(s string) bool {
 	return strings.ContainsAny(s, ":/") || strings.HasPrefix(s, "{")
 }
 
-var routeWords = []string{"name", "was", "retry", "timeout", "max_in_flight", "handle"}
+var routeWords = []string{"name", "was", "retry", "timeout", "max_in_flight", "rate", "handle"}
 
 func (p *webhookParser) routeBlock() (b routeBlock, err error) {
 	seen := make(map[string]int)
@@ -110,6 +112,8 @@ func (p *webhookParser) routeBlock() (b routeBlock, err error) {
 			err = p.retry(&b.route)
 		case "max_in_flight":
 			err = p.number(&b.route.MaxInFlight)
+		case "rate":
+			err = p.rate(&b.route)
 		case "handle":
 			b.handle, err = p.handle()
 		default:
@@ -160,6 +164,34 @@ func (p *webhookParser) number(to *int) error {
 		return p.Errf("%s '%s' is no number from 1 on: write it as 32", word, value)
 	}
 	*to = n
+	return nil
+}
+
+// rate parses `rate <attempts a second> [<burst>]`.
+func (p *webhookParser) rate(r *Route) error {
+	args := p.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 {
+		return p.Errf("rate takes the attempts a second, and if you like how many may begin at once: write it as rate 50 or rate 50 10")
+	}
+	var err error
+	if r.Rate, err = strconv.ParseFloat(args[0], 64); err != nil {
+		number := strings.TrimRight(args[0], "/secrpinamudhotk")
+		if _, err := strconv.ParseFloat(number, 64); err != nil {
+			number = "50"
+		}
+		return p.Errf("rate '%s' is no number: it is the attempts a second, without a unit; write it as rate %s", args[0], number)
+	}
+	if r.Rate == 0 {
+		return p.Errf("rate '%s' would let nothing through: write it as rate 50, hold the route with `%s routes hold`, or leave rate out for no bound", args[0], programName())
+	}
+	if len(args) == 2 {
+		if r.Burst, err = strconv.Atoi(args[1]); err != nil || r.Burst < 1 {
+			return p.Errf("the burst '%s' of rate is no number from 1 on: write it as rate %s 10", args[1], args[0])
+		}
+	}
+	if err := deliver.CheckRate(r.Rate, r.Burst); err != nil {
+		return p.WrapErr(err)
+	}
 	return nil
 }
 

@@ -18,9 +18,10 @@ func routesCommand() *cobra.Command {
 		Use:   "routes <command>",
 		Short: "Tells how each route is, holds and resumes it",
 		Long: `
-A route is ready, held because its upstream cannot be reached, held by hand, or
-parked where it has deliveries and is not configured any more. What waits on a
-route that is held goes on from its oldest event once the route resumes.
+A route is ready, slowed because its app asked for a slower pace (429), held
+because its upstream cannot be reached, held by hand, or parked where it has
+deliveries and is not configured any more. What waits on a route that is held
+goes on from its oldest event once the route resumes.
 ` + aboutControl,
 		Example: `  ` + programName() + ` routes list
   ` + programName() + ` routes hold default --reason "app is being upgraded"
@@ -125,25 +126,43 @@ func (o *operator) routes(routes []control.Route, now time.Time) error {
 			if !r.Oldest.IsZero() {
 				oldest = strings.TrimSpace(humanize.RelTime(r.Oldest, now, "ago", "ahead"))
 			}
-			row(r.Source, r.Route, r.Waiting, r.Running, r.Dead, oldest, painted(o.routeState(r)))
+			row(r.Source, r.Route, r.Waiting, r.Running, r.Dead, oldest, painted(o.routeState(r, now)))
 		}
 	})
 }
 
-func (o *operator) routeState(r control.Route) string {
+func (o *operator) routeState(r control.Route, now time.Time) string {
 	h := r.Hold
 	if r.State == control.RouteParked {
 		return o.paint.bad(r.State) + ": not in the configuration any more"
 	}
 	if h == nil {
 		if r.State == control.RouteReady {
-			return o.paint.good(r.State)
+			return o.paint.good(r.State) + paceText(r.Pace, now)
 		}
-		return o.paint.bad(r.State)
+		return o.paint.bad(r.State) + paceText(r.Pace, now)
 	}
 	text := fmt.Sprintf("%s since %s: %s", o.paint.bad(r.State), instant(h.Since), cell(h.Reason))
 	if r.State == control.RouteHeld && !h.NextProbe.IsZero() {
 		text += fmt.Sprintf(" (%d probes failed, next %s)", h.Probes, instant(h.NextProbe))
+	}
+	return text
+}
+
+// paceText is what follows the state of a route that does not go as fast as it
+// can.
+func paceText(p *control.Pace, now time.Time) (text string) {
+	if p == nil {
+		return ""
+	}
+	if p.Limit > 0 {
+		text = fmt.Sprintf(": %s, %s/s", cell(p.Reason), humanize.FtoaWithDigits(p.Limit, 1))
+		if in := p.Next.Sub(now); in >= 100*time.Millisecond {
+			text += fmt.Sprintf(", next try in %s s", humanize.FtoaWithDigits(in.Seconds(), 1))
+		}
+	}
+	if p.Rate > 0 {
+		text += fmt.Sprintf(", rate %s/s", humanize.Ftoa(p.Rate))
 	}
 	return text
 }

@@ -104,6 +104,16 @@ type Route struct {
 	// How many attempts of this route may run at once. Default: 32.
 	MaxInFlight int `json:"max_in_flight,omitempty"`
 
+	// How many attempts of this route may begin in a second, `0.001` to
+	// `1000000`; also less than one, as `0.5`. What is more waits in the store, in
+	// its turn. An app that answers 429 is given its time without this. Default: no
+	// bound.
+	Rate float64 `json:"rate,omitempty"`
+
+	// With `rate`, how many of them may begin at once. Default: they are spread
+	// evenly.
+	Burst int `json:"burst,omitempty"`
+
 	// The handlers that bring an event to the app, run in order as if the
 	// platform had called them. Their explicitly written 2xx is success.
 	HandleRaw []json.RawMessage `json:"handle,omitempty" caddy:"namespace=http.handlers inline_key=handler"`
@@ -233,6 +243,9 @@ func (r *Route) check(own []string) []error {
 	}
 	if r.MaxInFlight < 0 {
 		add("max_in_flight is negative: give a number such as 32")
+	}
+	if err := deliver.CheckRate(r.Rate, r.Burst); err != nil {
+		add("%w", err)
 	}
 	if len(r.HandleRaw) == 0 {
 		add("no upstream: give an address such as app:3000, or a handle block")

@@ -2,10 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -54,6 +56,9 @@ var (
 	routeHeld    = newGauge("route_held", "1 while the route is held: its upstream is not reached, or an operator holds it.", routeLabels...)
 	routeParked  = newGauge("route_parked", "Deliveries of a route that is not configured any more.", "source")
 	routeOldest  = newGauge("route_oldest_seconds", "Age of the oldest event that waits.", routeLabels...)
+	routeRate    = newGauge("route_rate", "Attempts a second that may begin: the bound of rate, or what an app that asked for less is given; +Inf for no bound.", routeLabels...)
+	routeSlowed  = newGauge("route_slowed", "1 while the route is slowed because its app asked for it.", routeLabels...)
+	routePaused  = newGauge("route_paused_seconds", "Time until the next attempt may begin, 0 if at once.", routeLabels...)
 
 	secretValid = newGauge("secret_valid", "1 while what is signed with the secret of that fingerprint is taken, 0 when its time has run out.", "source", "secret")
 )
@@ -61,7 +66,7 @@ var (
 var allGauges = []gauge{
 	storeUp, storeRefusing, storeUsed, storeMax, storeShare, storeFile, storeLog, storeFull, diskFree, diskFloor,
 	clockOff, commits, commitCalls, reopened, oddEntries, oddBytes, leasesLost,
-	routeWaiting, routeRunning, routeDead, routeHeld, routeParked, routeOldest, secretValid,
+	routeWaiting, routeRunning, routeDead, routeHeld, routeParked, routeOldest, routeRate, routeSlowed, routePaused, secretValid,
 }
 
 // Describe implements prometheus.Collector.
@@ -103,7 +108,7 @@ func (a *App) collect(send sendGauge, run *running) {
 	if err != nil {
 		return // inbox_store_up tells.
 	}
-	a.collectRoutes(send, states)
+	a.collectRoutes(send, run, states)
 }
 
 type sendGauge func(g gauge, v float64, labels ...string)
@@ -129,7 +134,7 @@ func collectStore(send sendGauge, s spool.Stats, limit float64, t *trend) {
 	send(oddBytes, float64(s.Quarantine))
 }
 
-func (a *App) collectRoutes(send sendGauge, states []spool.RouteState) {
+func (a *App) collectRoutes(send sendGauge, run *running, states []spool.RouteState) {
 	configured, parked := a.configured(), make(map[string]int64)
 	for _, s := range a.sources.routed() {
 		parked[s.Name] = 0
@@ -149,10 +154,27 @@ func (a *App) collectRoutes(send sendGauge, states []spool.RouteState) {
 			age = max(time.Since(s.Oldest).Seconds(), 0)
 		}
 		send(routeOldest, age, at...)
+		sendPace(send, run.dispatcher.Pace(s.Key), at)
 	}
 	for source, n := range parked {
 		send(routeParked, float64(n), source)
 	}
+}
+
+func sendPace(send sendGauge, p deliver.Pace, at []string) {
+	perSecond, pause := math.Inf(1), 0.0
+	if p.Rate > 0 {
+		perSecond = p.Rate
+	}
+	if p.Limit > 0 {
+		perSecond = min(perSecond, p.Limit)
+	}
+	if !p.Next.IsZero() {
+		pause = max(time.Until(p.Next).Seconds(), 0)
+	}
+	send(routeRate, perSecond, at...)
+	send(routeSlowed, truth(p.Limit > 0), at...)
+	send(routePaused, pause, at...)
 }
 
 func truth(b bool) float64 {

@@ -14,7 +14,7 @@ import (
 // All labels come from the configuration, or from the fixed words below.
 type meters struct {
 	requests, duplicates, signatures  *prometheus.CounterVec
-	attempts, deliveries              *prometheus.CounterVec
+	attempts, deliveries, slower      *prometheus.CounterVec
 	accept, attemptTime, deliveryTime *prometheus.HistogramVec
 }
 
@@ -31,6 +31,7 @@ var meter = sync.OnceValue(func() *meters {
 		signatures:   counter("signatures_total", "Valid signatures by the secret that matched, named by its fingerprint.", "source", "secret"),
 		attempts:     counter("attempts_total", "Attempts to deliver by outcome: delivered, failed, or free (used none of the schedule).", "source", "route", "outcome"),
 		deliveries:   counter("deliveries_total", "Deliveries that ended, by outcome: delivered or dead.", "source", "route", "outcome"),
+		slower:       counter("slower_total", "Answers by which an app asked for a slower pace: 429, and 503 with Retry-After or while others pass.", "source", "route"),
 		accept:       histogram("accept_seconds", "Time from a request to its answer 200.", acceptBuckets, "source"),
 		attemptTime:  histogram("attempt_seconds", "Time an attempt took.", attemptBuckets, "source", "route"),
 		deliveryTime: histogram("delivery_seconds", "Time from the receipt of an event to its delivery; replays are not in it.", deliveryBuckets, "source", "route"),
@@ -46,7 +47,7 @@ var (
 func (m *meters) register(r *prometheus.Registry) error {
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duplicates, m.signatures, m.attempts, m.deliveries, m.accept, m.attemptTime, m.deliveryTime,
+		m.requests, m.duplicates, m.signatures, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime,
 	} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {
@@ -59,7 +60,7 @@ func (m *meters) register(r *prometheus.Registry) error {
 // routeMeters are a route's, found once.
 type routeMeters struct {
 	delivered, failed, free prometheus.Counter
-	ended, dead             prometheus.Counter
+	ended, dead, slower     prometheus.Counter
 	took, total             prometheus.Observer
 }
 
@@ -70,6 +71,7 @@ func (m *meters) route(k spool.RouteKey) *routeMeters {
 	return &routeMeters{
 		delivered: at(m.attempts, "delivered"), failed: at(m.attempts, "failed"), free: at(m.attempts, "free"),
 		ended: at(m.deliveries, "delivered"), dead: at(m.deliveries, "dead"),
-		took: m.attemptTime.WithLabelValues(k.Source, k.Route), total: m.deliveryTime.WithLabelValues(k.Source, k.Route),
+		slower: m.slower.WithLabelValues(k.Source, k.Route),
+		took:   m.attemptTime.WithLabelValues(k.Source, k.Route), total: m.deliveryTime.WithLabelValues(k.Source, k.Route),
 	}
 }

@@ -110,6 +110,9 @@ func (o *observer) Resumed(k spool.RouteKey) {
 	o.emit(EventRouteResumed, map[string]any{"source": k.Source, "route": k.Route})
 }
 
+// Slower implements deliver.Observer.
+func (o *observer) Slower(k spool.RouteKey) { o.routes[k].slower.Inc() }
+
 // burst tells when many things have happened in a short time, once a while.
 type burst struct {
 	mu    sync.Mutex

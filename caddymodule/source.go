@@ -93,6 +93,8 @@ func (s *source) deliverRoutes() []deliver.Route {
 			Schedule:    r.schedule(),
 			Timeout:     time.Duration(r.Timeout),
 			MaxInFlight: r.MaxInFlight,
+			Rate:        r.Rate,
+			Burst:       r.Burst,
 		}
 	}
 	return routes

@@ -138,7 +138,8 @@ func (a *api) discardEntry(r *request) (any, error) {
 type Route struct {
 	Source string `json:"source"`
 	Route  string `json:"route"`
-	// State is ready, held, held by hand, or parked where it is not configured.
+	// State is ready, slowed, held, held by hand, or parked where it is not
+	// configured.
 	State string `json:"state"`
 	// Waiting counts what waits for its first or next attempt.
 	Waiting int64     `json:"waiting"`
@@ -146,6 +147,25 @@ type Route struct {
 	Dead    int64     `json:"dead"`
 	Oldest  time.Time `json:"oldest,omitzero"`
 	Hold    *Hold     `json:"hold,omitempty"`
+	// Pace is there where the route has a rate, or is slowed.
+	Pace *Pace `json:"pace,omitempty"`
+}
+
+// Pace is how fast a route goes.
+type Pace struct {
+	// Rate is the configured bound, in attempts a second, of which Burst may
+	// begin at once; 0 for none.
+	Rate  float64 `json:"rate,omitempty"`
+	Burst int     `json:"burst,omitempty"`
+	// Limit is the pace, in attempts a second, to which the app has slowed the
+	// route since Since, and InFlight how many attempts at once; 0 if it has not.
+	Limit    float64   `json:"limit,omitempty"`
+	InFlight int       `json:"in_flight,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
+	// Reason is what the app said last.
+	Reason string `json:"reason,omitempty"`
+	// Next is when the next attempt may begin, zero if at once.
+	Next time.Time `json:"next_at,omitzero"`
 }
 
 // Hold is why a route waits.
@@ -159,6 +179,7 @@ type Hold struct {
 // States of a route.
 const (
 	RouteReady      = "ready"
+	RouteSlowed     = "slowed"
 	RouteHeld       = "held"
 	RouteHeldByHand = "held by hand"
 	RouteParked     = "parked"
@@ -182,6 +203,12 @@ func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
 		rt := Route{
 			Source: s.Key.Source, Route: s.Key.Route, State: RouteReady,
 			Waiting: s.Waiting, Running: s.Running, Dead: s.Dead, Oldest: s.Oldest,
+		}
+		if p := a.Pace(s.Key); p.Rate > 0 || p.Limit > 0 {
+			rt.Pace = &p
+			if p.Limit > 0 {
+				rt.State = RouteSlowed
+			}
 		}
 		if h := s.Hold; h != nil {
 			rt.State = RouteHeld

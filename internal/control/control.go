@@ -32,6 +32,8 @@ type Options struct {
 	Token string
 	// Configured lists the routes that are configured; others are parked.
 	Configured func() map[spool.RouteKey]bool
+	// Pace says how fast a configured route goes. Default: as fast as it can.
+	Pace func(spool.RouteKey) Pace
 	// Release accepts the event of a quarantine entry, as the handler would, or
 	// only says what would become of it.
 	Release func(ctx context.Context, entry spool.Record, dryRun bool) (Released, error)
@@ -54,6 +56,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Configured == nil {
 		o.Configured = func() map[spool.RouteKey]bool { return nil }
+	}
+	if o.Pace == nil {
+		o.Pace = func(spool.RouteKey) Pace { return Pace{} }
 	}
 	a := &api{Options: o, mux: http.NewServeMux()}
 	look := map[string]func(*request) (any, error){

@@ -46,6 +46,12 @@ func newRig(t *testing.T) *rig {
 	r.server = httptest.NewServer(control.New(control.Options{
 		Store: st, Token: "a-token-of-the-test",
 		Configured: func() map[spool.RouteKey]bool { return map[spool.RouteKey]bool{app: true, crm: true} },
+		Pace: func(k spool.RouteKey) control.Pace {
+			if k == crm {
+				return control.Pace{Rate: 50, Burst: 1, Limit: 4.5, InFlight: 2, Since: time.Now(), Reason: "status 429", Next: time.Now().Add(time.Second)}
+			}
+			return control.Pace{}
+		},
 		Release: func(_ context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			if !dryRun {
 				r.released = append(r.released, rec)
