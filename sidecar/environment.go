@@ -25,7 +25,14 @@ type settings struct {
 	// Proxies are the networks whose X-Forwarded-* headers are believed.
 	Proxies []string
 	Retry   []string // Of every route; the platform's own schedule when empty.
+	Each    []words  // Of every route.
 	Routes  []route
+}
+
+// words are a line of a route's block.
+type words struct {
+	Word   string
+	Values []string
 }
 
 type option struct{ Word, Value string }

@@ -30,6 +30,9 @@ var variables = []variable{
 	{"INBOX_TRUSTED_PROXIES", "", "networks of proxies in front, or private_ranges", proxies},
 	{"INBOX_DATA_DIR", "in Caddy's data directory", "where events are stored", appOption("data_dir")},
 	{"INBOX_RETRY_SCHEDULE", "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
+	{"INBOX_TIMEOUT", "10s", "how long an app may take for one event; a slower one is asked again", routeOption("timeout")},
+	{"INBOX_MAX_IN_FLIGHT", "32", "how many events an app works on at once", routeOption("max_in_flight")},
+	{"INBOX_RATE", "", "how many events a second an app gets at most, and if you like how many of them at once: 50, or 50 10", rates},
 	{"INBOX_WINDOW", "24h", "how long an event id is remembered", appOption("window")},
 	{"INBOX_RETENTION", "72h", "how long delivered events are kept", appOption("retention")},
 	{"INBOX_OPS_LISTEN", defaultOps, "where probes and metrics are; off for none", plain((*settings).ops)},
@@ -73,6 +76,23 @@ func upstream(typ string) func(*settings, string) error {
 func schedule(s *settings, value string) (err error) {
 	s.Retry, err = list(value)
 	return err
+}
+
+// routeOption sets a word of every route.
+func routeOption(word string) func(*settings, string) error {
+	return plain(func(s *settings, value string) error {
+		s.Each = append(s.Each, words{word, []string{value}})
+		return nil
+	})
+}
+
+func rates(s *settings, value string) error {
+	values, err := list(value)
+	if err != nil {
+		return err
+	}
+	s.Each = append(s.Each, words{"rate", values})
+	return nil
 }
 
 func appOption(word string) func(*settings, string) error {
