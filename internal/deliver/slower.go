@@ -79,12 +79,13 @@ func (ln *lane) ahead(now time.Time, most int) (n int, paused bool) {
 	return ln.pace.ahead(most), paused
 }
 
+// forget ends the slowing. What waited for its time is tried by refill, which
+// the caller runs when it holds no lock.
 func (ln *lane) forget() {
 	ln.mu.Lock()
 	ln.pace.forget()
 	ln.paced.Store(ln.pace.bounds())
 	ln.mu.Unlock()
-	ln.refill()
 }
 
 // recede gives back what waits in memory, of every dispatcher that serves the

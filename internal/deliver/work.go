@@ -136,6 +136,9 @@ func (l *line) conclude(j *job, a Answer, start, end time.Time) outcome {
 	l.mu.Unlock()
 	l.announce(c, hold, back)
 	l.follows(s, a)
+	if c == nowHeld {
+		l.lane.refill()
+	}
 	return o
 }
 
