@@ -1,0 +1,258 @@
+package e2e
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+)
+
+// ledger is an app that writes down when it took which event.
+type ledger struct {
+	mu      sync.Mutex
+	took    map[string]int
+	at      []time.Time
+	refused int
+}
+
+func newLedger() *ledger { return &ledger{took: make(map[string]int)} }
+
+func (l *ledger) take(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	l.took[r.Header.Get("X-Inbox-Event-Id")]++
+	l.at = append(l.at, time.Now())
+	l.mu.Unlock()
+	_, _ = fmt.Fprint(w, "OK")
+}
+
+func (l *ledger) events() int { l.mu.Lock(); defer l.mu.Unlock(); return len(l.took) }
+
+// limited is take behind a bucket of 10 tokens that fills with 10 a second.
+func (l *ledger) limited() http.HandlerFunc {
+	var mu sync.Mutex
+	tokens, last := 10.0, time.Now()
+	return func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		now := time.Now()
+		tokens, last = min(10, tokens+10*now.Sub(last).Seconds()), now
+		ok := tokens >= 1
+		if ok {
+			tokens--
+		}
+		mu.Unlock()
+		if ok {
+			l.take(w, r)
+			return
+		}
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}
+}
+
+// serveAt serves h on an address that was free.
+func serveAt(t *testing.T, address string, h http.Handler) {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(h)
+	_ = s.Listener.Close()
+	s.Listener = ln
+	s.Start()
+	t.Cleanup(s.Close)
+}
+
+// post sends event n, signed, and fails unless it is taken.
+func post(t *testing.T, address, id string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"id":%q,"type":"message.read","created_at":%q,"data":{"message_id":"msg_1"}}`, id, time.Now().UTC().Format(time.RFC3339))
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/webhooks/inbox", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Inbox-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Header.Get("X-Inbox-Result") != "accepted" {
+		t.Fatalf("%s: %d %s", id, res.StatusCode, res.Header)
+	}
+}
+
+// awaitUntil polls until done, and says whether it was in time.
+func awaitUntil(patience time.Duration, done func() bool) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if done() {
+			return true
+		}
+	}
+	return done()
+}
+
+// startLimited starts inboxgate for an app at that address, with a short
+// schedule, and waits until it listens.
+func startLimited(t *testing.T, app string, pairs ...string) (address, socket string, p *sidecartest.Process) {
+	t.Helper()
+	dir, listen := t.TempDir(), sidecartest.FreeAddress(t)
+	short, err := os.MkdirTemp("", "gate") // A socket's path must be short.
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	socket = "unix/" + filepath.Join(short, "s")
+	p = sidecartest.Start(t, gate(dir, append([]string{
+		"INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + listen, "INBOX_RETRY_SCHEDULE=1s,2s,3s,4s,5s", "INBOX_ADMIN=" + socket,
+	}, pairs...)...))
+	p.Await(t, "serving initial configuration", 1)
+	return listen, socket, p
+}
+
+// routesList is what `routes list` prints.
+func routesList(t *testing.T, socket string) string {
+	t.Helper()
+	cmd := exec.Command(binary, "routes", "list", "--admin", socket)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("routes list: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// 600 events wait for an app that takes ten a second, which says so itself or
+// has nginx say it: all come, none is dead, in at most 90 s.
+func TestABacklogForAnAppWithALimit(t *testing.T) {
+	t.Parallel()
+	for name, nginx := range map[string]string{
+		"429 with Retry-After": "", "nginx, 429": "limit_req_status 429;", "nginx, its default 503": " ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if nginx != "" {
+				need(t, false, "nginx")
+			}
+			app := sidecartest.FreeAddress(t)
+			address, socket, p := startLimited(t, app)
+			for n := range 600 {
+				post(t, address, fmt.Sprint("evt_", n))
+			}
+			l := newLedger()
+			began := time.Now()
+			if nginx == "" {
+				serveAt(t, app, l.limited())
+			} else {
+				behind := sidecartest.FreeAddress(t)
+				serveAt(t, behind, http.HandlerFunc(l.take))
+				startNginx(t, app, behind, nginx)
+			}
+			slowed := false
+			ok := awaitUntil(90*time.Second, func() bool {
+				if n := l.events(); !slowed && n > 100 && n < 500 {
+					list := routesList(t, socket)
+					slowed = strings.Contains(list, "slowed: status ") && strings.Contains(list, "/s")
+				}
+				return l.events() == 600
+			})
+			t.Logf("%d events after %v", l.events(), time.Since(began))
+			if !ok || strings.Contains(p.Output(), "dead letter") {
+				t.Errorf("%d of 600 delivered; %d dead letters", l.events(), strings.Count(p.Output(), `"dead letter"`))
+			}
+			if !slowed {
+				t.Errorf("routes list does not say that the route is slowed:\n%s", routesList(t, socket))
+			}
+			if code := p.Stop(t); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+// startNginx limits what comes to an address and passes it on.
+func startNginx(t *testing.T, listen, behind, more string) {
+	t.Helper()
+	dir := t.TempDir()
+	conf := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log;
+events {}
+http {
+	access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
+	limit_req_zone $server_port zone=app:1m rate=10r/s;
+	server { listen %[2]s; location / { limit_req zone=app; %[4]s proxy_pass http://%[3]s; } }
+}`, dir, listen, behind, more)
+	path := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sidecartest.Start(t, exec.Command("nginx", "-p", dir, "-c", path))
+}
+
+// An event that is alone and told 429 for ever ends on its schedule.
+func TestAnEventAloneWithALimit(t *testing.T) {
+	t.Parallel()
+	app := sidecartest.FreeAddress(t)
+	var mu sync.Mutex
+	asked := 0
+	serveAt(t, app, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		asked++
+		mu.Unlock()
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	address, _, p := startLimited(t, app)
+	post(t, address, "evt_alone")
+	p.Await(t, `"dead letter"`, 1)
+	mu.Lock()
+	defer mu.Unlock()
+	if asked < 6 || asked > 8 {
+		t.Errorf("%d attempts, the schedule has 6", asked)
+	}
+	p.Stop(t)
+}
+
+// A rate bounds what comes to an app, of a backlog and of what is sent meanwhile.
+func TestARateIsKeptAtTheApp(t *testing.T) {
+	t.Parallel()
+	app := sidecartest.FreeAddress(t)
+	address, socket, p := startLimited(t, app, "INBOX_RATE=50 10")
+	for n := range 100 {
+		post(t, address, fmt.Sprint("evt_", n))
+	}
+	l := newLedger()
+	serveAt(t, app, http.HandlerFunc(l.take))
+	for n := range 100 {
+		post(t, address, fmt.Sprint("evt_more_", n))
+	}
+	if !awaitUntil(sidecartest.Patience, func() bool { return l.events() == 200 }) {
+		t.Fatalf("%d of 200", l.events())
+	}
+	const most = 50 + 10
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := most; i < len(l.at); i++ {
+		// What was late on its way may come close to what follows.
+		if within := l.at[i].Sub(l.at[i-most]); within < 900*time.Millisecond {
+			t.Errorf("%d attempts came within %v", most+1, within)
+		}
+	}
+	if list := routesList(t, socket); !strings.Contains(list, "rate 50/s") {
+		t.Errorf("routes list:\n%s", list)
+	}
+	p.Stop(t)
+}
