@@ -175,7 +175,10 @@ func (p *webhookParser) rate(r *Route) error {
 	}
 	var err error
 	if r.Rate, err = strconv.ParseFloat(args[0], 64); err != nil {
-		number := strings.TrimRight(args[0], "/secrpinamudhotk")
+		number := args[0]
+		for _, unit := range []string{"/second", "/sec", "/s", "rps", "r"} {
+			number = strings.TrimSuffix(number, unit)
+		}
 		if _, err := strconv.ParseFloat(number, 64); err != nil {
 			number = "50"
 		}

@@ -42,7 +42,7 @@ func TestExampleHasEveryWord(t *testing.T) {
 	}
 	for _, word := range strings.Fields(`data_dir window retention max_size grace
 		name secret types on to max_body read_timeout stale pass ack_timeout
-		until optional was retry timeout max_in_flight handle`) {
+		until optional was retry timeout max_in_flight rate handle`) {
 		if !slices.Contains(strings.Fields(string(text)), word) {
 			t.Errorf("%s is missing", word)
 		}
