@@ -58,25 +58,32 @@ func TestFaultUpstreamAnswers(t *testing.T) {
 	url, followed := trap(t)
 	var mu sync.Mutex
 	asked, seen := make(map[string]answerCase), newVisits()
+	behave := func(w http.ResponseWriter, q *http.Request, a *history.Attempt) {
+		mu.Lock()
+		c := asked[a.Key]
+		mu.Unlock()
+		if seen.note(a) > c.times {
+			c.status, c.head[0] = http.StatusOK, ""
+		}
+		if c.head[0] != "" {
+			w.Header().Set(c.head[0], c.head[1])
+		}
+		rig.Answer(c.status, "said")(w, q, a)
+	}
 	r := rig.New(t, rig.Options{
-		Routes: []rig.Route{{Name: "app", Types: "message.*", Retry: "200ms 200ms 200ms", Behave: func(w http.ResponseWriter, q *http.Request, a *history.Attempt) {
-			mu.Lock()
-			c := asked[a.Key]
-			mu.Unlock()
-			if seen.note(a) > c.times {
-				c.status, c.head[0] = http.StatusOK, ""
-			}
-			if c.head[0] != "" {
-				w.Header().Set(c.head[0], c.head[1])
-			}
-			rig.Answer(c.status, "said")(w, q, a)
-		}}},
+		Routes: []rig.Route{
+			{Name: "app", Types: event.TypeMessageRead, Retry: "200ms 200ms 200ms", Behave: behave},
+			{Name: "limited", Types: event.TypeMessageFailed, Retry: "200ms 200ms 200ms", Behave: behave},
+		},
 		Rules: history.Rules{Schedule: map[string][]time.Duration{"app": {200 * time.Millisecond, 200 * time.Millisecond, 200 * time.Millisecond}}},
 	})
 	r.Start()
 	cases, events := answerCases(url), make(map[string]history.Event)
 	for _, c := range cases {
 		e := r.Event(event.TypeMessageRead)
+		if c.name == farAway {
+			e = r.Event(event.TypeMessageFailed) // Of a route of its own, which pauses.
+		}
 		events[c.name] = e
 		mu.Lock()
 		asked[e.ID] = c
@@ -97,11 +104,11 @@ func TestFaultUpstreamAnswers(t *testing.T) {
 	}
 	books := r.Books()
 	waits := events[farAway].ID
-	d, ok := books.Delivery(waits, "app")
+	d, ok := books.Delivery(waits, "limited")
 	if in := time.Until(d.Due); !ok || d.State != spool.Retrying || in > time.Hour || in < 50*time.Minute {
 		t.Errorf("%s: %v, due in %v, want an hour", farAway, d.State, in)
 	}
-	r.Log.StoredID(waits, "app", history.Waiting)
+	r.Log.StoredID(waits, "limited", history.Waiting)
 	for _, c := range cases {
 		at := seen.of(events[c.name].ID)
 		if len(at) != c.want {
