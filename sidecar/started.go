@@ -38,11 +38,10 @@ func (*startLine) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 
 // Handle logs the line.
 func (l *startLine) Handle(context.Context, caddy.Event) error {
-	s, _, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets)
-	if err != nil {
-		return nil // It was another one that was loaded.
+	// With another environment, nothing of this has been loaded.
+	if s, _, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets); err == nil {
+		l.log.Info("inboxgate takes webhooks", s.where()...)
 	}
-	l.log.Info("inboxgate takes webhooks", s.where()...)
 	return nil
 }
 

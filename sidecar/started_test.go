@@ -1,15 +1,11 @@
 package main
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/net/http2"
 
 	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
@@ -85,9 +81,8 @@ func TestNoHTTP2WithoutTLS(t *testing.T) {
 		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_LISTEN=" + listen, "INBOX_OPS_LISTEN=" + ops, "INBOX_UPSTREAM=127.0.0.1:1",
 	}))
 	p.Await(t, started, 1)
-	unasked := &http2.Transport{AllowHTTP: true, DialTLSContext: nil, DialTLS: func(network, addr string, _ *tls.Config) (net.Conn, error) {
-		return net.Dial(network, addr)
-	}}
+	unasked := &http.Transport{Protocols: new(http.Protocols)}
+	unasked.Protocols.SetUnencryptedHTTP2(true)
 	for _, url := range []string{"http://" + listen + "/webhooks/inbox", "http://" + ops + "/healthz"} {
 		q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
 		if err != nil {

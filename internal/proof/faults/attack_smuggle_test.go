@@ -2,14 +2,10 @@ package faults
 
 import (
 	"bytes"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
-
-	"golang.org/x/net/http2"
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
@@ -160,7 +156,8 @@ func TestFaultNoPlainHTTP2(t *testing.T) {
 // unasked sends an event by HTTP/2 from the first byte on, without TLS.
 func unasked(t *testing.T, r *rig.Rig, e history.Event) (history.Answer, error) {
 	t.Helper()
-	rt := &http2.Transport{AllowHTTP: true, DialTLS: func(network, addr string, _ *tls.Config) (net.Conn, error) { return net.Dial(network, addr) }}
+	rt := &http.Transport{Protocols: new(http.Protocols)}
+	rt.Protocols.SetUnencryptedHTTP2(true)
 	defer rt.CloseIdleConnections()
 	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.Listen+rig.Path, bytes.NewReader(e.Body))
 	if err != nil {
