@@ -49,7 +49,8 @@ type webhookParser struct {
 	httpcaddyfile.Helper
 	hook *Webhook
 	// once holds the line of each word that may stand only once.
-	once map[string]int
+	once   map[string]int
+	inline bool // The first route stands in the line of the directive.
 	// routes holds the place of each route by name.
 	routes map[string]string
 }
@@ -61,11 +62,15 @@ func (p *webhookParser) parse() error {
 		if err := p.addRoute(start, nil, args, routeBlock{}); err != nil {
 			return err
 		}
+		p.inline = true
 	}
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		if err := p.word(p.Val()); err != nil {
 			return err
 		}
+	}
+	if p.inline {
+		p.nameInline()
 	}
 	if err := p.whole(start); err != nil {
 		return err

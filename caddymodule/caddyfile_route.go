@@ -280,3 +280,19 @@ func (p *webhookParser) addRoute(start caddyfile.Token, types []string, upstream
 	p.hook.Routes = append(p.hook.Routes, r)
 	return nil
 }
+
+// inlineName is the route of the one-line form. It stays when the app's port
+// changes, and is the one that the sidecar gives.
+const inlineName = "default"
+
+// nameInline names the route of the one-line form, and takes over what waits for
+// its address, which was the name once. A name that another route has is left
+// to it.
+func (p *webhookParser) nameInline() {
+	r := &p.hook.Routes[0]
+	taken := slices.ContainsFunc(p.hook.Routes, func(o Route) bool { return o.Name == inlineName || o.Was == inlineName })
+	if taken {
+		return
+	}
+	r.Name, r.Was = inlineName, r.Name
+}
