@@ -62,6 +62,7 @@ func commandTree(parent *cobra.Command) {
 	silenceUsage(parent)
 	needSubcommand(parent)
 	exitCodes(parent)
+	ownHelp(parent)
 }
 
 // silenceUsage keeps an error to one line, at every depth.
@@ -86,6 +87,23 @@ func needSubcommand(parent *cobra.Command) {
 		}
 		return usagef("unknown command %q; there are %s", args[0], strings.Join(names, ", "))
 	}
+}
+
+// ownHelp shows the commands as the sidecar's user types them, and leaves out
+// the address of Caddy's documentation, which has none of them.
+func ownHelp(parent *cobra.Command) {
+	cobra.AddTemplateFunc("typed", typed)
+	text := strings.NewReplacer("{{.UseLine}}", "{{typed .UseLine}}", "{{.CommandPath}}", "{{typed .CommandPath}}").Replace(parent.UsageTemplate())
+	parent.SetUsageTemplate(text)
+	parent.SetHelpTemplate(parent.HelpTemplate())
+}
+
+// typed is a command path without the word that the sidecar adds.
+func typed(path string) string {
+	if rest, ok := strings.CutPrefix(path, sidecarName+" "+appID+" "); ok {
+		return sidecarName + " " + rest
+	}
+	return path
 }
 
 func commandNames(parent *cobra.Command) (names []string) {

@@ -100,7 +100,7 @@ func oneRef(what string) cobra.PositionalArgs {
 		if len(args) == 1 && args[0] != "" {
 			return nil
 		}
-		return fmt.Errorf("%d arguments: give %s, as %q shows it", len(args), what, cmd.Parent().CommandPath()+" list")
+		return fmt.Errorf("%d arguments: give %s, as %q shows it", len(args), what, typed(cmd.Parent().CommandPath())+" list")
 	}
 }
 

@@ -24,6 +24,7 @@ type finding struct{ cause, fix string }
 type suspect struct {
 	finding
 	value []byte
+	twice bool // It differs by two changes.
 }
 
 // maxReserialised bounds the bodies whose JSON is written in other ways.
@@ -64,9 +65,9 @@ func diagnose(body []byte, signature string, secrets []string) []finding {
 }
 
 // search tries every body with every secret, those with one change before
-// those with two.
+// those with more.
 func search(h func() hash.Hash, sum []byte, bodies, keys []suspect) (body, key suspect, found bool) {
-	for changes := range 3 {
+	for changes := range 4 {
 		for _, b := range bodies {
 			for _, k := range keys {
 				if b.changes()+k.changes() == changes && hmac.Equal(mac(h, k.value, b.value), sum) {
@@ -79,8 +80,11 @@ func search(h func() hash.Hash, sum []byte, bodies, keys []suspect) (body, key s
 }
 
 func (s suspect) changes() int {
-	if s.cause == "" {
+	switch {
+	case s.cause == "":
 		return 0
+	case s.twice:
+		return 2
 	}
 	return 1
 }

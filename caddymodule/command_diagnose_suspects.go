@@ -20,9 +20,34 @@ const (
 // bodySuspects are the bodies that may have been signed in place of this one,
 // itself first.
 func bodySuspects(body []byte) []suspect {
-	all := []suspect{{value: body}}
+	all := oneChange(body)
+	if len(body) > maxTwice {
+		return all
+	}
+	for _, first := range all[1:] {
+		if len(first.value) == 0 {
+			continue
+		}
+		for _, second := range endings(first.value) {
+			second.cause = first.cause + "; and " + second.cause
+			if second.fix != first.fix {
+				second.fix = first.fix + "; and " + second.fix
+			}
+			second.twice = true
+			all = append(all, second)
+		}
+	}
+	return all
+}
+
+// maxTwice bounds the bodies that are tried with two changes.
+const maxTwice = 64 << 10
+
+// endings are bodies that differ at their ends: what comes beside any other
+// mistake.
+func endings(body []byte) (all []suspect) {
 	add := func(value []byte, cause, fix string) {
-		all = append(all, suspect{finding{cause, fix}, value})
+		all = append(all, suspect{finding: finding{cause, fix}, value: value})
 	}
 	add(append(bytes.Clone(body), '\n'), "a newline at the end was signed and is missing here", fixNewline)
 	add(append(bytes.Clone(body), "\r\n"...), "a CRLF at the end was signed and is missing here", fixNewline)
@@ -32,6 +57,16 @@ func bodySuspects(body []byte) []suspect {
 	if cut := bytes.TrimSpace(body); len(cut) != len(body) {
 		add(cut, "there is white space around the body that was not signed", fixNewline)
 	}
+	return all
+}
+
+// oneChange are bodies that differ by one mistake, after the body itself.
+func oneChange(body []byte) []suspect {
+	all := []suspect{{value: body}}
+	add := func(value []byte, cause, fix string) {
+		all = append(all, suspect{finding: finding{cause, fix}, value: value})
+	}
+	all = append(all, endings(body)...)
 	lf := bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n"))
 	if len(lf) != len(body) {
 		add(lf, "the lines end in CRLF and were signed with LF", fixRaw)
@@ -65,7 +100,7 @@ func jsonSuspects(body []byte) []suspect {
 	all := jsonForms(doc)
 	var inner string
 	if doc.Kind() == '"' && json.Unmarshal(doc, &inner) == nil {
-		all = append(all, suspect{finding{"the body is a JSON string that holds the JSON that was signed", "do not encode the body a second time"}, []byte(inner)})
+		all = append(all, suspect{finding: finding{"the body is a JSON string that holds the JSON that was signed", "do not encode the body a second time"}, value: []byte(inner)})
 	}
 	return all
 }
@@ -110,7 +145,7 @@ func jsonForms(doc jsontext.Value) []suspect {
 				if sorted {
 					how += ", keys sorted"
 				}
-				all = append(all, suspect{finding{"a JSON parser has written the body anew: the signature is that of the same JSON " + how, fixRaw}, signed})
+				all = append(all, suspect{finding: finding{"a JSON parser has written the body anew: the signature is that of the same JSON " + how, fixRaw}, value: signed})
 			}
 		}
 	}
@@ -149,7 +184,7 @@ func secretSuspects(secrets []string) []suspect {
 			name = fmt.Sprintf("secret %d", i+1)
 		}
 		add := func(value []byte, cause, fix string) {
-			all = append(all, suspect{finding{name + " " + cause, fix}, value})
+			all = append(all, suspect{finding: finding{name + " " + cause, fix}, value: value})
 		}
 		for _, end := range []struct{ text, name string }{{"\n", "a newline"}, {"\r\n", "a CRLF"}, {"\r", "a carriage return"}, {" ", "a space"}} {
 			add([]byte(s+end.text), "was used with "+end.name+" at its end", "the sender must sign with the secret alone; make its file with printf, not echo")
@@ -169,8 +204,8 @@ func secretSuspects(secrets []string) []suspect {
 	}
 	if len(secrets) > 1 {
 		all = append(all, suspect{
-			finding{"the secrets were used as one, with the comma between them", "if the comma belongs to the secret, end it with a line break and put it into a file for --" + secretFileFlag},
-			[]byte(strings.Join(secrets, ",")),
+			finding: finding{"the secrets were used as one, with the comma between them", "if the comma belongs to the secret, end it with a line break and put it into a file for --" + secretFileFlag},
+			value:   []byte(strings.Join(secrets, ",")),
 		})
 	}
 	return all

@@ -187,3 +187,14 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("%v: %q", err, out.String())
 	}
 }
+
+// Two mistakes at once are found, where one of them is at the body's end.
+func TestVerifyFindsTwoMistakes(t *testing.T) {
+	t.Parallel()
+	key := "--secret-file=" + writeFile(t, secret)
+	signed := []byte("{\n  \"id\": \"evt_1\",\n  \"data\": {}\n}\n")
+	r := runCommand(t.Context(), `{"id":"evt_1","data":{}}`, "verify", key, "--signature", verify.Sign([]byte(secret), signed))
+	if said := r.out + r.err; r.failed == nil || !strings.Contains(said, "indented by 2 spaces") || !strings.Contains(said, "a newline at the end was signed") {
+		t.Errorf("%v: %s", r.failed, said)
+	}
+}

@@ -74,7 +74,7 @@ func (o *webhooksOutput) webhook(w platform.Webhook) error {
 	return flush(table)
 }
 
-func (o *webhooksOutput) list(all []platform.Webhook) error {
+func (o *webhooksOutput) list(api string, all []platform.Webhook) error {
 	if o.json != nil {
 		for _, w := range all {
 			if err := o.webhook(w); err != nil {
@@ -84,7 +84,7 @@ func (o *webhooksOutput) list(all []platform.Webhook) error {
 		return nil
 	}
 	if len(all) == 0 {
-		return o.say("There are no webhooks. %q makes one.", programName()+" webhooks create --url <url>")
+		return o.say("There are no webhooks at %s. %q makes one.", cell(api), programName()+" webhooks create --url <url>")
 	}
 	return o.rows("ID\tURL\tEVENTS\tCREATED\tDESCRIPTION", func(row func(...any)) {
 		for _, w := range all {

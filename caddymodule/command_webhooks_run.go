@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -105,7 +106,7 @@ func runWebhooksList(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return call.out.list(all)
+	return call.out.list(cmp.Or(call.client.BaseURL, platform.DefaultURL), all)
 }
 
 func runWebhooksUpdate(cmd *cobra.Command, args []string) error {

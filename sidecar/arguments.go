@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -41,6 +42,19 @@ func arguments(args []string) []string {
 		return []string{args[0], "run", "--config", os.DevNull, "--adapter", adapterName}
 	}
 	return []string{args[0], "run", "--config", mountedCaddyfile, "--adapter", "caddyfile"}
+}
+
+// suggest writes the short commands that begin with the word a shell asks about;
+// Caddy, which does not know them, adds its own.
+func suggest(w io.Writer, args []string) {
+	if len(args) != 3 || args[1] != cobra.ShellCompRequestCmd && args[1] != cobra.ShellCompNoDescRequestCmd {
+		return
+	}
+	for _, name := range caddymodule.Subcommands() {
+		if strings.HasPrefix(name, args[2]) {
+			fmt.Fprintln(w, name)
+		}
+	}
 }
 
 // refuseWrongEnvironment ends the process before Caddy begins when these

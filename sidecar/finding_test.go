@@ -168,3 +168,20 @@ func TestExitCodes(t *testing.T) {
 	}
 	p.Stop(t)
 }
+
+// A shell completes the short commands as it does Caddy's.
+func TestShortCommandsAreCompleted(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string][]string{"ev": {"events\n"}, "st": {"status\n", "store\n", "stop"}, "": {"demo\n", "run"}} {
+		_, out := run(t, command(t, t.TempDir(), nil, "__complete", word))
+		for _, w := range want {
+			if !strings.Contains("\n"+out, "\n"+w) {
+				t.Errorf("completing %q does not offer %q: %s", word, w, out)
+			}
+		}
+	}
+	_, help := run(t, command(t, t.TempDir(), nil, "help", "inbox", "events", "list"))
+	if strings.Contains(help, "inbox events") || strings.Contains(help, "caddyserver.com") || !strings.Contains(help, "inboxgate events list") {
+		t.Errorf("the help says how Caddy does it: %s", help)
+	}
+}

@@ -24,6 +24,7 @@ import (
 func main() {
 	caddy.CustomBinaryName = "inboxgate"
 	caddy.CustomLongDescription = description()
+	suggest(os.Stdout, os.Args)
 	os.Args = arguments(os.Args)
 	refuseWrongEnvironment(os.Args)
 	caddycmd.Main()

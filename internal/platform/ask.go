@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 )
@@ -145,7 +147,38 @@ type foreignError struct {
 func (e *foreignError) Error() string { return e.text }
 func (e *foreignError) Unwrap() error { return e.err }
 
-// clean also takes out the key, should anyone have echoed it.
+// longKey is a length from which a key stands in no text by chance.
+const longKey = 16
+
+// clean also takes out the key, should anyone have echoed it. A short one is
+// taken out only where it stands alone: "gate" is no secret in "inboxgate".
 func (c *Client) clean(s string) string {
-	return oneLine(strings.ReplaceAll(s, c.Key, "[key]"))
+	if c.Key == "" {
+		return oneLine(s)
+	}
+	if len(c.Key) >= longKey {
+		return oneLine(strings.ReplaceAll(s, c.Key, "[key]"))
+	}
+	var b strings.Builder
+	for rest, before := s, ' '; ; {
+		i := strings.Index(rest, c.Key)
+		if i < 0 {
+			b.WriteString(rest)
+			return oneLine(b.String())
+		}
+		if i > 0 {
+			before, _ = utf8.DecodeLastRuneInString(rest[:i])
+		}
+		after, _ := utf8.DecodeRuneInString(rest[i+len(c.Key):])
+		b.WriteString(rest[:i])
+		if inWord(before) || inWord(after) {
+			b.WriteString(c.Key)
+		} else {
+			b.WriteString("[key]")
+		}
+		before, _ = utf8.DecodeLastRuneInString(c.Key)
+		rest = rest[i+len(c.Key):]
+	}
 }
+
+func inWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }

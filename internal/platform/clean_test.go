@@ -1,0 +1,20 @@
+package platform
+
+import "testing"
+
+// A key that is echoed is taken out of an error, and words that happen to hold
+// a short one stay as they are.
+func TestKeyInErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ key, text, want string }{
+		{"gate", "inboxgate at the gate", "inboxgate at the [key]"},
+		{"gate", "gategate gate, (gate)", "gategate [key], ([key])"},
+		{"gate", "the key 'gate'", "the key '[key]'"},
+		{"sk_live_0123456789", "xsk_live_0123456789x", "x[key]x"},
+		{"", "nothing to take out", "nothing to take out"},
+	} {
+		if got := (&Client{Key: c.key}).clean(c.text); got != c.want {
+			t.Errorf("key %q in %q: %q, want %q", c.key, c.text, got, c.want)
+		}
+	}
+}
