@@ -200,6 +200,10 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 			return err
 		}
 		if !slices.ContainsFunc(e.Deliveries, func(d control.Delivery) bool { return d.Route == route }) {
+			routes, err := o.client.Routes(ctx)
+			if err == nil && !slices.ContainsFunc(routes, func(r control.Route) bool { return r.Source == e.Source && r.Route == route }) {
+				return fmt.Errorf("source %s has no route %q; %q shows them", cell(e.Source), route, programName()+" routes list")
+			}
 			return fmt.Errorf("event %s has no delivery for route %s: say --to %s to send it there all the same", cell(e.ID), route, shellWord(route))
 		}
 	}
