@@ -60,6 +60,9 @@ type App struct {
 	emitter *emitter
 	done    chan struct{} // Closed by Stop; nil unless Start has been called.
 	sources *sourceSet
+	guards  *guards
+	// judged: the ways to the webhooks have been looked at.
+	judged bool
 
 	storage    *storage // Owned by this instance while set.
 	observer   *observer
@@ -110,7 +113,7 @@ const (
 // CaddyModule returns the Caddy module information. By pointer: events are sent
 // while Start still writes.
 func (*App) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: appID, New: func() caddy.Module { return &App{sources: new(sourceSet)} }}
+	return caddy.ModuleInfo{ID: appID, New: func() caddy.Module { return &App{sources: new(sourceSet), guards: new(guards)} }}
 }
 
 // Provision resolves the settings. It opens nothing: a `caddy validate` beside
@@ -178,6 +181,8 @@ func (a *App) Start() error {
 	for _, s := range a.sources.all() {
 		s.begin()
 	}
+	a.judged = true
+	a.judge()
 	a.done = make(chan struct{})
 	go a.watch(a.done)
 	a.announce()
@@ -288,6 +293,9 @@ func (a *App) endWatch() {
 // that still run have ended, so that they can settle.
 func (a *App) Cleanup() error {
 	a.endWatch() // A load that failed after Start is not stopped.
+	if !a.judged {
+		a.judge() // `caddy validate` starts nothing.
+	}
 	st, d := a.storage, a.dispatcher
 	if st == nil {
 		a.sources.forget()

@@ -51,6 +51,8 @@ type webhookParser struct {
 	// once holds the line of each word that may stand only once.
 	once   map[string]int
 	inline bool // The first route stands in the line of the directive.
+	// secrets holds the place of each secret.
+	secrets []string
 	// routes holds the place of each route by name.
 	routes map[string]string
 }
@@ -155,6 +157,7 @@ func (p *webhookParser) secret() error {
 		}
 	}
 	p.hook.Secrets = append(p.hook.Secrets, s)
+	p.secrets = append(p.secrets, placeOf(p.Token()))
 	return nil
 }
 
@@ -193,7 +196,8 @@ func (p *webhookParser) remember(start caddyfile.Token) error {
 	}
 	s := p.hook.Source
 	s.setDefaults()
-	now := seenSource{string(p.JSON(s)), fmt.Sprintf("%s:%d", start.File, start.Line)}
+	rememberPlace(s, sourcePlace{placeOf(start), p.secrets})
+	now := seenSource{string(p.JSON(s)), placeOf(start)}
 	if old, ok := seen[s.Name]; ok && old.json != now.json {
 		return errAt(start, "source '%s' is configured here and, differently, at %s: give one of them another name, or make them equal", s.Name, old.place)
 	}

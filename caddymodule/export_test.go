@@ -68,7 +68,7 @@ func MetricNames() map[string][]string {
 	go func() {
 		defer close(ch)
 		m := meter()
-		for _, c := range []prometheus.Collector{m.requests, m.duplicates, m.signatures, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime, gauges{a}} {
+		for _, c := range []prometheus.Collector{m.requests, m.duplicates, m.signatures, m.missed, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime, gauges{a}} {
 			c.Describe(ch)
 		}
 	}()

@@ -70,8 +70,11 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the %s app: %w", appID, err)
 	}
 	h.app = app.(*App)
+	if err := h.app.guards.stand(ctx, h.app); err != nil {
+		return err
+	}
 	if err := h.fits(h.app.settings().Retention); err != nil {
-		return fmt.Errorf("%s %s: %w", directiveName, h.Name, err)
+		return fmt.Errorf("%s %s: %w", directiveName, h.Name, located(h.Source, err))
 	}
 	src, made, err := h.app.sources.join(h.Source)
 	if err != nil {
@@ -84,12 +87,12 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 	}
 	warnings, err := src.provision(ctx, h.app.settings().Window)
 	if err != nil {
-		src.failed = fmt.Errorf("%s %s: %w", directiveName, h.Name, err)
+		src.failed = fmt.Errorf("%s %s: %w", directiveName, h.Name, located(h.Source, err))
 		return src.failed
 	}
 	h.memory = src.memory
 	for _, w := range warnings {
-		h.log.Warn("secret needs attention", "source", h.Name, "warning", w)
+		h.log.Warn("secret needs attention", "source", h.Name, "warning", w+src.place())
 	}
 	shown := src.verifier.Load().shown()
 	h.log.Info("source is configured", "source", h.Name, "secrets", len(shown), "fingerprints", shown, "routes", len(h.Routes))
@@ -99,6 +102,7 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 // ServeHTTP answers one request of the platform.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	received := time.Now()
+	caddyhttp.SetVar(r.Context(), reachedVar, true)
 	note := &note{source: h.Name}
 	note.attach(r)
 	if r.Context().Value(attemptKey{}) != nil {

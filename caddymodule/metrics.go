@@ -15,6 +15,7 @@ import (
 type meters struct {
 	requests, duplicates, signatures  *prometheus.CounterVec
 	attempts, deliveries, slower      *prometheus.CounterVec
+	missed                            prometheus.Counter
 	accept, attemptTime, deliveryTime *prometheus.HistogramVec
 }
 
@@ -29,6 +30,7 @@ var meter = sync.OnceValue(func() *meters {
 		requests:     counter("requests_total", "Requests by result (accepted, duplicate, quarantined, rejected) and reason.", "source", "result", "reason"),
 		duplicates:   counter("duplicates_total", "Duplicates by where they were caught: cache (memory), flight (beside the first copy) or store.", "source", "caught"),
 		signatures:   counter("signatures_total", "Valid signatures by the secret that matched, named by its fingerprint.", "source", "secret"),
+		missed:       prometheus.NewCounter(prometheus.CounterOpts{Name: "inbox_missed_total", Help: "Requests with a signature header that came to no webhook: another path or host."}),
 		attempts:     counter("attempts_total", "Attempts to deliver by outcome: delivered, failed, or free (used none of the schedule).", "source", "route", "outcome"),
 		deliveries:   counter("deliveries_total", "Deliveries that ended, by outcome: delivered or dead.", "source", "route", "outcome"),
 		slower:       counter("slower_total", "Answers by which an app asked for a slower pace: 429, and 503 with Retry-After or while others pass.", "source", "route"),
@@ -47,7 +49,7 @@ var (
 func (m *meters) register(r *prometheus.Registry) error {
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duplicates, m.signatures, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime,
+		m.requests, m.duplicates, m.signatures, m.missed, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime,
 	} {
 		var already prometheus.AlreadyRegisteredError
 		if err := r.Register(c); err != nil && !errors.As(err, &already) {

@@ -1,0 +1,132 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+// guard stands before the routes of a server that has a webhook, because what
+// misses the webhook never comes to it. To a request that carries our signature
+// header and that no route takes, Caddy's answer would be an empty 200, which the
+// platform takes for success: here it is 404, and told. Any other request passes
+// untouched.
+type guard struct {
+	app    *App
+	server *caddyhttp.Server
+	// routes are the server's, as they were configured.
+	routes caddyhttp.RouteList
+	once   sync.Once
+	chain  caddyhttp.Handler // Of routes. Owned by once.
+
+	mu     sync.Mutex
+	told   time.Time // When the log last had a line; guarded by mu.
+	missed int       // Requests since then; guarded by mu.
+}
+
+// guards holds the guard of each server of one configuration.
+type guards struct {
+	mu  sync.Mutex
+	all []*guard
+}
+
+// stand puts a guard before the routes of the server that is being provisioned,
+// once. Caddy compiles them after all of its handlers are provisioned.
+func (s *guards) stand(ctx caddy.Context, a *App) error {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.all {
+		if g.server == server {
+			return nil
+		}
+	}
+	g := &guard{app: a, server: server, routes: server.Routes}
+	route := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{g}}
+	if err := route.ProvisionHandlers(ctx, nil); err != nil {
+		return fmt.Errorf("guarding the server's routes: %w", err)
+	}
+	server.Routes = caddyhttp.RouteList{route}
+	s.all = append(s.all, g)
+	return nil
+}
+
+// reachedVar is the variable of a request that a webhook has seen.
+const reachedVar = appID + ".reached"
+
+// ServeHTTP runs the server's routes, and looks at what comes of a request that
+// was meant for a webhook.
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	g.once.Do(func() { g.chain = g.routes.Compile(next) })
+	if r.Method != http.MethodPost || r.Header[verify.Header] == nil {
+		return g.chain.ServeHTTP(w, r)
+	}
+	path := r.URL.Path
+	g.takeSlash(r)
+	err := g.chain.ServeHTTP(w, r)
+	if caddyhttp.GetVar(r.Context(), reachedVar) != nil {
+		return err
+	}
+	nobody := err == nil && caddyhttp.GetVar(r.Context(), "unhandled") == true
+	g.record(r, path, nobody)
+	if nobody {
+		return caddyhttp.Error(http.StatusNotFound, errors.New("no webhook has this host and path"))
+	}
+	return err
+}
+
+// takeSlash takes one slash off the end of the path where that leads to a
+// webhook and the path as it is does not. What is stored, and what an app gets,
+// is the URI as it came.
+func (g *guard) takeSlash(r *http.Request) {
+	bare, ok := strings.CutSuffix(r.URL.Path, "/")
+	if !ok || bare == "" || strings.HasSuffix(bare, "/") || r.URL.RawPath != "" {
+		return
+	}
+	if g.follow(r, r.URL.Path).hook != nil || g.follow(r, bare).hook == nil {
+		return
+	}
+	r.URL.Path = bare
+	r.RequestURI = r.URL.RequestURI()
+}
+
+// missedEvery is how often the log tells of requests that miss the webhook. They
+// may be anybody's.
+const missedEvery = time.Minute
+
+func (g *guard) record(r *http.Request, path string, nobody bool) {
+	meter().missed.Inc()
+	g.mu.Lock()
+	g.missed++
+	n, now := g.missed, time.Now()
+	if !g.told.IsZero() && now.Sub(g.told) < missedEvery {
+		g.mu.Unlock()
+		return
+	}
+	g.told, g.missed = now, 0
+	g.mu.Unlock()
+	answer := "another handler of the site"
+	if nobody {
+		answer = "404, because no handler takes it"
+	}
+	g.app.log.Warn("requests with a signature miss the webhook: compare the URL that the platform has with the site's host and path",
+		"host", cut(r.Host, maxStranger), "path", cut(path, maxStranger), "answer", answer, "requests", n)
+}
+
+// maxStranger bounds what a stranger can have written into a line of the log, in
+// characters.
+const maxStranger = 256
+
+// Interface guard.
+var _ caddyhttp.MiddlewareHandler = (*guard)(nil)
