@@ -155,4 +155,7 @@ func (a *App) judge() {
 			a.log.Warn(what, "server", g.server.Name())
 		}
 	}
+	for _, what := range a.guards.selfServed() {
+		a.log.Warn(what)
+	}
 }

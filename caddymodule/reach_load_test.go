@@ -295,3 +295,43 @@ func TestLoadsOrWarns(t *testing.T) {
 		}
 	})
 }
+
+// Our own listener as an app, in whatever way it is written: told at the load.
+func TestOwnListenerAsUpstream(t *testing.T) {
+	s := newSites(t)
+	t.Setenv("OWN_APP", s.addr)
+	for name, c := range map[string]struct {
+		to   string
+		warn bool
+	}{
+		"address":          {"to 127.0.0.1:PORT", true},
+		"URL":              {"to http://127.0.0.1:PORT/webhooks/inbox", true},
+		"localhost":        {"to localhost:PORT", true},
+		"upper case":       {"to LocalHost:PORT", true},
+		"name.localhost":   {"to http://hooks.localhost:PORT", true},
+		"unspecified":      {"to 0.0.0.0:PORT", true},
+		"one of two":       {"to 127.0.0.1:3 127.0.0.1:PORT", true},
+		"in a handle":      {"to {\nname crm\nhandle {\nreverse_proxy localhost:PORT\n}\n}", true},
+		"placeholder":      {"to {env.OWN_APP}", true},
+		"of an on":         {"on message.read 127.0.0.1:PORT\nto 127.0.0.1:3", true},
+		"another port":     {"to 127.0.0.1:3", false},
+		"another machine":  {"to 192.0.2.1:PORT", false},
+		"another name":     {"to app.example.com:PORT", false},
+		"another loopback": {"to 127.0.0.2:PORT", false},
+		"another path":     {"to http://127.0.0.1:PORT/app", false},
+		"socket":           {"to unix//run/app.sock", false},
+	} {
+		if err := s.load("http://:PORT {\ninbox_webhook /webhooks/inbox {\n" + c.to + "\n}\nrespond 404\n}\n"); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		said := strings.Join(s.warned(), "\n")
+		if c.warn != strings.Contains(said, "is where this very server listens at Caddyfile:") || c.warn == (said == "") {
+			t.Errorf("%s: the log says %q", name, said)
+		}
+	}
+	// On every interface, an address of the machine is ours too.
+	if err := s.load("http://:PORT {\nbind 0.0.0.0\ninbox_webhook /webhooks/inbox 127.0.0.2:PORT\n}\n"); err != nil || len(s.warned()) != 1 {
+		t.Errorf("every interface: %v, %q", err, s.warned())
+	}
+}
