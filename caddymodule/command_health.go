@@ -80,6 +80,9 @@ func runHealth(cmd *cobra.Command, _ []string) error {
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s%s answers %s: %s", target, path, res.Status, orDash(text))
 	}
+	if res.Header.Get(healthHeader) == "" {
+		return fmt.Errorf("%s%s answers %s, but it is not inboxgate that does: does another program listen there, or has the site no %s?", target, path, res.Status, healthDirective)
+	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 	return wrote(err)
 }

@@ -244,6 +244,7 @@ func TestHealthCommand(t *testing.T) {
 			_, _ = w.Write([]byte("the store or its disk is full\n"))
 			return
 		}
+		w.Header().Set("X-Inbox-Health", "ok")
 		_, _ = w.Write([]byte("OK\n"))
 	}))
 	defer s.Close()
@@ -269,6 +270,9 @@ func TestHealthCommand(t *testing.T) {
 	if r := runCommand(t.Context(), "", "health", "--address", address); r.failed != nil {
 		t.Errorf("--address: %+v", r)
 	}
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer other.Close()
+	runCommand(t.Context(), "", "health", "--address", strings.TrimPrefix(other.URL, "http://")).complains(t, "it is not inboxgate that does")
 	runCommand(t.Context(), "", "health", "--address", "9180").complains(t, `--address is "9180"`)
 	s.Close()
 	runCommand(t.Context(), "", "health", "--address", address).complains(t, "asking "+address, "refused")

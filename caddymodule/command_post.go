@@ -2,14 +2,21 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/verify"
@@ -35,16 +42,66 @@ type sender interface {
 	send(ctx context.Context, m message) reply
 }
 
+// way is how a receiver is reached where its URL alone does not tell.
+type way struct {
+	host   string // Instead of the URL's.
+	header http.Header
+	tls    *tls.Config // nil for the system's.
+}
+
+func wayFlags(cmd *cobra.Command) (w way, err error) {
+	f := cmd.Flags()
+	w.host, _ = f.GetString("host")
+	texts, _ := f.GetStringArray("header")
+	file, _ := f.GetString("cacert")
+	insecure, _ := f.GetBool("insecure")
+	w.header = make(http.Header)
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, ":")
+		if !ok || strings.TrimSpace(name) == "" {
+			return w, fmt.Errorf("--header %q is none: write it as 'name: value'", name)
+		}
+		w.header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	w.tls = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // As the user asks, for a laptop.
+	if file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return w, fmt.Errorf("reading --cacert: %w", err)
+		}
+		w.tls.RootCAs = x509.NewCertPool()
+		if !w.tls.RootCAs.AppendCertsFromPEM(pem) {
+			return w, fmt.Errorf("--cacert %s holds no certificate: give a PEM file", file)
+		}
+	}
+	if w.host != "" {
+		w.tls.ServerName, _, _ = strings.Cut(w.host, ":")
+	}
+	return w, nil
+}
+
+// dialLocal takes names under .localhost for this machine, as browsers and curl
+// do: few resolvers know them.
+func dialLocal(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
+		address = net.JoinHostPort("localhost", port)
+	}
+	return d.DialContext(ctx, network, address)
+}
+
 // poster sends as the platform does: one POST, no redirects.
 type poster struct {
 	to     string
+	way    way
 	client *http.Client
 }
 
-func newPoster(to string, timeout time.Duration) *poster {
-	return &poster{to: to, client: &http.Client{
+func newPoster(to string, timeout time.Duration, w way) *poster {
+	return &poster{to: to, way: w, client: &http.Client{
 		Timeout:   timeout,
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, IdleConnTimeout: 30 * time.Second},
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dialLocal, TLSClientConfig: w.tls, MaxIdleConnsPerHost: 8, IdleConnTimeout: 30 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
@@ -60,9 +117,13 @@ func (p *poster) send(ctx context.Context, m message) reply {
 	if err != nil {
 		return reply{err: err}
 	}
+	req.Host = cmp.Or(p.way.host, req.Host)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "inboxgate-trigger")
 	req.Header[verify.Header] = []string{m.signature}
+	for name, values := range p.way.header {
+		req.Header[name] = values
+	}
 	start := time.Now()
 	resp, err := p.client.Do(req)
 	if err != nil {

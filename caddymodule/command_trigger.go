@@ -35,8 +35,10 @@ status, inboxgate's result and reason, and the time taken.
 The type is one of ` + strings.Join(event.Types(), ", ") + `,
 or "all" for one of each.
 
-The exit code is 1 unless every answer was the right one: 200, or 401 with
---bad-signature. The secret comes from ` + EnvSecret + ` (of several the
+The exit code is 1 unless every answer was the right one: 200 with inboxgate's
+X-Inbox-Result, or 401 with --bad-signature. With --direct, which is for an app
+without inboxgate before it, any 200 will do. Names that end in .localhost are
+this machine. The secret comes from ` + EnvSecret + ` (of several the
 first), from the file that ` + EnvSecretFile + ` names, or from --secret-file.`,
 		Example: `  ` + programName() + ` trigger message.failed
   ` + programName() + ` trigger message.delivered --override data.to=+15557654321 --duplicate
@@ -49,6 +51,11 @@ first), from the file that ` + EnvSecretFile + ` names, or from --secret-file.`,
 	addSecretFile(cmd)
 	f := cmd.Flags()
 	f.String("to", defaultTarget, "where to post")
+	f.String("host", "", "the Host to ask for, and the name for TLS, instead of that of --to")
+	f.StringArray("header", nil, "a header to add, as name: value (repeatable)")
+	f.String("cacert", "", "trust the certificates in this PEM file, for example Caddy's local root.crt, and no others")
+	f.Bool("insecure", false, "trust any certificate")
+	f.Bool("direct", false, "the URL is an app's own: do not ask for inboxgate's X-Inbox-Result")
 	f.Int("count", 1, "how many events, of each type with \"all\"")
 	f.Bool("duplicate", false, "post each event twice, with the same bytes")
 	f.Bool("bad-signature", false, "sign with a wrong secret; 401 is then the right answer")
@@ -77,10 +84,13 @@ type triggerOptions struct {
 	overrides               []override
 	count                   int
 	duplicate, badSignature bool
-	pause                   time.Duration
-	timeout                 time.Duration
-	json                    bool
-	secret                  []byte
+	// direct: no inboxgate stands before the receiver.
+	direct  bool
+	way     way
+	pause   time.Duration
+	timeout time.Duration
+	json    bool
+	secret  []byte
 }
 
 func runTrigger(cmd *cobra.Command, args []string) error {
@@ -90,7 +100,7 @@ func runTrigger(cmd *cobra.Command, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p := newPoster(o.to, o.timeout)
+	p := newPoster(o.to, o.timeout, o.way)
 	defer p.close()
 	t := trigger{triggerOptions: o, sender: p, out: newTriggerOutput(cmd.OutOrStdout(), o.json)}
 	if err := t.run(ctx); err != nil {
@@ -99,6 +109,8 @@ func runTrigger(cmd *cobra.Command, args []string) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("stopped after %d posts", t.sent)
+	case t.strange > 0:
+		return fmt.Errorf("%d of %d answers came from something else than inboxgate, and no event was stored: does the path fit the one of inbox_webhook (handle_path takes its prefix off), is the Host that of the site, does something answer before it? (--direct if the URL is an app's own)", t.strange, t.sent)
 	case t.wrong > 0:
 		return fmt.Errorf("%d of %d answers were not the expected %d", t.wrong, t.sent, t.expected())
 	}
@@ -113,6 +125,7 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 	o.count, _ = f.GetInt("count")
 	o.duplicate, _ = f.GetBool("duplicate")
 	o.badSignature, _ = f.GetBool("bad-signature")
+	o.direct, _ = f.GetBool("direct")
 	o.timeout, _ = f.GetDuration("timeout")
 	rate, _ := f.GetFloat64("rate")
 	format, _ := f.GetString("format")
@@ -131,6 +144,10 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 		o.pause = time.Duration(float64(time.Second) / rate)
 	}
 	if err := checkTarget(o.to); err != nil {
+		return o, err
+	}
+	var err error
+	if o.way, err = wayFlags(cmd); err != nil {
 		return o, err
 	}
 	if err := o.content(cmd, args); err != nil {

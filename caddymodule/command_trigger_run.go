@@ -18,7 +18,12 @@ type trigger struct {
 	sender      sender
 	out         *triggerOutput
 	sent, wrong int
+	// strange counts the answers among wrong that are not inboxgate's.
+	strange int
 }
+
+// notOurs is said of a 200 without a result: whoever gave it has stored nothing.
+const notOurs = "not inboxgate's answer: it has no X-Inbox-Result"
 
 // run sends everything, or as much as ctx allows. Its error means that nothing
 // more could be made or told; wrong answers are counted instead.
@@ -66,6 +71,10 @@ func (t *trigger) post(ctx context.Context, m message) error {
 		}
 		t.sent++
 		right := r.err == nil && r.status == t.expected()
+		if right && r.result == "" && !t.badSignature && !t.direct {
+			right, r.reason = false, notOurs
+			t.strange++
+		}
 		if !right {
 			t.wrong++
 		}

@@ -26,7 +26,7 @@ func TestTriggerRate(t *testing.T) {
 			out:            newTriggerOutput(io.Discard, false),
 			sender: senderFunc(func(context.Context, message) reply {
 				at = append(at, time.Since(start))
-				return reply{status: http.StatusOK}
+				return reply{status: http.StatusOK, result: resultAccepted}
 			}),
 		}
 		if err := tr.run(t.Context()); err != nil || tr.sent != 8 || tr.wrong != 0 {

@@ -3,7 +3,9 @@ package caddymodule_test
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -229,4 +231,56 @@ func TestTriggerStopped(t *testing.T) {
 	})
 	r := runCommand(ctx, "", "trigger", "message.read", "--secret-file", writeFile(t, secret), "--to", s.URL, "--count", "1000")
 	r.complains(t, "stopped after 0 posts")
+}
+
+// A 200 that is not inboxgate's is no success: nothing was stored.
+func TestTriggerWantsTheResult(t *testing.T) {
+	t.Parallel()
+	key := "--secret-file=" + writeFile(t, secret)
+	empty := newInboxStub(t, func(http.ResponseWriter, *http.Request, bool) {})
+	r := runCommand(t.Context(), "", "trigger", "message.read", key, "--to", empty.URL, "--count", "2")
+	r.complains(t, "2 of 2 answers came from something else than inboxgate")
+	if !strings.Contains(r.out, "it has no X-Inbox-Result") || !strings.Contains(r.failed.Error(), "handle_path") {
+		t.Errorf("%+v", r)
+	}
+	if r := runCommand(t.Context(), "", "trigger", "message.read", key, "--to", empty.URL, "--direct"); r.failed != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What a laptop needs: names under .localhost, another Host, a local authority.
+func TestTriggerReachesLocalSites(t *testing.T) {
+	t.Parallel()
+	key := "--secret-file=" + writeFile(t, secret)
+	var host, extra string
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, extra = r.Host, r.Header.Get("X-Extra")
+		asInboxgate(w, r, true)
+	}))
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	ca := writeFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	to := "https://hooks.localhost:" + port
+	for name, c := range map[string]struct {
+		args []string
+		says string // Empty for success.
+		host string
+	}{
+		"unknown authority": {nil, "certificate", ""},
+		"insecure":          {[]string{"--insecure", "--header", "X-Extra: a: b"}, "", "hooks.localhost:" + port},
+		"cacert and host":   {[]string{"--cacert", ca, "--host", "example.com"}, "", "example.com"},
+		"cacert, no file":   {[]string{"--cacert", ca + ".not"}, "reading --cacert", ""},
+		"cacert, no PEM":    {[]string{"--cacert", writeFile(t, "x")}, "holds no certificate", ""},
+		"header":            {[]string{"--header", "X-Extra"}, "write it as 'name: value'", ""},
+	} {
+		host, extra = "", ""
+		r := runCommand(t.Context(), "", append([]string{"trigger", "message.read", key, "--to", to}, c.args...)...)
+		if (r.failed == nil) != (c.says == "") || r.failed != nil && !strings.Contains(r.out+r.failed.Error(), c.says) || host != c.host {
+			t.Errorf("%s: host %q, %+v", name, host, r)
+		}
+		if name == "insecure" && extra != "a: b" {
+			t.Errorf("the header came as %q", extra)
+		}
+	}
 }

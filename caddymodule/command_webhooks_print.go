@@ -107,7 +107,7 @@ func (o *webhooksOutput) tested(e platform.TestEvent) error {
 	if o.json != nil {
 		return o.encode(e)
 	}
-	return o.say("A test event is on its way to %s: %s %s\nWhat comes of it: %s webhooks logs %[1]s",
+	return o.say("A test event is on its way to %s: %s %s\nWhat comes of it: %[4]s webhooks logs %[1]s\nA 200 there may be anybody's. Whether inboxgate took it: %[4]s events list",
 		cell(e.WebhookID), cell(e.EventType), cell(orDash(e.EventID)), programName())
 }
 

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +21,11 @@ type Health struct {
 	app *App
 }
 
-const healthDirective = "inbox_health"
+const (
+	healthDirective = "inbox_health"
+	// healthHeader tells our answer from that of any other server.
+	healthHeader = "X-Inbox-Health"
+)
 
 // CaddyModule returns the Caddy module information.
 func (Health) CaddyModule() caddy.ModuleInfo {
@@ -53,6 +58,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set(healthHeader, cmp.Or(why, "ok"))
 	if why != "" {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, why+"\n")
