@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,6 +52,8 @@ type webhookParser struct {
 	// once holds the line of each word that may stand only once.
 	once   map[string]int
 	inline bool // The first route stands in the line of the directive.
+	// fallback is the place of the `to`.
+	fallback string
 	// secrets holds the place of each secret.
 	secrets []string
 	// routes holds the place of each route by name.
@@ -120,6 +123,9 @@ func (p *webhookParser) word(word string) error {
 func unknownWord(d *caddyfile.Dispenser, word string, words []string) error {
 	if word == "{" {
 		return d.Errf("no block belongs here: remove the '{'")
+	}
+	if belongs := misplaced(word, words); belongs != "" {
+		return d.Errf("%s", belongs)
 	}
 	if near := nearest(word, words); near != "" {
 		return d.Errf("unknown word '%s'; did you mean '%s'?", word, near)
@@ -256,6 +262,9 @@ func parseSize(d argParser, to *int64) error {
 	value, err := oneArg(d, "1MiB")
 	if err != nil {
 		return err
+	}
+	if n, err := strconv.ParseUint(value, 10, 64); err == nil && n < minMaxBody { // More than that can be meant as bytes.
+		return d.Errf("%s %s has no unit: write it as %sMiB, or as %[2]sB for bytes", word, value, value)
 	}
 	n, err := humanize.ParseBytes(value)
 	if err != nil || n == 0 || n > 1<<60 {

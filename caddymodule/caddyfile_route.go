@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -269,7 +268,12 @@ func (p *webhookParser) addRoute(start caddyfile.Token, types []string, upstream
 		}
 		r.HandleRaw = handlers
 	}
-	place := fmt.Sprintf("%s:%d", start.File, start.Line)
+	place := placeOf(start)
+	if len(types) == 0 && p.fallback != "" {
+		return errAt(start, "a second `to`, after the one at %s: one `to` takes what no `on` took; several addresses in it are replicas of one app", p.fallback)
+	} else if len(types) == 0 {
+		p.fallback = place
+	}
 	if other, ok := p.routes[r.Name]; ok {
 		return errAt(start, "two routes are named '%s', here and at %s: give one of them another `name`", r.Name, other)
 	}

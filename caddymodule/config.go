@@ -15,6 +15,7 @@ import (
 const (
 	defaultName        = "inbox"
 	defaultMaxBody     = 1 << 20
+	minMaxBody         = 1000
 	defaultReadTimeout = 5 * time.Second
 	defaultAckTimeout  = 8 * time.Second
 	// The platform gives up after 10 s; by then our answer is long there.
@@ -33,7 +34,7 @@ type Source struct {
 	// file named by `INBOX_WEBHOOK_SECRET_FILE`.
 	Secrets []Secret `json:"secrets,omitempty"`
 
-	// Bodies larger than this many bytes are refused with 413.
+	// Bodies larger than this many bytes are refused with 413. At least 1000.
 	// Default: 1048576 (1 MiB).
 	MaxBody int64 `json:"max_body,omitempty"`
 
@@ -162,6 +163,9 @@ func (s *Source) check() []error {
 	}
 	if most := bodies().mostBody(); s.MaxBody < 0 || s.MaxBody > most {
 		add("max_body is %d bytes: give a size such as 1MiB, at most %dMiB: an eighth of the memory limit, and never more than 128MiB", s.MaxBody, most>>20)
+	}
+	if s.MaxBody > 0 && s.MaxBody < minMaxBody {
+		add("max_body is %d bytes, which hardly an event fits into: give at least 1kB, for example 1MiB", s.MaxBody)
 	}
 	if t := time.Duration(s.ReadTimeout); t < 0 || t > answerWithin-time.Second {
 		add("read_timeout is %s: it must lie between 0 and 7s, because the answer comes within 8s", t)

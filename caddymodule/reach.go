@@ -155,6 +155,11 @@ func (a *App) judge() {
 			a.log.Warn(what, "server", g.server.Name())
 		}
 	}
+	for _, g := range a.guards.all {
+		for _, what := range g.unencrypted() {
+			a.log.Warn(what, "server", g.server.Name())
+		}
+	}
 	for _, what := range a.guards.selfServed() {
 		a.log.Warn(what)
 	}

@@ -45,12 +45,14 @@ func newSites(t *testing.T) *sites {
 }
 
 // load runs a Caddyfile in which PORT stands for the port.
-func (s *sites) load(text string) error {
+func (s *sites) load(text string) error { return s.loadWith("", text) }
+
+func (s *sites) loadWith(global, text string) error {
 	if fi, err := os.Stat(s.logs); err == nil {
 		s.from = fi.Size()
 	}
 	_, port, _ := net.SplitHostPort(s.addr)
-	text = fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tlog {\n\t\toutput file %s {\n\t\t\troll_disabled\n\t\t}\n\t}\n\tinbox {\n\t\tdata_dir %s\n\t}\n}\n%s", s.logs, s.dir, strings.ReplaceAll(text, "PORT", port))
+	text = fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tlog {\n\t\toutput file %s {\n\t\t\troll_disabled\n\t\t}\n\t}\n\tinbox {\n\t\tdata_dir %s\n\t}\n\t%s\n}\n%s", s.logs, s.dir, global, strings.ReplaceAll(text, "PORT", port))
 	raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func TestWebhookThatCannotBeReached(t *testing.T) {
 		"file_server first":           {"route {\nfile_server\n" + hook + "\n}", "file_server (405 Method Not Allowed) answers before it"},
 		"in an earlier handle":        {"route {\nhandle /webhooks/* {\nrespond 204\n}\nhandle {\n" + hook + "\n}\n}", "respond (204 No Content) answers before it"},
 		"redir":                       {"redir https://example.com{uri}\n" + hook, "respond (302 Found) answers before it"},
-		"twice":                       {hook + "\n" + other, "the webhook 'inbox' at Caddyfile:16 stands before it; give one of them another path"},
+		"twice":                       {hook + "\n" + other, "the webhook 'inbox' at Caddyfile:17 stands before it; give one of them another path"},
 		"the same twice":              {hook + "\n" + hook, "the same webhook stands before it; remove one of them"},
 		"behind a wildcard":           {"route {\ninbox_webhook /webhooks/* 127.0.0.1:3 {\nname wide\n}\n" + hook + "\n}", ""},
 		"only the platform's address": {"@platform remote_ip 203.0.113.0/24\nhandle @platform {\n" + hook + "\n}\nrespond 404", ""},
@@ -127,7 +129,7 @@ func TestWebhookThatCannotBeReached(t *testing.T) {
 	} {
 		if name == "behind a wildcard" {
 			c.site = strings.Replace(c.site, "127.0.0.1:3 {\nname wide\n}", "{\nname wide\nto 127.0.0.1:3\n}", 1)
-			c.says = "the webhook 'wide' at Caddyfile:17 stands before it"
+			c.says = "the webhook 'wide' at Caddyfile:18 stands before it"
 		}
 		if err := s.load("http://:PORT {\n" + c.site + "\n}\n"); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -147,7 +149,7 @@ func TestWebhookThatCannotBeReached(t *testing.T) {
 // told: another path, another host, a site without an end.
 func TestSignedRequestMissesTheWebhook(t *testing.T) {
 	s := newSites(t)
-	if err := s.load("http://hooks.example.com:PORT {\n inbox_webhook /webhooks/inbox 127.0.0.1:1\n}\nhttp://www.example.com:PORT {\n respond /there 200\n}\n"); err != nil {
+	if err := s.load("http://hooks.example.test:PORT {\n inbox_webhook /webhooks/inbox 127.0.0.1:1\n}\nhttp://www.example.test:PORT {\n respond /there 200\n}\n"); err != nil {
 		t.Fatal(err)
 	}
 	if w := s.warned(); len(w) > 0 {
@@ -159,29 +161,29 @@ func TestSignedRequestMissesTheWebhook(t *testing.T) {
 		status     int
 		result     string
 	}{
-		{"hooks.example.com", "/webhooks/inbox", 200, "accepted"},
-		{"hooks.example.com", "/webhooks/inbox/", 200, "duplicate"},
-		{"hooks.example.com", "/webhooks/inbox/?a=1", 200, "duplicate"},
-		{"hooks.example.com", "/webhooks/inbox//", 404, ""},
-		{"hooks.example.com", "/webhooks/inbox/x", 404, ""},
-		{"hooks.example.com", "/", 404, ""},
-		{"hooks.example.com", "/webhooks", 404, ""},
-		{"other.example.com", "/webhooks/inbox", 404, ""},
+		{"hooks.example.test", "/webhooks/inbox", 200, "accepted"},
+		{"hooks.example.test", "/webhooks/inbox/", 200, "duplicate"},
+		{"hooks.example.test", "/webhooks/inbox/?a=1", 200, "duplicate"},
+		{"hooks.example.test", "/webhooks/inbox//", 404, ""},
+		{"hooks.example.test", "/webhooks/inbox/x", 404, ""},
+		{"hooks.example.test", "/", 404, ""},
+		{"hooks.example.test", "/webhooks", 404, ""},
+		{"other.example.test", "/webhooks/inbox", 404, ""},
 		{"127.0.0.1", "/webhooks/inbox", 404, ""},
-		{"www.example.com", "/webhooks/inbox", 404, ""},
-		{"www.example.com", "/there", 200, ""}, // What is written on purpose stands, and is told.
+		{"www.example.test", "/webhooks/inbox", 404, ""},
+		{"www.example.test", "/there", 200, ""}, // What is written on purpose stands, and is told.
 	} {
 		if got := s.post(t, c.host, c.path, body); got.status != c.status || got.result != c.result {
 			t.Errorf("%s%s: %d %q, want %d %q", c.host, c.path, got.status, got.result, c.status, c.result)
 		}
 	}
 	w := s.warned()
-	if len(w) != 1 || !strings.Contains(w[0], `"path":"/webhooks/inbox//"`) || !strings.Contains(w[0], `"host":"hooks.example.com"`) {
+	if len(w) != 1 || !strings.Contains(w[0], `"path":"/webhooks/inbox//"`) || !strings.Contains(w[0], `"host":"hooks.example.test"`) {
 		t.Errorf("within a minute the log has %q", w)
 	}
 	// Without a signature nothing is changed: it is the site's own affair.
 	r, _ := http.NewRequest(http.MethodPost, "http://"+s.addr+"/", nil)
-	r.Host = "hooks.example.com"
+	r.Host = "hooks.example.test"
 	if got := send(t, r); got.status != 200 || got.result != "" {
 		t.Errorf("without a signature: %+v", got)
 	}
@@ -267,14 +269,14 @@ func TestLoadsOrWarns(t *testing.T) {
 	_, body := sample(t, "message.read")
 	rapid.Check(t, func(t *rapid.T) {
 		var text strings.Builder
-		hooks, paths, hosts := 0, []string{"/webhooks/inbox", "/a/inbox", "/a", "/ainbox", "/hookinbox", "/a/hookinbox", "/webhooks/inboxinbox"}, []string{"other.example.com"}
+		hooks, paths, hosts := 0, []string{"/webhooks/inbox", "/a/inbox", "/a", "/ainbox", "/hookinbox", "/a/hookinbox", "/webhooks/inboxinbox"}, []string{"other.example.test"}
 		for i := range rapid.IntRange(1, 2).Draw(t, "sites") {
-			host := rapid.SampledFrom([]string{"any.example.com", "hooks.example.com", "www.example.com"}).Draw(t, "host")
+			host := rapid.SampledFrom([]string{"any.example.test", "hooks.example.test", "www.example.test"}).Draw(t, "host")
 			if i > 0 && hosts[len(hosts)-1] == host {
 				continue // Caddy refuses a site twice.
 			}
 			hosts = append(hosts, host)
-			fmt.Fprintf(&text, "http://%s:PORT {\n@post method POST\n%s}\n", strings.TrimPrefix(host, "any.example.com"), randomSite(t, 2, &hooks, &paths))
+			fmt.Fprintf(&text, "http://%s:PORT {\n@post method POST\n%s}\n", strings.TrimPrefix(host, "any.example.test"), randomSite(t, 2, &hooks, &paths))
 		}
 		if err := s.load(text.String()); err != nil || hooks == 0 {
 			return
@@ -297,7 +299,7 @@ func TestLoadsOrWarns(t *testing.T) {
 }
 
 // Our own listener as an app, in whatever way it is written: told at the load.
-func TestOwnListenerAsUpstream(t *testing.T) {
+func TestOwnListenerIsWarnedOf(t *testing.T) {
 	s := newSites(t)
 	t.Setenv("OWN_APP", s.addr)
 	for name, c := range map[string]struct {
@@ -333,5 +335,22 @@ func TestOwnListenerAsUpstream(t *testing.T) {
 	// On every interface, an address of the machine is ours too.
 	if err := s.load("http://:PORT {\nbind 0.0.0.0\ninbox_webhook /webhooks/inbox 127.0.0.2:PORT\n}\n"); err != nil || len(s.warned()) != 1 {
 		t.Errorf("every interface: %v, %q", err, s.warned())
+	}
+}
+
+// A public name without TLS is told, unless a proxy that is trusted ends it.
+func TestPublicNameWithoutTLS(t *testing.T) {
+	s := newSites(t)
+	const site = ":PORT {\n%sinbox_webhook /webhooks/inbox 127.0.0.1:1\nrespond 404\n}\n"
+	for host, warn := range map[string]bool{"http://hooks.example.com": true, "http://hooks.example.test": false, "http://hooks.svc.cluster.local": false, "http://localhost": false, "http://127.0.0.1": false, "http://": false, "http://gate": false} {
+		if err := s.load(fmt.Sprintf(host+site, "")); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(s.warned(), "\n"); warn != strings.Contains(said, "without TLS") || !warn && said != "" {
+			t.Errorf("%s: %q", host, said)
+		}
+	}
+	if err := s.loadWith("servers {\ntrusted_proxies static private_ranges\n}", fmt.Sprintf("http://hooks.example.com"+site, "")); err != nil || len(s.warned()) > 0 {
+		t.Errorf("behind a proxy: %v, %q", err, s.warned())
 	}
 }

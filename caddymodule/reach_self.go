@@ -45,7 +45,7 @@ func (g *guard) elsewhere(w wayIn, handlers []json.RawMessage) bool {
 			continue
 		}
 		path, _, _ := strings.Cut(h.URI, "?")
-		return g.probe(instance(orElse(w.hosts, "hooks.invalid")[0], "hooks"), path).hook == nil
+		return g.probe(example(orElse(w.hosts, "hooks.invalid")[0], "hooks"), path).hook == nil
 	}
 	return false
 }
