@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 // memories holds the ids that pass mode has seen, one memory a source, so that
@@ -21,6 +22,7 @@ type memory struct {
 	source string
 	seen   *dedupe.Memory
 	gate   *dedupe.Gate
+	fresh  *freshness
 }
 
 func openMemory(source string, window time.Duration) (*memory, error) {
@@ -31,7 +33,7 @@ func openMemory(source string, window time.Duration) (*memory, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &memory{source: source, seen: dedupe.NewMemory(window, passIDs, nil), gate: gate}, nil
+		return &memory{source: source, seen: dedupe.NewMemory(window, passIDs, nil), gate: gate, fresh: &freshness{clock: spool.NewClock(nil, time.Time{})}}, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the memory of %s: %w", source, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -31,7 +32,7 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 		// There is no quarantine here: the next handler sees the body and
 		// judges. Only its copies are dropped, for it has no id.
 		key = in.source + "\x00\x00" + string(in.digest[:])
-	} else if h.tooOld(in.created, in.received) {
+	} else if h.tooOld(in.created) {
 		// Nor can it be kept. The platform's log shall show that it was not taken.
 		return answer{}, refusal{http.StatusServiceUnavailable, "created_at is older than the window"}
 	}
@@ -41,9 +42,13 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 	caught := caughtInFlight // Unless the memory is asked for this copy.
 	verdict, err := h.memory.gate.Do(context.WithoutCancel(ctx), key, in.digest, func(context.Context) (dedupe.Verdict, error) {
 		caught = caughtInCache
-		return h.memory.seen.Accept(ctx, key, in.digest, func(ctx context.Context) error {
+		v, err := h.memory.seen.Accept(ctx, key, in.digest, func(ctx context.Context) error {
 			return h.handOn(ctx, in, rec, next)
 		})
+		if v == dedupe.Accepted && in.odd == "" {
+			h.memory.fresh.took(in.created, h.app.settings().Window)
+		}
+		return v, err
 	})
 	switch {
 	case errors.Is(err, dedupe.ErrFull):
@@ -59,9 +64,14 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 	return answer{result: resultAccepted, relay: rec}, nil
 }
 
-// tooOld: its id may have been remembered and forgotten.
-func (h *Webhook) tooOld(created, now time.Time) bool {
-	return h.Stale != staleDeliver && !created.IsZero() && now.Sub(created) >= h.app.settings().Window
+// tooOld: its id may have been remembered and forgotten. What lies ahead is none
+// of that.
+func (h *Webhook) tooOld(created time.Time) bool {
+	if h.Stale == staleDeliver || created.IsZero() {
+		return false
+	}
+	why, _ := h.memory.fresh.stale(created, h.app.settings().Window)
+	return why == spool.ReasonOld || why == spool.ReasonBelow
 }
 
 // handOn runs the next handler for an event whose id is claimed until it has
