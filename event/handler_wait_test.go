@@ -205,6 +205,7 @@ func TestHandlerSlowBody(t *testing.T) {
 					t.Fatalf("request %d: %v", i, err)
 				}
 				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
 				if res.StatusCode != want {
 					t.Errorf("request %d: %s", i, res.Status)
 				}

@@ -53,17 +53,17 @@ func EnvSecrets(getenv func(string) string) (secrets []Secret, warnings []string
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	case len(secrets) == 0:
-		return nil, nil, notSet{}
+		return nil, nil, notSetError{}
 	}
 	return secrets, warnings, nil
 }
 
-// notSet is an ErrNoSecret whose text names the variables.
-type notSet struct{}
+// notSetError is an ErrNoSecret whose text names the variables.
+type notSetError struct{}
 
-func (notSet) Error() string {
+func (notSetError) Error() string {
 	return fmt.Sprintf("no secret: set %s (or %s to the path of a file that holds it) to the webhook's secret, at least %d bytes long",
 		EnvSecret, EnvSecretFile, MinSecret)
 }
 
-func (notSet) Unwrap() error { return ErrNoSecret }
+func (notSetError) Unwrap() error { return ErrNoSecret }
