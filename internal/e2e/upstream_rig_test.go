@@ -128,17 +128,17 @@ func (s *standing) flawless(ids []string) {
 	}
 }
 
-// ledger is an app that notes when an event came.
-type ledger struct {
+// arrivals is an app that notes when an event came.
+type arrivals struct {
 	*httptest.Server
 	mu   sync.Mutex
 	came map[string]time.Time
 	host string // Of the last request.
 }
 
-func newLedger(t *testing.T, secure bool) *ledger {
+func newArrivals(t *testing.T, secure bool) *arrivals {
 	t.Helper()
-	l := &ledger{came: make(map[string]time.Time)}
+	l := &arrivals{came: make(map[string]time.Time)}
 	l.Server = httptest.NewUnstartedServer(l)
 	if secure {
 		l.StartTLS()
@@ -149,7 +149,7 @@ func newLedger(t *testing.T, secure bool) *ledger {
 	return l
 }
 
-func (l *ledger) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+func (l *arrivals) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -157,7 +157,7 @@ func (l *ledger) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	l.host = r.Host
 }
 
-func (l *ledger) has(id string) (time.Time, bool) {
+func (l *arrivals) has(id string) (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, ok := l.came[id]
@@ -165,7 +165,7 @@ func (l *ledger) has(id string) (time.Time, bool) {
 }
 
 // await waits until the event has come, and returns when it did.
-func (l *ledger) await(t *testing.T, id string) time.Time {
+func (l *arrivals) await(t *testing.T, id string) time.Time {
 	t.Helper()
 	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if at, ok := l.has(id); ok {
@@ -177,7 +177,7 @@ func (l *ledger) await(t *testing.T, id string) time.Time {
 }
 
 // authority writes the certificate of a test's server where SSL_CERT_FILE finds it.
-func (l *ledger) authority(t *testing.T) string {
+func (l *arrivals) authority(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.Certificate().Raw}), 0o600); err != nil {

@@ -25,7 +25,7 @@ func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
 		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return sidecartest.FreeAddress(t) }, func() string { return hang(t) }}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			app := newLedger(t, c.secure)
+			app := newArrivals(t, c.secure)
 			var addresses []string
 			for _, b := range c.broken {
 				addresses = append(addresses, b())
@@ -71,7 +71,7 @@ func TestE2EHostOverHTTPS(t *testing.T) {
 	for name, secure := range map[string]bool{"http": false, "https": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			app := newLedger(t, secure)
+			app := newArrivals(t, secure)
 			s := stand(t, "INBOX_UPSTREAM="+app.URL, "SSL_CERT_FILE="+func() string {
 				if secure {
 					return app.authority(t)
@@ -91,7 +91,7 @@ func TestE2EHostOverHTTPS(t *testing.T) {
 // An authority that is not known is told with its fix.
 func TestE2EAuthorityOfOnesOwn(t *testing.T) {
 	t.Parallel()
-	app := newLedger(t, true)
+	app := newArrivals(t, true)
 	s := stand(t, "INBOX_UPSTREAM="+app.URL)
 	s.post()
 	s.Await(t, "SSL_CERT_FILE", 1)
@@ -115,7 +115,7 @@ func TestE2EBareSlash(t *testing.T) {
 // An instance behind another is an app like any other.
 func TestE2EInstanceBehindAnother(t *testing.T) {
 	t.Parallel()
-	app := newLedger(t, false)
+	app := newArrivals(t, false)
 	inner := stand(t, "INBOX_UPSTREAM="+app.Listener.Addr().String())
 	outer := stand(t, "INBOX_UPSTREAM="+strings.TrimPrefix(strings.TrimSuffix(inner.url, "/webhooks/inbox"), "http://"))
 	id := outer.post()
