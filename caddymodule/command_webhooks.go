@@ -177,7 +177,7 @@ func envAPIKey() (string, error) {
 		return "", fmt.Errorf("both %s and %s are set: unset one of them", EnvAPIKey, EnvAPIKeyFile)
 	}
 	if file == "" {
-		key, err := oneToken(value)
+		key, err := oneKey(value)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", EnvAPIKey, err)
 		}
@@ -187,7 +187,7 @@ func envAPIKey() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", EnvAPIKeyFile, err)
 	}
-	if value, err = oneToken(string(raw)); err != nil {
+	if value, err = oneKey(string(raw)); err != nil {
 		return "", fmt.Errorf("%s, which %s names: %w", file, EnvAPIKeyFile, err)
 	}
 	if value == "" {

@@ -38,9 +38,13 @@ func findPlace(fingerprint string) sourcePlace {
 	return found
 }
 
+// builtIn is the name of the file that the sidecar writes from its variables. Nobody
+// can look a line of it up.
+const builtIn = "built-in"
+
 // place is the source's place for a sentence, empty if it is not known.
 func (s *source) place() string {
-	if at := findPlace(s.fingerprint).at; at != "" {
+	if at := findPlace(s.fingerprint).at; at != "" && !strings.HasPrefix(at, builtIn+":") {
 		return " at " + at
 	}
 	return ""
@@ -51,7 +55,7 @@ func (s *source) place() string {
 func located(s Source, err error) error {
 	raw, _ := json.Marshal(s) // Join refuses what cannot be marshalled.
 	p := findPlace(string(raw))
-	if p.at == "" {
+	if p.at == "" || strings.HasPrefix(p.at, builtIn+":") {
 		return err
 	}
 	at := p.at

@@ -40,8 +40,25 @@ separated by commas or spaces, are replicas of one app. A Caddyfile at
 %s replaces the variables: see Caddyfile.example.
 
 Short commands:
-  %s.
+%s
 Every command of Caddy works too: inboxgate is Caddy with one more module.
-`, envUpstream, mountedCaddyfile, strings.Join(caddymodule.Subcommands(), ", "))
+`, envUpstream, mountedCaddyfile, wrapped(caddymodule.Subcommands()))
 	return b.String()
+}
+
+// wrapped is a list in lines of at most 78 characters.
+func wrapped(words []string) string {
+	var b strings.Builder
+	line := "  "
+	for i, w := range words {
+		if w += ","; i == len(words)-1 {
+			w = strings.TrimSuffix(w, ",") + "."
+		}
+		if len(line)+len(w) > 78 {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = "  "
+		}
+		line += w + " "
+	}
+	return b.String() + strings.TrimRight(line, " ")
 }

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	oldSecret = "an old secret of the tests"
-	newSecret = "a new secret of the tests"
+	oldSecret = "an-old-one-of-these-tests-4f2c"
+	newSecret = "a-new-one-of-these-tests-91ab"
 	started   = "serving initial configuration"
 )
 

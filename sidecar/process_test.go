@@ -41,7 +41,7 @@ func TestRunsOnEnvironmentAlone(t *testing.T) {
 	wantPost(t, url, sample(t), "", http.StatusUnauthorized, "")
 	wantPost(t, url, sample(t), "another secret, as long", http.StatusUnauthorized, "")
 	// Nothing but the webhook may answer 2xx.
-	for _, path := range []string{"", "/", "/webhooks", "/webhooks/inbox/", "/webhooks/inbox/x"} {
+	for _, path := range []string{"", "/", "/webhooks", "/webhooks/inbox//", "/webhooks/inbox/x"} {
 		wantPost(t, "http://"+listen+path, sample(t), newSecret, http.StatusNotFound, "")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "data", "caddy", "inbox")); err != nil {

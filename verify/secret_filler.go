@@ -11,7 +11,7 @@ import (
 // placeholding refuses what stands where a secret should be and is none: it is
 // the same for everybody who made the same mistake, so anyone can sign with it.
 func placeholding(secret string) error {
-	const instead = "put the webhook's secret there, or write {env.NAME} or {file./path} in a Caddyfile"
+	const instead = "put the value itself there, or write {env.NAME} or {file./path} in a Caddyfile"
 	switch {
 	case strings.HasPrefix(secret, "$"):
 		return errors.New("it begins with $, and no shell has put a value in its place: " + instead)
@@ -22,7 +22,7 @@ func placeholding(secret string) error {
 	case isVariable(secret):
 		return errors.New("it is the name of a variable and not its value: " + instead)
 	case isFiller(secret):
-		return errors.New("it is a filler that anyone can guess: put the webhook's secret there, as the platform shows it")
+		return errors.New("it is a filler that anyone can guess: put the value itself there, as it was given to you")
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func ParseSecrets(name, text string) (secrets []Secret, warnings []string, err e
 				warnings = append(warnings, in+what)
 			}
 		}
-		if len(of) > 3 {
+		if strings.Count(line, ",") > 1 {
 			warnings = append(warnings, in+"holds several commas, and one of them may belong to a secret: put each secret on a line of its own")
 		}
 		all = append(all, of...)

@@ -21,7 +21,7 @@ import (
 // binary is the inboxgate that TestMain has built.
 var binary string
 
-const secret = "a secret of the whole, for tests"
+const secret = "the-whole-has-a-key-of-its-own-7d1e"
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "inboxgate-e2e-")

@@ -71,7 +71,13 @@ func Announce(p Pointer, dirs []string) (withdraw func(), err error) {
 // write: others may read a pointer, because it tells them whom to become; the
 // socket itself stays closed to them.
 func write(dir, path string, raw []byte) error {
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	switch err := os.Mkdir(dir, 0o755); {
+	case err == nil:
+		err = os.Chmod(dir, 0o755) // Whatever the umask is.
+		if err != nil {
+			return err
+		}
+	case !errors.Is(err, os.ErrExist):
 		return err
 	}
 	if err := trusted(dir); err != nil {
