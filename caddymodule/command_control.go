@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -30,7 +31,8 @@ type operator struct {
 	client *control.Client
 	paint  palette
 	search finder
-	headed bool // A list has its head.
+	headed bool   // A list has its head.
+	shut   func() // gives back what was opened, nil for nothing
 }
 
 // addControl gives a group of commands the flags that all of them need.
@@ -58,6 +60,9 @@ func operated(f func(ctx context.Context, o *operator, args []string) error) fun
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		if o.shut != nil {
+			defer o.shut()
+		}
 		return o.search.nobodyThere(f(ctx, o, args))
 	}
 }
@@ -68,6 +73,9 @@ func newOperator(cmd *cobra.Command) (*operator, error) {
 		return nil, err
 	}
 	address, _ := cmd.Flags().GetString("admin")
+	if store, err := wordOf(cmd, "store"); err != nil || store != "" {
+		return o, errors.Join(err, o.openStore(store, address))
+	}
 	o.search.dirs = instance.Directories()
 	if address == "" {
 		if address, err = o.search.find(); err != nil {

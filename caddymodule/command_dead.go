@@ -46,6 +46,7 @@ func deadList() *cobra.Command {
 	cmd.Flags().Bool("group", false, "count those of one route whose last attempts had the same status and error")
 	addLimit(cmd, 50, "how many events at most; 0 for all")
 	addReveal(cmd)
+	addStore(cmd)
 	return cmd
 }
 

@@ -16,6 +16,10 @@ func eventsCommand() *cobra.Command {
 		Long: `
 Looks into the log of events: which came, what became of them on each route,
 and every attempt. Phone numbers are masked unless you say --reveal.
+
+While inboxgate is down, --store reads its data directory, or a copy of it, and
+writes nothing: list, show, raw and export have it. An inboxgate that is started
+meanwhile waits some seconds for the command to end, and then gives up.
 ` + aboutControl,
 		Example: `  ` + programName() + ` events list --state dead --since 2h
   ` + programName() + ` events list --message-id msg_1234567890
@@ -40,6 +44,7 @@ func eventsList() *cobra.Command {
 	addFilter(cmd)
 	addLimit(cmd, 50, "how many at most; 0 for all")
 	addReveal(cmd)
+	addStore(cmd)
 	return cmd
 }
 
@@ -68,6 +73,7 @@ func showCommand(quarantine bool) *cobra.Command {
 	})
 	addReveal(cmd)
 	addSource(cmd, quarantine)
+	addStore(cmd)
 	return cmd
 }
 
@@ -103,6 +109,7 @@ func rawCommand(quarantine bool) *cobra.Command {
 		return o.raw(body)
 	})
 	addSource(cmd, quarantine)
+	addStore(cmd)
 	return cmd
 }
 
@@ -142,6 +149,7 @@ each event has its body as it came, in base64, as "raw".`,
 	addFilter(cmd)
 	addLimit(cmd, 0, "how many at most; 0 for all")
 	addReveal(cmd)
+	addStore(cmd)
 	return cmd
 }
 

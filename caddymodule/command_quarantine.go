@@ -36,6 +36,7 @@ body. The platform got its 200. Each entry has a number.
 	addFilter(list, "state", "route")
 	addLimit(list, 50, "how many at most; 0 for all")
 	addReveal(list)
+	addStore(list)
 	cmd.AddCommand(list, showCommand(true), rawCommand(true), releaseCommand(), discardOddCommand())
 	addControl(cmd)
 	return cmd

@@ -161,9 +161,13 @@ func paths(d *openAPI) (all []string) {
 // patterns are those in the source.
 func patterns(t *testing.T) (all []string) {
 	t.Helper()
-	src, err := os.ReadFile("control.go")
-	if err != nil {
-		t.Fatal(err)
+	var src []byte
+	for _, name := range []string{"control.go", "still.go"} {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src = append(src, raw...)
 	}
 	for _, m := range regexp.MustCompile(`"((?:GET|POST) /inbox/[^"]*)"`).FindAllSubmatch(src, -1) {
 		all = append(all, string(m[1]))

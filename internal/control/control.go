@@ -62,17 +62,9 @@ func New(o Options) http.Handler {
 	}
 	a := &api{Options: o, mux: http.NewServeMux()}
 	look := map[string]func(*request) (any, error){
-		"GET /inbox/events":             a.events,
-		"GET /inbox/events/{ref}":       a.event,
-		"GET /inbox/events/{ref}/logs":  a.logs,
-		"GET /inbox/logs":               a.allLogs,
-		"GET /inbox/dead":               a.dead,
-		"GET /inbox/quarantine":         a.quarantine,
-		"GET /inbox/quarantine/{entry}": a.entry,
-		"GET /inbox/routes":             a.routes,
-		"GET /inbox/store":              a.store,
-		"GET /inbox/status":             a.status,
-		"GET /inbox/dead/groups":        a.deadGroups,
+		"GET /inbox/routes": a.routes,
+		"GET /inbox/store":  a.store,
+		"GET /inbox/status": a.status,
 	}
 	change := map[string]func(*request) (any, error){
 		"POST /inbox/events/{ref}/replay":            a.replayOne,
@@ -98,8 +90,7 @@ func New(o Options) http.Handler {
 	for pattern, f := range long {
 		a.mux.HandleFunc(pattern, a.follow(f))
 	}
-	a.mux.HandleFunc("GET /inbox/events/{ref}/raw", a.raw(a.findEvent))
-	a.mux.HandleFunc("GET /inbox/quarantine/{entry}/raw", a.raw(a.findEntry))
+	a.handleLog()
 	a.mux.HandleFunc("GET /inbox/store/backup", a.backup)
 	a.mux.HandleFunc("GET /inbox/openapi.json", serveDescription)
 	return a

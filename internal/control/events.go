@@ -116,7 +116,7 @@ func (a *api) findID(ctx context.Context, id, source string) (spool.Record, erro
 		return rec, err
 	}
 	sources := map[string]bool{}
-	for k := range a.Configured() {
+	for k := range a.known(ctx) {
 		sources[k.Source] = true
 	}
 	delete(sources, rec.Event.Source)

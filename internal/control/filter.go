@@ -84,19 +84,25 @@ func (f Filter) wants(status int, text string) bool {
 		(f.Error == "" || strings.Contains(strings.ToLower(text), strings.ToLower(f.Error)))
 }
 
+// known are the routes that are configured, and those that only the store knows.
+func (a *api) known(ctx context.Context) map[spool.RouteKey]bool {
+	all := map[spool.RouteKey]bool{}
+	maps.Copy(all, a.Configured())
+	if states, err := a.Store.Routes(ctx); err == nil {
+		for _, s := range states {
+			all[s.Key] = true
+		}
+	}
+	return all
+}
+
 // sane refuses a source or a route that nobody has: a mistyped one would find
 // nothing, as if all were well. What is parked is known to the store.
 func (a *api) sane(f Filter) error {
 	if f.Source == "" && f.Route == "" {
 		return nil
 	}
-	known := a.Configured()
-	if states, err := a.Store.Routes(context.Background()); err == nil {
-		known = maps.Clone(known)
-		for _, s := range states {
-			known[s.Key] = true
-		}
-	}
+	known := a.known(context.Background())
 	if len(known) == 0 {
 		return nil
 	}

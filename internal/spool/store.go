@@ -41,8 +41,6 @@ type Store interface {
 	// replaced, or returns) until a Configure lists Was as a name again.
 	// Configure removes nothing: queues of absent names keep their deliveries.
 	Configure(ctx context.Context, source string, routes []RouteName) error
-	// Routes lists every route that the store knows, by source and name.
-	Routes(ctx context.Context) ([]RouteState, error)
 	// Hold marks a route as held, or replaces its Hold; durable when it returns.
 	Hold(ctx context.Context, k RouteKey, h Hold) error
 	// Resume ends a hold; durable when it returns. Not held is no error.
@@ -55,12 +53,19 @@ type Store interface {
 	// platform did not ask for it. It returns how many now wait.
 	// Deliveries that are not finished are left alone and not counted.
 	Redeliver(ctx context.Context, seq int64, route string) (int, error)
-	// Records reads the log, newest first, one page a call.
-	Records(ctx context.Context, q Query) (Page, error)
+	Log
 	// Close ends the store: it waits for running calls; later ones get
 	// ErrClosed. Leases that are still out count as attempts at the next open,
 	// as after a crash: a clean stop releases first. Closing twice is no error.
 	Close() error
+}
+
+// Log is what can be read of a store.
+type Log interface {
+	// Routes lists every route that the store knows, by source and name.
+	Routes(ctx context.Context) ([]RouteState, error)
+	// Records reads the log, newest first, one page a call.
+	Records(ctx context.Context, q Query) (Page, error)
 }
 
 // Watcher is implemented by engines that can tell at once when a route has

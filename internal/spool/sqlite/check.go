@@ -5,10 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -64,36 +62,13 @@ func Check(ctx context.Context, path string, progress spool.Progress) (Report, e
 }
 
 func inspect(ctx context.Context, path string, progress spool.Progress) (r Report, err error) {
-	if r.Path, err = filepath.Abs(path); err != nil {
+	f, err := findStill(path)
+	if r.Path = f.path; err != nil {
 		return r, err
 	}
-	info, err := os.Stat(r.Path)
-	if err == nil && info.IsDir() {
-		r.Path = filepath.Join(r.Path, "spool.db")
-		info, err = os.Stat(r.Path)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, fmt.Errorf("there is no store at %s", r.Path)
-	}
-	if err != nil {
-		return r, err
-	}
-	if !info.Mode().IsRegular() {
-		return r, fmt.Errorf("%s is no file", r.Path)
-	}
-	if filepath.Base(r.Path) == "spool.db" {
-		release, err := shareDir(filepath.Dir(r.Path))
-		if err != nil {
-			return r, err
-		}
-		defer release()
-	}
-	log := int64(0)
-	if info, err := os.Stat(r.Path + "-wal"); err == nil {
-		log = info.Size()
-	}
-	r.Bytes = info.Size() + log
-	c, err := openReadOnly(r.Path, log > 0)
+	defer f.release()
+	r.Bytes = f.size + f.log
+	c, err := openReadOnly(r.Path, f.log > 0)
 	if err != nil {
 		return r, err
 	}
@@ -105,18 +80,18 @@ func inspect(ctx context.Context, path string, progress spool.Progress) (r Repor
 	} else if err != nil {
 		return r, err
 	}
-	if log == 0 {
-		if err := k.length(info.Size()); err != nil {
+	if f.log == 0 {
+		if err := k.length(f.size); err != nil {
 			return r, err
 		}
 	}
 	return r, k.run(ctx)
 }
 
-// openReadOnly opens a database so that nothing beside it is made or changed,
-// unless there is a log to be read: SQLite indexes it in a file of its own.
+// openReadOnly opens a database so that nothing beside it is made or changed. Of a
+// log SQLite keeps the index in memory, which it does for who has it alone.
 func openReadOnly(path string, log bool) (*conn, error) {
-	q := url.Values{"mode": {"ro"}}
+	q := url.Values{"mode": {"ro"}, "vfs": {stillName}}
 	if !log {
 		q.Set("immutable", "1")
 	}
@@ -124,7 +99,7 @@ func openReadOnly(path string, log bool) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.Exec("PRAGMA busy_timeout=1000; PRAGMA temp_store=MEMORY; PRAGMA query_only=ON")
+	err = c.Exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY; PRAGMA query_only=ON")
 	if err == nil {
 		_, err = c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
 	}

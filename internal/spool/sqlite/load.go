@@ -64,19 +64,30 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 	return last, w.damaged(errors.Join(err1, err2, err3, err4))
 }
 
-// readRoutes reads sources, routes and names, and counts what waits.
+// readRoutes reads the queues, and ends moves between them that a stop has cut
+// short.
 func (w *writer) readRoutes() error {
+	heirs, err := w.readQueues()
+	if err != nil {
+		return err
+	}
+	return w.bequeath(heirs)
+}
+
+// readQueues reads sources, routes and names, and counts what waits. heirs
+// says which queue takes over another's.
+func (w *writer) readQueues() (heirs map[int64]int64, err error) {
 	byID := map[int64]*source{}
-	err := w.rows(`SELECT source, name, watermark FROM sources`, func(q *stmt) error {
+	err = w.rows(`SELECT source, name, watermark FROM sources`, func(q *stmt) error {
 		src := &source{id: q.ColumnInt64(0), name: q.ColumnText(1), watermark: q.ColumnInt64(2)}
 		src.newest = w.newestOf[src.id]
 		byID[src.id], w.sources[src.name] = src, src
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	heirs := map[int64]int64{}
+	heirs = map[int64]int64{}
 	err = w.rows(`SELECT route, source, name, merged, hold FROM routes`, func(q *stmt) error {
 		src := byID[q.ColumnInt64(1)]
 		if src == nil {
@@ -92,7 +103,7 @@ func (w *writer) readRoutes() error {
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = w.rows(`SELECT source, name, route FROM names`, func(q *stmt) error {
 		rt := w.routes[q.ColumnInt64(2)]
@@ -103,17 +114,14 @@ func (w *writer) readRoutes() error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, rt := range w.routes {
 		if w.names[routeName{rt.source.id, rt.key.Route}] == nil {
-			return w.damaged(fmt.Errorf("%w: nothing leads to route %q", errEncoding, rt.key.Route))
+			return nil, w.damaged(fmt.Errorf("%w: nothing leads to route %q", errEncoding, rt.key.Route))
 		}
 	}
-	if err := w.countQueues(); err != nil {
-		return err
-	}
-	return w.bequeath(heirs)
+	return heirs, w.countQueues()
 }
 
 func (w *writer) rows(sql string, f func(*stmt) error) error {
@@ -164,8 +172,8 @@ func (w *writer) countQueues() error {
 	return nil
 }
 
-// bequeath ends moves between queues that a stop has cut short.
-func (w *writer) bequeath(heirs map[int64]int64) error {
+// inherit has the queues that are being moved lead to their heirs.
+func (w *writer) inherit(heirs map[int64]int64) error {
 	for id := range heirs {
 		old, to := w.routes[id], id
 		for n := 0; heirs[to] != 0 && n < len(heirs); n++ {
@@ -179,6 +187,14 @@ func (w *writer) bequeath(heirs map[int64]int64) error {
 	}
 	for _, m := range w.moving {
 		w.routes[m.from.id] = m.to
+	}
+	return nil
+}
+
+// bequeath ends moves between queues that a stop has cut short.
+func (w *writer) bequeath(heirs map[int64]int64) error {
+	if err := w.inherit(heirs); err != nil {
+		return err
 	}
 	for more := len(w.moving) > 0; more; {
 		var err error

@@ -197,7 +197,7 @@ func (l *listing) byState(before *int64) ([]int64, int, error) {
 	l.s.view.mu.Lock()
 	var ids []int64
 	for id, rv := range l.s.view.routes {
-		if id == rv.id && (l.q.Source == "" || rv.state.Key.Source == l.q.Source) {
+		if l.q.Source == "" || rv.state.Key.Source == l.q.Source { // Also a queue whose move is not ended.
 			ids = append(ids, id)
 		}
 	}

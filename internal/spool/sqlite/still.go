@@ -1,0 +1,136 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// Still is a store that no process uses, open to be read: its log, and what is
+// left of it in SQLite's own after an unclean end. Nothing is written, and the
+// store is not recovered: what was running when its process ended is running.
+//
+// While it is open no process can open the store.
+type Still struct {
+	s       *Store
+	release func()
+}
+
+var _ spool.Log = (*Still)(nil)
+
+// OpenStill opens a store's directory, or a file that Backup wrote. It fails with
+// ErrInUse where a process holds the store.
+func OpenStill(path string) (*Still, error) {
+	f, err := findStill(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading store: %w", err)
+	}
+	s := &Store{path: f.path, dir: filepath.Dir(f.path), log: slog.New(slog.DiscardHandler), leaving: make(chan struct{})}
+	s.o.limits = defaultLimits
+	s.logs.init()
+	if err := s.openStill(f); err != nil {
+		if s.logs.c != nil {
+			s.logs.shut()
+		}
+		f.release()
+		return nil, fmt.Errorf("reading store: %w", err)
+	}
+	return &Still{s, f.release}, nil
+}
+
+// openStill reads what names the sources and routes.
+func (s *Store) openStill(f stillFiles) error {
+	c, err := openReadOnly(f.path, f.log > 0)
+	if err != nil {
+		return err
+	}
+	if err := s.logs.open(c); err != nil {
+		return err
+	}
+	k := &checker{c: c, r: &Report{Path: f.path}}
+	if err := k.identify(); err != nil {
+		return err
+	}
+	w := newWriter(s)
+	w.c = c
+	last, err := w.readMeta(true)
+	if err != nil {
+		return err
+	}
+	s.clock = spool.NewClock(s.machineNow, timeOf(last))
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	heirs, err := w.readQueues()
+	if err != nil {
+		return err
+	}
+	if err := w.inherit(heirs); err != nil {
+		return err
+	}
+	w.publishAll()
+	return nil
+}
+
+// Records implements spool.Log.
+func (s *Still) Records(ctx context.Context, q spool.Query) (spool.Page, error) {
+	return s.s.Records(ctx, q)
+}
+
+// Routes implements spool.Log.
+func (s *Still) Routes(ctx context.Context) ([]spool.RouteState, error) { return s.s.Routes(ctx) }
+
+// Close lets other processes open the store again.
+func (s *Still) Close() {
+	s.s.logs.shut()
+	s.release()
+}
+
+// stillFiles are those of a store that no process can open until release.
+type stillFiles struct {
+	path      string
+	size, log int64 // in bytes
+	release   func()
+}
+
+func findStill(path string) (f stillFiles, err error) {
+	f.release = func() {}
+	if f.path, err = filepath.Abs(path); err != nil {
+		return f, err
+	}
+	info, err := os.Stat(f.path)
+	if err == nil && info.IsDir() {
+		f.path = filepath.Join(f.path, "spool.db")
+		info, err = os.Stat(f.path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, fmt.Errorf("there is no store at %s", f.path)
+	}
+	if err != nil {
+		return f, err
+	}
+	if !info.Mode().IsRegular() {
+		return f, fmt.Errorf("%s is no file", f.path)
+	}
+	if filepath.Base(f.path) == "spool.db" {
+		if f.release, err = shareDir(filepath.Dir(f.path)); err != nil {
+			return f, err
+		}
+		// It may have changed until nobody could open it any more.
+		if info, err = os.Stat(f.path); err != nil {
+			f.release()
+			return f, err
+		}
+	}
+	f.size = info.Size()
+	if info, err := os.Stat(f.path + "-wal"); err == nil {
+		f.log = info.Size()
+	}
+	return f, nil
+}

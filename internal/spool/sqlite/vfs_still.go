@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/vfs"
+)
+
+// stillName is the VFS of files that are read and never written.
+const stillName = "inbox-still"
+
+func init() { vfs.Register(stillName, stillVFS{}) }
+
+// stillVFS opens files for reading alone, and makes none: not even the index of
+// a log, which SQLite then keeps in memory (locking_mode=EXCLUSIVE). Locks are the
+// caller's affair.
+type stillVFS struct{}
+
+func (stillVFS) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	if name == "" || flags&(vfs.OPEN_MAIN_DB|vfs.OPEN_WAL) == 0 {
+		return nil, flags, sqlite3.CANTOPEN
+	}
+	f, err := os.OpenFile(name, os.O_RDONLY|noFollow, 0)
+	if err != nil {
+		return nil, flags, sqlite3.CANTOPEN
+	}
+	return stillFile{f}, flags&^(vfs.OPEN_READWRITE|vfs.OPEN_CREATE) | vfs.OPEN_READONLY, nil
+}
+
+func (stillVFS) Delete(string, bool) error { return sqlite3.IOERR_DELETE }
+
+func (stillVFS) Access(name string, flags vfs.AccessFlag) (bool, error) {
+	_, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) || flags == vfs.ACCESS_READWRITE {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (stillVFS) FullPathname(name string) (string, error) { return filepath.Abs(name) }
+
+type stillFile struct{ f *os.File }
+
+func (s stillFile) Close() error { return s.f.Close() }
+
+func (s stillFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := s.f.ReadAt(b, at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = sqlite3.IOERR_READ
+	}
+	return n, err
+}
+
+func (stillFile) WriteAt([]byte, int64) (int, error) { return 0, sqlite3.IOERR_WRITE }
+func (stillFile) Truncate(int64) error               { return sqlite3.IOERR_TRUNCATE }
+func (stillFile) Sync(vfs.SyncFlag) error            { return nil }
+
+func (s stillFile) Size() (int64, error) {
+	info, err := s.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (stillFile) Lock(vfs.LockLevel) error                        { return nil }
+func (stillFile) Unlock(vfs.LockLevel) error                      { return nil }
+func (stillFile) CheckReservedLock() (bool, error)                { return false, nil }
+func (stillFile) SectorSize() int                                 { return 0 }
+func (stillFile) DeviceCharacteristics() vfs.DeviceCharacteristic { return 0 }
