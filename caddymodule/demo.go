@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,7 +30,8 @@ loopback, in a temporary directory. It registers inboxgate as a webhook through
 the API, which answers with the secret, and has the emulator send the four
 signed events, a duplicate and forgeries; it stops a receiver, sends more and
 starts it again. It tells what was answered and what arrived, and fails if
-anything is missing, doubled, changed or wrongly answered.
+anything is missing, doubled, changed or wrongly answered. The operator's commands,
+such as events list, find it while it runs.
 
 Nothing is needed but this program: no network, no configuration, no account.
 Afterwards it keeps running for your own events until Ctrl-C, unless you say
@@ -137,22 +138,19 @@ func (d *demo) open(ctx context.Context, listen string, transport http.RoundTrip
 	return d.gate.start(secret, d.platform.client.Key, d.app.addr, d.onCall.addr)
 }
 
+// say prints lines that fit into a terminal.
 func (d *demo) say(format string, args ...any) {
-	fmt.Fprintf(d.out, format+"\n", args...)
+	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		lead := len(line) - len(strings.TrimLeft(line, " "))
+		d.write(wrapped(line, lead+2, ""))
+	}
 }
+
+func (d *demo) write(line string) { fmt.Fprintln(d.out, line) }
 
 // stayUp tells of everything that arrives, until ctx ends.
 func (d *demo) stayUp(ctx context.Context) {
-	name, api, id := programName(), d.platform.client.BaseURL, d.platform.webhook.ID
-	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.bold("It all keeps running for your own events."))
-	d.say("  export %s=%s %s=%s %s=%s", EnvAPIURL, api, EnvAPIKeyFile, shellWord(d.gate.keyFile), EnvSecretFile, shellWord(d.gate.secretFile))
-	d.say("  %s webhooks list", name)
-	d.say("  %s webhooks test %s --type message.failed", name, id)
-	d.say("  %s webhooks logs %s", name, id)
-	d.say("  curl -d '{\"count\":100,\"duplicates\":0.1,\"cut\":0.1}' %s/_emulator/send", api)
-	d.say("  %s trigger all --to %s --duplicate", name, d.gate.url)
-	d.say("  %s trigger message.read --to %s --bad-signature", name, d.gate.url)
-	d.say("The configuration: %s\n", filepath.Join(d.gate.dir, "Caddyfile"))
+	d.hints()
 	for a := range d.ledger.live(ctx) {
 		d.say("  %s  %-7s  %-17s  %s", a.at.Format(time.TimeOnly), a.receiver, a.typ, a.id)
 	}

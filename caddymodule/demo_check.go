@@ -109,7 +109,7 @@ func (s *story) arrivals(ctx context.Context, start time.Time, ds []delivery) st
 	for i, d := range ds {
 		parts = append(parts, fmt.Sprintf("%s has it after %s", d.receiver, millis(at[i].Sub(start))))
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, ",\n"+strings.Repeat(" ", 46)) // Below each other.
 }
 
 // platformSide asks the API for its log of attempts: for the platform too

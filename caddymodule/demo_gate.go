@@ -16,6 +16,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
 
+	"github.com/inboxgate/inboxgate/internal/instance"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -26,6 +27,7 @@ type demoGate struct {
 	secretFile, keyFile, logFile string
 	store                        string
 	loaded                       bool
+	withdraw                     func() // removes the pointer for commands, nil where there is none
 }
 
 const webhookPath = "/webhooks/inbox"
@@ -62,7 +64,32 @@ func (g *demoGate) start(secret, key, app, onCall string) error {
 	if err := os.WriteFile(filepath.Join(g.dir, "Caddyfile"), config, 0o600); err != nil {
 		return fmt.Errorf("writing the demo's Caddyfile: %w", err)
 	}
-	return g.load(config)
+	if err := g.load(config); err != nil {
+		return err
+	}
+	g.announce()
+	return nil
+}
+
+// socket is where the operator's commands reach the demo.
+func (g *demoGate) socket() string { return filepath.Join(g.dir, AdminSocket) }
+
+// operated: the kernel takes no longer path for a socket everywhere.
+func (g *demoGate) operated() bool { return len(g.socket()) < 100 }
+
+// announce leaves the pointer by which commands beside the demo find it. Without
+// one they need --admin.
+func (g *demoGate) announce() {
+	if !g.operated() {
+		return
+	}
+	dir, err := canonical(g.store)
+	if err == nil {
+		g.withdraw, err = instance.Announce(instance.Pointer{Admin: "unix/" + g.socket(), DataDir: dir, Started: time.Now().UTC()}, instance.Directories())
+	}
+	if err != nil {
+		g.withdraw = nil
+	}
 }
 
 // freeAddress finds the port that port 0 stands for, and refuses one that is
@@ -95,8 +122,12 @@ func (g *demoGate) caddyfile(host, port, app, onCall string) []byte {
 	if host != "" {
 		bind = "\tbind " + host + "\n"
 	}
+	admin := "off"
+	if g.operated() {
+		admin = fmt.Sprintf(`"unix/%s|0600"`, g.socket())
+	}
 	return fmt.Appendf(nil, `{
-	admin off
+	admin %[10]s
 	persist_config off
 	auto_https off
 	storage file_system "%[1]s"
@@ -120,7 +151,7 @@ http://:%[4]s {
 		}
 	}
 }
-`, filepath.Join(g.dir, "caddy"), g.logFile, g.store, port, bind, webhookPath, g.secretFile, app, onCall)
+`, filepath.Join(g.dir, "caddy"), g.logFile, g.store, port, bind, webhookPath, g.secretFile, app, onCall, admin)
 }
 
 func (g *demoGate) load(caddyfile []byte) error {
@@ -191,6 +222,10 @@ func (g *demoGate) storage() (found *storage) {
 
 // close stops inboxgate and removes its directory unless it is to be kept.
 func (g *demoGate) close(keep bool) error {
+	if g.withdraw != nil {
+		g.withdraw()
+		g.withdraw = nil
+	}
 	if g.loaded {
 		g.loaded = false
 		if err := g.unload(); err != nil {

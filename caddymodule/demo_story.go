@@ -51,7 +51,7 @@ func (d *demo) tell(ctx context.Context) []string {
 
 func (s *story) introduce() {
 	s.say("%s", s.paint.bold("inboxgate between the Inbox platform and two apps, all on this machine"))
-	s.say("\n  platform   %s  an emulator: it signs, sends and sends again", s.platform.client.BaseURL)
+	s.say("\n  platform   %s  an emulator: it signs, sends, repeats", s.platform.client.BaseURL)
 	s.say("  inboxgate  %s", s.gate.url)
 	s.say("  app        http://%s%s  takes every event", s.app.addr, webhookPath)
 	s.say("  on-call    http://%s/alerts  takes message.failed too", s.onCall.addr)

@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/internal/instance"
+)
+
+// invocation is how the user can run a command of this very program from where
+// they are: by its name if the shell finds it by that, else by its path, and
+// after "go run", which removes the program when it ends, by that again.
+func invocation() string {
+	self, err := os.Executable()
+	if err != nil {
+		return programName()
+	}
+	tree := " " + appID
+	if caddy.CustomBinaryName == sidecarName {
+		tree = ""
+	}
+	info, ok := debug.ReadBuildInfo()
+	if ok && byGoRun(self) {
+		return "go run ." + strings.TrimPrefix(info.Path, info.Main.Path) + tree
+	}
+	name := filepath.Base(self)
+	if found, err := exec.LookPath(name); err == nil && same(found, self) {
+		return name + tree
+	}
+	return shellWord(self) + tree
+}
+
+// byGoRun: go run builds in a directory of its own.
+func byGoRun(self string) bool {
+	dir := filepath.Dir(self)
+	return filepath.Base(dir) == "exe" && strings.Contains(dir, string(filepath.Separator)+"go-build")
+}
+
+func same(a, b string) bool {
+	one, err1 := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(one, other)
+}
+
+// hints say what may be done beside a demo that keeps running.
+func (d *demo) hints() {
+	run, api, id := invocation(), d.platform.client.BaseURL, d.platform.webhook.ID
+	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.bold("It all keeps running for your own events."))
+	for _, line := range []string{
+		run + " status",
+		run + " events list",
+		run + " routes list",
+		run + " trigger all --to " + d.gate.url + " --duplicate",
+		run + " trigger message.read --to " + d.gate.url + " --bad-signature",
+		run + " webhooks list",
+		run + " webhooks test " + id + " --type message.failed",
+		run + " webhooks logs " + id,
+		`curl -d '{"count":100,"duplicates":0.1,"cut":0.1}' ` + api + "/_emulator/send",
+	} {
+		d.command(line)
+	}
+	d.say("trigger and webhooks read these:")
+	d.command("export " + EnvAPIURL + "=" + api)
+	d.command("export " + EnvAPIKeyFile + "=" + shellWord(d.gate.keyFile))
+	d.command("export " + EnvSecretFile + "=" + shellWord(d.gate.secretFile))
+	if d.gate.operated() && len(instance.Running(instance.Directories())) > 1 {
+		d.say("Another inboxgate runs here; this one is meant by:")
+		d.command("export " + EnvAdmin + "=" + shellWord("unix/"+d.gate.socket()))
+	}
+	if !d.gate.operated() {
+		d.say("status, events and routes have no way in: the path of its socket is too long.")
+	}
+	d.say("The configuration: %s\n", filepath.Join(d.gate.dir, "Caddyfile"))
+}
+
+// command prints a line for the shell.
+func (d *demo) command(line string) { d.write(wrapped("  "+line, 6, ` \`)) }
