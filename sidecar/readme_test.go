@@ -51,11 +51,10 @@ func TestReadmeCommands(t *testing.T) {
 		if strings.HasPrefix(script, "go test ") {
 			continue
 		}
-		// Not by the script's first line: the name is in the path of the directory.
 		t.Run("script "+strconv.Itoa(i+1), func(t *testing.T) {
 			t.Parallel()
 			// Written files go elsewhere; go still finds the module.
-			work := t.TempDir()
+			work := plainDir(t)
 			script = strings.NewReplacer("127.0.0.1:4000", sidecartest.FreeAddress(t), "127.0.0.1:8080", sidecartest.FreeAddress(t),
 				"127.0.0.1:3000", sidecartest.FreeAddress(t), "-o inboxgate", "-o "+filepath.Join(work, "inboxgate"), "body.json", filepath.Join(work, "body.json")).Replace(script)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -63,10 +62,69 @@ func TestReadmeCommands(t *testing.T) {
 			cmd := exec.CommandContext(ctx, "sh", "-euc", script)
 			cmd.WaitDelay = time.Second // What it left in the background may hold its output.
 			cmd.Dir = ".."
-			// The port of probes is the same for all, and another test may have it.
-			cmd.Env = append(os.Environ(), "INBOX_OPS_LISTEN=off", "PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"))
+			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"),
+				"INBOX_OPS_LISTEN="+sidecartest.FreeAddress(t), "XDG_RUNTIME_DIR="+work) // Another inboxgate of this machine has the usual one.
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// plainDir is a directory whose path a shell takes as it is: that of t.TempDir
+// has what stands in the test's name.
+func plainDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "inboxgate-readme-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// Where inboxgate is not in the PATH, or ends at once, the block for local
+// development ends as well: nothing waits for it for ever.
+func TestReadmeLocalDevelopmentEnds(t *testing.T) {
+	t.Parallel()
+	var script string
+	for _, s := range blocks(t, "sh") {
+		if strings.Contains(s, "inboxgate emulator") {
+			script = s
+		}
+	}
+	if script == "" {
+		t.Fatal("the block is gone")
+	}
+	for name, inboxgate := range map[string]string{"missing": "", "ends at once": "#!/bin/sh\nexit 1\n", "no gate": "#!/bin/sh\ncase $1 in emulator) exec sleep 600;; webhooks) exit 0;; esac\nexit 1\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bin := plainDir(t)
+			for _, tool := range []string{"mktemp", "rm", "sleep", "awk", "curl"} {
+				path, err := exec.LookPath(tool)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Symlink(path, filepath.Join(bin, tool)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if inboxgate != "" {
+				if err := os.WriteFile(filepath.Join(bin, "inboxgate"), []byte(inboxgate), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "/bin/sh", "-c", script) // As it is pasted: without -e.
+			cmd.WaitDelay = time.Second
+			cmd.Env = []string{"PATH=" + bin, "TMPDIR=" + bin}
+			out, err := cmd.CombinedOutput()
+			if ctx.Err() != nil {
+				t.Fatalf("it does not end: %.2000s", out)
+			}
+			if err == nil {
+				t.Errorf("it ends as if all were well: %s", out)
 			}
 		})
 	}
