@@ -105,7 +105,7 @@ func runEmulator(cmd *cobra.Command, _ []string) error {
 func emulatorListener(ctx context.Context, listen string, remote bool) (net.Listener, error) {
 	addr, err := net.ResolveTCPAddr("tcp", listen)
 	if err != nil {
-		return nil, fmt.Errorf("reading --listen: %w: write it as %s", err, defaultEmulatorListen)
+		return nil, usagef("reading --listen: %w: write it as %s", err, defaultEmulatorListen)
 	}
 	if !remote && !addr.IP.IsLoopback() {
 		return nil, usagef("--listen %s is not loopback: other machines could have the emulator post to any address; say --allow-remote if that is wanted", listen)

@@ -97,11 +97,11 @@ func opsAddress(address string) (string, error) {
 	case "":
 		address = defaultOps
 	case "off":
-		return "", fmt.Errorf("%s is off: there are no probes to ask", from)
+		return "", usagef("%s is off: there are no probes to ask", from)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "" {
-		return "", fmt.Errorf("%s is %q: write it as :9180 or 127.0.0.1:9180", from, address)
+		return "", usagef("%s is %q: write it as :9180 or 127.0.0.1:9180", from, address)
 	}
 	if host == "::" {
 		return net.JoinHostPort("::1", port), nil

@@ -59,7 +59,7 @@ func wayFlags(cmd *cobra.Command) (w way, err error) {
 	for _, text := range texts {
 		name, value, ok := strings.Cut(text, ":")
 		if !ok || strings.TrimSpace(name) == "" {
-			return w, fmt.Errorf("--header %q is none: write it as 'name: value'", name)
+			return w, usagef("--header %q is none: write it as 'name: value'", name)
 		}
 		w.header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
@@ -67,11 +67,11 @@ func wayFlags(cmd *cobra.Command) (w way, err error) {
 	if file != "" {
 		pem, err := os.ReadFile(file)
 		if err != nil {
-			return w, fmt.Errorf("reading --cacert: %w", err)
+			return w, usagef("reading --cacert: %w", err)
 		}
 		w.tls.RootCAs = x509.NewCertPool()
 		if !w.tls.RootCAs.AppendCertsFromPEM(pem) {
-			return w, fmt.Errorf("--cacert %s holds no certificate: give a PEM file", file)
+			return w, usagef("--cacert %s holds no certificate: give a PEM file", file)
 		}
 	}
 	if w.host != "" {

@@ -105,7 +105,7 @@ func (o *operator) findRoute(ctx context.Context, name string) (found control.Ro
 	case len(sources) == 1:
 		return found, nil
 	case len(sources) > 1:
-		return found, fmt.Errorf("several sources have a route %q: say --source %s", name, strings.Join(sources, " or --source "))
+		return found, usagef("several sources have a route %q: say --source %s", name, strings.Join(sources, " or --source "))
 	}
 	if near := nearest(name, names); near != "" && near != name {
 		return found, fmt.Errorf("there is no route %q; did you mean %q?", name, near)

@@ -54,7 +54,7 @@ spool.db, and start it again.`,
 func (o *operator) backupOut(ctx context.Context) error {
 	out := o.cmd.OutOrStdout()
 	if f, ok := out.(*os.File); ok && isTerminal(f) {
-		return errors.New("the standard output is a terminal, and a copy is no text: send it into a file (> inbox.db) or a pipe")
+		return usage("the standard output is a terminal, and a copy is no text: send it into a file (> inbox.db) or a pipe")
 	}
 	n := int64(0)
 	line := newProgress(o.cmd)

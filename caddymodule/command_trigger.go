@@ -178,7 +178,7 @@ func (o *triggerOptions) content(cmd *cobra.Command, args []string) error {
 	if f.Changed("raw") {
 		switch {
 		case len(args) > 0:
-			return fmt.Errorf("both --raw and the type %s: leave one of them out", args[0])
+			return usagef("both --raw and the type %s: leave one of them out", args[0])
 		case len(texts) > 0:
 			return usage("--raw posts the file as it is: leave --override out")
 		}
@@ -187,7 +187,7 @@ func (o *triggerOptions) content(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("no event type: give one of %s, or %s", strings.Join(event.Types(), ", "), allTypes)
+		return usagef("no event type: give one of %s, or %s", strings.Join(event.Types(), ", "), allTypes)
 	}
 	for _, text := range texts {
 		ov, err := parseOverride(text)
@@ -205,9 +205,9 @@ func (o *triggerOptions) content(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if near := nearest(args[0], append(event.Types(), allTypes)); near != "" {
-		return fmt.Errorf("unknown event type %q; did you mean %q? (--force sends it all the same)", args[0], near)
+		return usagef("unknown event type %q; did you mean %q? (--force sends it all the same)", args[0], near)
 	}
-	return fmt.Errorf("unknown event type %q; the platform has %s (--force sends it all the same)", args[0], strings.Join(event.Types(), ", "))
+	return usagef("unknown event type %q; the platform has %s (--force sends it all the same)", args[0], strings.Join(event.Types(), ", "))
 }
 
 // expected is the status of a right answer.

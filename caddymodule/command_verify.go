@@ -41,7 +41,7 @@ func runVerify(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if !cmd.Flags().Changed("signature") {
-		return fmt.Errorf("no signature: give the value of the request's %s header with --signature", verify.Header)
+		return usagef("no signature: give the value of the request's %s header with --signature", verify.Header)
 	}
 	secrets, err := commandSecrets(cmd)
 	if err != nil {

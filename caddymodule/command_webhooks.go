@@ -174,7 +174,7 @@ func newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 func envAPIKey() (string, error) {
 	value, file := os.Getenv(EnvAPIKey), os.Getenv(EnvAPIKeyFile)
 	if value != "" && file != "" {
-		return "", fmt.Errorf("both %s and %s are set: unset one of them", EnvAPIKey, EnvAPIKeyFile)
+		return "", usagef("both %s and %s are set: unset one of them", EnvAPIKey, EnvAPIKeyFile)
 	}
 	if file == "" {
 		key, err := oneKey(value)

@@ -50,7 +50,7 @@ func runWebhooksCreate(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if ch.URL == nil {
-		return errors.New("no URL: give the webhook's address with --url")
+		return usage("no URL: give the webhook's address with --url")
 	}
 	r := platform.Registration{URL: *ch.URL, Events: ch.Events}
 	if r.Events == nil {
@@ -115,7 +115,7 @@ func runWebhooksUpdate(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if ch.URL == nil && ch.Events == nil && ch.Description == nil {
-		return errors.New("nothing to change: give --url, --events or --description")
+		return usage("nothing to change: give --url, --events or --description")
 	}
 	call, err := newWebhooksCall(cmd)
 	if err != nil {

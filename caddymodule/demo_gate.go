@@ -95,14 +95,14 @@ func (g *demoGate) announce() {
 // freeAddress finds the port that port 0 stands for, and refuses one that is
 // taken: Caddy would share it with another Caddy without a word.
 func freeAddress(listen string) (host, port string, err error) {
+	if host, _, err = net.SplitHostPort(listen); err != nil {
+		return "", "", usagef("reading --listen: %w: write it as 127.0.0.1:8080, or with port 0 for a free one", err)
+	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return "", "", fmt.Errorf("listening for the demo: %w: give another address with --listen, such as 127.0.0.1:0", err)
 	}
 	defer l.Close()
-	if host, _, err = net.SplitHostPort(listen); err != nil {
-		return "", "", err
-	}
 	_, port, err = net.SplitHostPort(l.Addr().String())
 	return host, port, err
 }
