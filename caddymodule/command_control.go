@@ -32,6 +32,8 @@ type operator struct {
 	paint  palette
 	search finder
 	headed bool   // A list has its head.
+	source string // of the events listed so far
+	mixed  bool   // they have several, and a column for it
 	shut   func() // gives back what was opened, nil for nothing
 }
 

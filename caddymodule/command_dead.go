@@ -55,7 +55,8 @@ func (o *operator) deadLetters(page []control.Event) error {
 	if err != nil {
 		return err
 	}
-	return o.rows(o.head("NUMBER\tID\tTYPE\tROUTE\tDIED\tATTEMPTS\tSTATUS\tERROR\tREASON"), func(row func(...any)) {
+	mixed := o.mixes(page)
+	return o.rows(o.head(withSource(mixed, "NUMBER\tID\tTYPE\tROUTE\tDIED\tATTEMPTS\tSTATUS\tERROR\tREASON")), func(row func(...any)) {
 		for _, e := range page {
 			for _, d := range e.Deliveries {
 				if d.State != "dead" || f.Route != "" && f.Route != d.Route || !d.LastWas(f) {
@@ -66,7 +67,7 @@ func (o *operator) deadLetters(page []control.Event) error {
 				if at.Status != 0 {
 					status = fmt.Sprint(at.Status)
 				}
-				row(e.Number, e.ID, e.Type, d.Route, instant(d.Ended), d.Attempts, status, orDash(at.Error), orDash(d.Reason))
+				row(sourceOf(mixed, e, e.ID, e.Type, d.Route, instant(d.Ended), d.Attempts, status, orDash(at.Error), orDash(d.Reason))...)
 			}
 		}
 	})

@@ -65,11 +65,41 @@ func (o *operator) head(text string) string {
 // events prints a page. The column that is coloured is the last, because colours
 // have no width.
 func (o *operator) events(page []control.Event) error {
-	return o.rows(o.head("NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES"), func(row func(...any)) {
+	mixed := o.mixes(page)
+	return o.rows(o.head(withSource(mixed, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")), func(row func(...any)) {
 		for _, e := range page {
-			row(e.Number, instant(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))
+			row(sourceOf(mixed, e, instant(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))...)
 		}
 	})
+}
+
+// mixes tells whether events of several sources are listed. From the page on that
+// brings another one, a table has a column for it and a new head.
+func (o *operator) mixes(page []control.Event) bool {
+	for _, e := range page {
+		if o.source == "" {
+			o.source = e.Source
+		}
+		if !o.mixed && e.Source != o.source {
+			o.mixed, o.headed = true, false
+		}
+	}
+	return o.mixed
+}
+
+func withSource(mixed bool, head string) string {
+	if mixed {
+		return strings.Replace(head, "\t", "\tSOURCE\t", 1)
+	}
+	return head
+}
+
+// sourceOf are the cells of an event's line.
+func sourceOf(mixed bool, e control.Event, cells ...any) []any {
+	if mixed {
+		return append([]any{e.Number, e.Source}, cells...)
+	}
+	return append([]any{e.Number}, cells...)
 }
 
 // deliveries tells in a few words how an event stands.

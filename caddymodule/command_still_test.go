@@ -23,6 +23,18 @@ func TestSameIDInTwoSources(t *testing.T) {
 	d := newDesk(t)
 	d.accept(1, "message.read", map[string]spool.State{"app": spool.Delivered})
 	d.acceptOther(1, "message.failed")
+	// A list of both says which is whose, and one of a single source has no such column.
+	for args, want := range map[string][]string{"events list": {"inbox", "other"}, "events list --source inbox": nil, "events list --type message.failed": nil} {
+		lines := strings.Split(d.says(strings.Fields(args)...), "\n")
+		if has := strings.HasPrefix(strings.Join(strings.Fields(lines[0]), " "), "NUMBER SOURCE RECEIVED"); has != (want != nil) {
+			t.Errorf("%s: %s", args, lines[0])
+		}
+		for i, source := range want { // The newest is first.
+			if got := strings.Fields(lines[len(want)-i])[1]; got != source {
+				t.Errorf("%s: %s in line %q", args, got, lines[len(want)-i])
+			}
+		}
+	}
 	for _, args := range []string{"events show evt_1", "events raw evt_1", "events replay evt_1", "dead replay evt_1", "dead discard evt_1"} {
 		r := d.ask(strings.Fields(args)...)
 		r.failedAs(t, args)
