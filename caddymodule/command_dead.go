@@ -67,7 +67,7 @@ func (o *operator) deadLetters(page []control.Event) error {
 				if at.Status != 0 {
 					status = fmt.Sprint(at.Status)
 				}
-				row(sourceOf(mixed, e, e.ID, e.Type, d.Route, instant(d.Ended), d.Attempts, status, orDash(at.Error), orDash(d.Reason))...)
+				row(sourceOf(mixed, e, e.ID, e.Type, d.Route, o.when(d.Ended), d.Attempts, status, orDash(at.Error), orDash(d.Reason))...)
 			}
 		}
 	})
@@ -95,7 +95,7 @@ func (o *operator) deadGroups(ctx context.Context) error {
 			if v.Status != 0 {
 				status = fmt.Sprint(v.Status)
 			}
-			row(v.Count, v.Route, status, orDash(v.Error), orDash(v.Reason), instant(v.Oldest), instant(v.Newest))
+			row(v.Count, v.Route, status, orDash(v.Error), orDash(v.Reason), o.when(v.Oldest), o.when(v.Newest))
 		}
 	})
 }

@@ -52,6 +52,15 @@ func (o *operator) seen() bool {
 	return ok && isTerminal(f)
 }
 
+// when is a time as who looks at the output has it on the clock, with its age;
+// into a pipe it is the same everywhere.
+func (o *operator) when(t time.Time) string {
+	if t.IsZero() || !o.seen() {
+		return instant(t)
+	}
+	return fmt.Sprintf("%s (%s)", t.Local().Format(time.DateTime), ago(t, time.Now()))
+}
+
 // head is the head of a list's first page, and none of the others: a table is
 // one, however many pages it was read in.
 func (o *operator) head(text string) string {
@@ -68,7 +77,7 @@ func (o *operator) events(page []control.Event) error {
 	mixed := o.mixes(page)
 	return o.rows(o.head(withSource(mixed, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")), func(row func(...any)) {
 		for _, e := range page {
-			row(sourceOf(mixed, e, instant(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))...)
+			row(sourceOf(mixed, e, o.when(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))...)
 		}
 	})
 }

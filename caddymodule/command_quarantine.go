@@ -176,7 +176,7 @@ func (o *operator) decided(d decision, want control.Bulk, s control.Step) error 
 func (o *operator) entries(page []control.Event) error {
 	return o.rows("NUMBER\tRECEIVED\tSOURCE\tID\tTYPE\tSIZE\tCOPIES\tREASON", func(row func(...any)) {
 		for _, e := range page {
-			row(e.Number, instant(e.Received), e.Source, orDash(e.ID), orDash(e.Type), e.Size, e.Copies, e.Reason)
+			row(e.Number, o.when(e.Received), e.Source, orDash(e.ID), orDash(e.Type), e.Size, e.Copies, e.Reason)
 		}
 	})
 }

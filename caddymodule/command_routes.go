@@ -142,7 +142,7 @@ func (o *operator) routeState(r control.Route, now time.Time) string {
 		}
 		return o.paint.bad(r.State) + paceText(r.Pace, now)
 	}
-	text := fmt.Sprintf("%s since %s: %s", o.paint.bad(r.State), instant(h.Since), cell(h.Reason))
+	text := fmt.Sprintf("%s since %s: %s", o.paint.bad(r.State), o.when(h.Since), cell(h.Reason))
 	if r.State == control.RouteHeld && !h.NextProbe.IsZero() {
 		text += fmt.Sprintf(" (%d probes failed, next %s)", h.Probes, instant(h.NextProbe))
 	}

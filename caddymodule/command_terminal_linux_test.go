@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -101,6 +102,30 @@ func TestOnATerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	if seen, failed = d.onTerminal("", "routes", "list"); failed != nil || strings.Contains(seen, "\x1b[3") {
 		t.Errorf("NO_COLOR: %v, %q", failed, seen)
+	}
+}
+
+// Who looks at a list sees the time of their own clock and how long ago it was; a
+// pipe gets UTC.
+func TestTimesOnATerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.accept(1, "message.read", map[string]spool.State{"app": spool.Dead})
+	d.odd("odd")
+	page, err := d.store.Records(t.Context(), spool.Query{})
+	d.ok(err)
+	rec := page.Records[0]
+	for args, at := range map[string]time.Time{"events list": rec.Event.Received, "dead list": rec.Deliveries[0].Ended, "dead list --group": rec.Deliveries[0].Ended} {
+		seen, failed := d.onTerminal("", strings.Fields(args)...)
+		if failed != nil || !strings.Contains(seen, at.Local().Format(time.DateTime)+" (") || !strings.Contains(seen, " ago)") {
+			t.Errorf("%s on a terminal: %v, %s", args, failed, seen)
+		}
+		if out := d.says(strings.Fields(args)...); !strings.Contains(out, at.UTC().Format(time.RFC3339)) || strings.Contains(out, " ago)") {
+			t.Errorf("%s into a pipe: %s", args, out)
+		}
+	}
+	if seen, failed := d.onTerminal("", "quarantine", "list"); failed != nil || !strings.Contains(seen, " ago)") {
+		t.Errorf("quarantine: %v, %s", failed, seen)
 	}
 }
 
