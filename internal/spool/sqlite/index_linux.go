@@ -16,7 +16,7 @@ import (
 // open: SQLite's form of it (https://sqlite.org/walformat.html, "The WAL-Index
 // File Format") is part of the form of a database in WAL mode.
 const (
-	indexCopied = 96  // where it says how many frames were copied into the database
+	indexHeader = 48  // the size of its header, which it begins with twice
 	indexLocks  = 120 // the locks: of the writer, of who copies, of recovery, of five readers
 	indexCopier = indexLocks + 1
 	indexCount  = 8
@@ -55,14 +55,17 @@ func lockIndex(ctx context.Context, path string, within time.Duration) (*logInde
 	}
 }
 
-// copyAnew has all of the log count as not yet copied. The caller holds the lock
-// of the writer too, so that the log does not begin anew meanwhile.
-func (x *logIndex) copyAnew() error {
-	var zero [4]byte
+// readAnew has SQLite make the index anew from the log, which then counts as not
+// copied at all: the two halves of the index's header differ, as after a process
+// that died while it wrote them. The caller holds the lock of the writer too, so that
+// the log does not begin anew meanwhile.
+func (x *logIndex) readAnew() error {
+	var zero [indexHeader]byte
 	if fi, err := x.f.Stat(); err != nil || fi.Size() < indexLocks {
 		return err
 	}
-	if _, err := x.f.WriteAt(zero[:], indexCopied); err != nil {
+	// The first half stays: our own transaction still goes by it.
+	if _, err := x.f.WriteAt(zero[:], indexHeader); err != nil {
 		return fmt.Errorf("writing index of log: %w", err)
 	}
 	return nil

@@ -26,8 +26,11 @@ func (s *Store) index() string {
 }
 
 // renewLog writes the log anew while no other process may write to it or copy
-// it, and then has all of it copied anew. A process that stays beside us keeps the
-// index, which says how much was copied: by one whose fsync may have failed.
+// it, and then has all of it read and copied anew. A process that stays beside us
+// keeps the index. That says how much was copied: by one whose fsync may have failed.
+// And it does not know a commit that one wrote whole before it was killed. Whoever
+// copies the log as a file, as Litestream does, has that commit; written over, it
+// would hide from them what stands in its place.
 func (w *writer) renewLog() (err error) {
 	x, err := lockIndex(w.s.opening, w.s.index(), busyFor)
 	if err != nil {
@@ -49,7 +52,7 @@ func (w *writer) renewLog() (err error) {
 	if x == nil || w.s.o.fault.keepCopied {
 		return nil
 	}
-	return x.copyAnew()
+	return x.readAnew()
 }
 
 // copyLog copies all of the log into the database, and empties it. A reader of
