@@ -129,6 +129,12 @@ func oddities(secret string) (odd []string) {
 	if strings.ContainsRune(quotes, first) || strings.ContainsRune(quotes, last) {
 		odd = append(odd, "begins or ends with a quotation mark, which is taken for a part of it: remove the marks if the platform shows none")
 	}
+	if strings.ContainsRune("{[", first) && strings.ContainsRune("}]", last) {
+		odd = append(odd, "stands in brackets, as JSON does, and all of it is taken for the secret: leave only the value")
+	}
+	if strings.ContainsRune(`;,\`, last) {
+		odd = append(odd, "ends in a mark that ends a line elsewhere, and is taken for a part of it: remove the mark if the platform shows none")
+	}
 	if assignment.MatchString(secret) {
 		odd = append(odd, "looks like NAME=value, and all of it is taken for the secret: leave only the value")
 	}

@@ -69,15 +69,20 @@ func TestParseSecretsWarns(t *testing.T) {
 	t.Parallel()
 	const a = "5d41402abc4b2a76b9719d911017c592"
 	for text, says := range map[string]string{
-		`"` + a + `"`:         "quotation mark",
-		"SIGNING = " + a:      "NAME=value",
-		"# " + a:              "no comment here",
-		a + ";" + a:           "semicolon",
-		a[:8] + " " + a[8:]:   "white space",
-		a + "\u00fc":          "printable ASCII",
-		a + "\n" + a + " ":    "",
-		a + "," + a + "," + a: "several commas",
-		a + "\n'" + a + "'":   "in line 2 begins or ends",
+		`"` + a + `"`:            "quotation mark",
+		"SIGNING = " + a:         "NAME=value",
+		"# " + a:                 "no comment here",
+		a + ";" + a:              "semicolon",
+		a[:8] + " " + a[8:]:      "white space",
+		a + "\u00fc":             "printable ASCII",
+		`{"secret":"` + a + `"}`: "as JSON does",
+		`["` + a + `"]`:          "as JSON does",
+		a + ";":                  "ends in a mark",
+		a + ",":                  "ends in a mark",
+		a + `\`:                  "ends in a mark",
+		a + "\n" + a + " ":       "",
+		a + "," + a + "," + a:    "several commas",
+		a + "\n'" + a + "'":      "in line 2 begins or ends",
 	} {
 		secrets, warnings, err := ParseSecrets("name", text)
 		all := strings.Join(warnings, "\n")
