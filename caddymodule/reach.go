@@ -145,6 +145,9 @@ func (a *App) judge() {
 	if a.guards == nil {
 		return
 	}
+	warn := func(what string, more ...any) {
+		a.log.Warn(what, more...) //nolint:sloglint // The sentence itself names the place and the fix.
+	}
 	a.guards.mu.Lock()
 	defer a.guards.mu.Unlock()
 	for _, g := range a.guards.all {
@@ -152,15 +155,15 @@ func (a *App) judge() {
 			continue // The last thing that Caddy provisions: the load has failed before.
 		}
 		for _, what := range g.unreached() {
-			a.log.Warn(what, "server", g.server.Name())
+			warn(what, "server", g.server.Name())
 		}
 	}
 	for _, g := range a.guards.all {
 		for _, what := range g.unencrypted() {
-			a.log.Warn(what, "server", g.server.Name())
+			warn(what, "server", g.server.Name())
 		}
 	}
 	for _, what := range a.guards.selfServed() {
-		a.log.Warn(what)
+		warn(what)
 	}
 }

@@ -97,7 +97,8 @@ func (a *api) findEvent(r *request) (spool.Record, error) {
 	source := r.URL.Query().Get("source")
 	text, byNumber := strings.CutPrefix(ref, numbered)
 	n, noNumber := strconv.ParseInt(text, 10, 64)
-	rec, err := spool.Record{}, error(spool.ErrNotFound)
+	var rec spool.Record
+	var err error = spool.ErrNotFound
 	if !byNumber {
 		rec, err = a.findID(r.Context(), ref, source)
 	}

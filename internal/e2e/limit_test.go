@@ -21,10 +21,9 @@ import (
 
 // ledger is an app that writes down when it took which event.
 type ledger struct {
-	mu      sync.Mutex
-	took    map[string]int
-	at      []time.Time
-	refused int
+	mu   sync.Mutex
+	took map[string]int
+	at   []time.Time
 }
 
 func newLedger() *ledger { return &ledger{took: make(map[string]int)} }
@@ -112,7 +111,7 @@ func awaitUntil(patience time.Duration, done func() bool) bool {
 func startLimited(t *testing.T, app string, pairs ...string) (address, socket string, p *sidecartest.Process) {
 	t.Helper()
 	dir, listen := t.TempDir(), sidecartest.FreeAddress(t)
-	short, err := os.MkdirTemp("", "gate") // A socket's path must be short.
+	short, err := os.MkdirTemp("", "gate") //nolint:usetesting // A socket's path must be short.
 	if err != nil {
 		t.Fatal(err)
 	}

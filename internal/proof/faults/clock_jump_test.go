@@ -144,7 +144,7 @@ func TestFaultClockAheadOfTheWindow(t *testing.T) {
 		},
 	})
 	r.App("down").Behave(rig.Answer(http.StatusServiceUnavailable, "down"))
-	l := r.Start()
+	r.Start()
 	const n = 50
 	known := freshEvents(r, n)
 	sendAll(t, r, "accepted", known)
@@ -160,7 +160,7 @@ func TestFaultClockAheadOfTheWindow(t *testing.T) {
 		if i%2 == 1 {
 			clock.set(off)
 		}
-		l = r.Start()
+		l := r.Start()
 		more := freshEvents(r, n)
 		sendAll(t, r, "accepted", more)
 		wantOK(t, r, r.Event(event.TypeMessageRead))

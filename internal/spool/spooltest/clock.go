@@ -70,6 +70,12 @@ func wasAhead(t testing.TB, mk Make, ahead time.Duration, restart, meanwhile boo
 	again()
 	r.sweep()
 	ofToday("after")
+	r.unharmed(known, noTime)
+}
+
+// unharmed wants what was taken known, what waited waiting, and nothing in
+// quarantine; and then, a day later, what was known stale and the rest leased.
+func (r *rig) unharmed(known []spool.Intake, noTime spool.Intake) {
 	for _, in := range append(known, noTime) {
 		r.want(in, spool.Duplicate)
 	}

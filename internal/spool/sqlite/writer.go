@@ -68,7 +68,6 @@ type writer struct {
 	merged   int64   // the ids of all events up to here are in the table
 	young    youngIDs
 	sources  map[string]*source
-	newest   int64            // of all sources
 	routes   map[int64]*route // merged ones lead to their heir
 	names    map[routeName]*route
 	leases   map[int64]*lease
