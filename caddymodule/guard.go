@@ -58,6 +58,10 @@ func (s *guards) stand(ctx caddy.Context, a *App) error {
 		return fmt.Errorf("guarding the server's routes: %w", err)
 	}
 	server.Routes = caddyhttp.RouteList{route}
+	if server.Errors != nil && len(server.Errors.Routes) > 0 { // Provisioned after this.
+		before := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{firm{}}}
+		server.Errors.Routes = append(caddyhttp.RouteList{before}, server.Errors.Routes...)
+	}
 	s.all = append(s.all, g)
 	return nil
 }
@@ -81,7 +85,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	nobody := err == nil && caddyhttp.GetVar(r.Context(), "unhandled") == true
 	g.record(r, path, nobody)
 	if nobody {
-		return caddyhttp.Error(http.StatusNotFound, errors.New("no webhook has this host and path"))
+		return refuses(r, http.StatusNotFound, errors.New("no webhook has this host and path"))
 	}
 	return err
 }

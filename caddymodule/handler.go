@@ -190,11 +190,11 @@ func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err
 	fields := []zap.Field{zap.String("source", h.Name), zap.Int("status", status), zap.String("reason", reason)}
 	if status < http.StatusInternalServerError {
 		h.refused.Warn("request refused", fields...)
-		return caddyhttp.Error(status, err)
+		return refuses(r, status, err)
 	}
 	h.refused.Error("request cannot be taken", append(fields, zap.Error(err))...)
 	if hasErrorRoutes(r) {
-		return caddyhttp.Error(status, err)
+		return refuses(r, status, err)
 	}
 	// Caddy would log the request's headers, with a signature that is valid for
 	// an event that is not stored yet.
