@@ -269,7 +269,7 @@ func TestLoadsOrWarns(t *testing.T) {
 	_, body := sample(t, "message.read")
 	rapid.Check(t, func(t *rapid.T) {
 		var text strings.Builder
-		hooks, paths, hosts := 0, []string{"/webhooks/inbox", "/a/inbox", "/a", "/ainbox", "/hookinbox", "/a/hookinbox", "/webhooks/inboxinbox"}, []string{"other.example.test"}
+		hooks, paths, hosts := 0, []string{"/webhooks/inbox", "/a/inbox", "/a", "/ainbox", "/hookinbox", "/a/hookinbox", "/a/binbox", "/webhooks/inboxinbox"}, []string{"other.example.test"}
 		for i := range rapid.IntRange(1, 2).Draw(t, "sites") {
 			host := rapid.SampledFrom([]string{"any.example.test", "hooks.example.test", "www.example.test"}).Draw(t, "host")
 			if i > 0 && hosts[len(hosts)-1] == host {
