@@ -44,7 +44,7 @@ func (t *try) judge(ctx context.Context) deliver.Answer {
 	case t.slow():
 		a.Reach, a.Err = deliver.Unreached, errPatience
 	case ended:
-		a.Reach, a.Err = deliver.Broken, errors.New("the upstream did not answer in time")
+		a.Reach, a.Err = deliver.Broken, errTimeout
 		if t.kept() || unreached(err) {
 			a.Reach, a.Err = deliver.Unreached, errors.New("the upstream took no connection in time")
 		}
@@ -55,6 +55,13 @@ func (t *try) judge(ctx context.Context) deliver.Answer {
 	}
 	return a
 }
+
+// errTimeout is what an operator reads of an app that needs longer than its route
+// gives it.
+var errTimeout = fmt.Errorf("the upstream did not answer in time: let it answer first and work later, or set a longer `timeout` for the route (%s for all routes of the sidecar)", envTimeout)
+
+// envTimeout is the sidecar's variable for the time of an attempt.
+const envTimeout = "INBOX_TIMEOUT"
 
 // statusCancelled is what Caddy writes where a request was cancelled.
 const statusCancelled = 499

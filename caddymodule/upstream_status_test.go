@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,29 @@ func TestStatusDecides(t *testing.T) {
 				t.Errorf("beside the status there is an error: %v", got.Err)
 			}
 		})
+	}
+}
+
+// An attempt that timed out names the words that give an app more time, and fits
+// whole into a delivery's log.
+func TestTimeoutNamesItsFix(t *testing.T) {
+	t.Parallel()
+	addr := rawApp(t, func(c *net.TCPConn, _ int) {
+		defer c.Close()
+		r := bufio.NewReader(c)
+		_ = readRequest(r)
+		_, _ = r.ReadByte() // Until the other end has gone.
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	got := proxyTo(t, proxy(addr)).Attempt(ctx, attemptOf([]byte("{}")))
+	if got.Reach != deliver.Broken || got.Err == nil {
+		t.Fatalf("reach %d, status %d, error %v", got.Reach, got.Status, got.Err)
+	}
+	for _, word := range []string{"`timeout`", "INBOX_TIMEOUT"} {
+		if text := got.Err.Error(); !strings.Contains(text, word) || len(text) > 512 {
+			t.Errorf("%q does not name %s, or is too long", text, word)
+		}
 	}
 }
 
