@@ -30,6 +30,7 @@ var programTests = []named{
 	{"TestFaultNoFileDescriptors", []int{11}},
 	{"TestFaultOutOfMemory", []int{12}},
 	{"TestFaultFloodsWithinTheLimit", []int{12, 52}},
+	{"TestFaultHTTP2FloodWithinTheLimit", []int{12, 55}},
 	{"TestFaultFilesRemoved", []int{13}},
 	{"TestFaultUnmounted", []int{13}},
 	{"TestFaultSecondProcess", []int{14}},

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
@@ -47,7 +49,67 @@ var floods = []struct {
 	{"one byte each", []half{{4000, "Content-Length: 1048576\r\n\r\n", 1}}},
 	{"chunked", []half{{1000, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 65_000}, {120, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 1_000_000}}},
 	{"no body yet", []half{{4000, "Content-Length: 65536\r\n\r\n", 0}}},
-	{"half a head", []half{{4000, "X-Padding: ", 2000}}},
+	{"half a head", []half{{8000, "X-Padding: ", 2000}}},
+}
+
+// TestFaultHTTP2FloodWithinTheLimit is the same by TLS, where one connection has
+// many requests: each of 40 begins as many as it may, none of which ends.
+func TestFaultHTTP2FloodWithinTheLimit(t *testing.T) {
+	for name, c := range map[string]struct{ streams, bytes int }{
+		"no body yet": {250, 0}, "one byte each": {250, 1}, "4 KiB each": {250, 4 << 10}, "64 KiB each": {16, 64 << 10}, "one of 1 MiB": {1, 1 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := memoryGroup(t, documentedLimit)
+			r := rig.New(t, rig.Options{Wrap: within(dir)})
+			config, addr := overTLS(t, r, r.Caddyfile(""))
+			r.Configure(config)
+			l := r.Start()
+			wantOK(t, r, r.Event(event.TypeMessageRead))
+			for range 40 {
+				c2 := newHTTP2Client(t, addr)
+				defer c2.conn.Close()
+				go c2.drain()
+				_ = c2.conn.SetWriteDeadline(time.Now().Add(sidecartest.Patience))
+				if !beginStreams(c2, r.Event(event.TypeMessageRead), c.streams, c.bytes) {
+					t.Log("the server gave a connection up")
+				}
+			}
+			standing(t, r)
+			r.Settle()
+			t.Logf("at most %d MiB of memory", peak(t, l.PID)>>20)
+			if code := r.Stop(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			r.Report([]int{12, 55}, "unfinished HTTP/2 requests in the documented memory: "+name, 1)
+		})
+	}
+}
+
+// beginStreams begins requests, a forged signature on each, and sends of their bodies no
+// more than that, nor than the window of the connection first allows.
+func beginStreams(c *http2Client, e history.Event, streams, bytes int) (ok bool) {
+	e.Signature = strings.Repeat("0", 64)
+	room := 1 << 20
+	for range streams {
+		id := c.stream
+		c.stream += 2
+		if c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.header(e), EndHeaders: true}) != nil {
+			return false
+		}
+		for left := min(bytes, room); left > 0; left, room = left-min(left, 16_384), room-min(left, 16_384) {
+			if c.WriteData(id, false, make([]byte, min(left, 16_384))) != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// within runs a process in a group of the memory controller.
+func within(dir string) func([]string) []string {
+	return func(argv []string) []string {
+		return append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(dir, "cgroup.procs")}, argv...)
+	}
 }
 
 // TestFaultFloodsWithinTheLimit sends each flood, again and again, at a process
@@ -58,9 +120,7 @@ func TestFaultFloodsWithinTheLimit(t *testing.T) {
 	for _, f := range floods {
 		t.Run(f.name, func(t *testing.T) {
 			dir := memoryGroup(t, documentedLimit)
-			r := rig.New(t, rig.Options{Wrap: func(argv []string) []string {
-				return append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(dir, "cgroup.procs")}, argv...)
-			}})
+			r := rig.New(t, rig.Options{Wrap: within(dir)})
 			l := r.Start()
 			wantOK(t, r, r.Event(event.TypeMessageRead))
 			for range rounds {
@@ -124,6 +184,13 @@ func pour(t *testing.T, r *rig.Rig, parts []half) {
 		}
 	}
 	close(clients)
+	standing(t, r)
+	sent.Wait()
+}
+
+// standing sends good events for longer than read_timeout, and wants each taken.
+func standing(t *testing.T, r *rig.Rig) {
+	t.Helper()
 	for n, until := 0, time.Now().Add(6*time.Second); n < goodEvents || time.Now().Before(until); n++ {
 		e := r.Event(event.TypeMessageRead)
 		a := r.Send(t.Context(), e)
@@ -135,7 +202,6 @@ func pour(t *testing.T, r *rig.Rig, parts []half) {
 			t.Fatal("the process is gone, or as good as gone")
 		}
 	}
-	sent.Wait()
 }
 
 // memoryGroup is a new group of the kernel's memory controller with that limit.
