@@ -1,9 +1,6 @@
 package e2e
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
@@ -74,28 +71,6 @@ func serveAt(t *testing.T, address string, h http.Handler) {
 	t.Cleanup(s.Close)
 }
 
-// post sends event n, signed, and fails unless it is taken.
-func post(t *testing.T, address, id string) {
-	t.Helper()
-	body := fmt.Sprintf(`{"id":%q,"type":"message.read","created_at":%q,"data":{"message_id":"msg_1"}}`, id, time.Now().UTC().Format(time.RFC3339))
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(body))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/webhooks/inbox", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Inbox-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK || res.Header.Get("X-Inbox-Result") != "accepted" {
-		t.Fatalf("%s: %d %s", id, res.StatusCode, res.Header)
-	}
-}
-
 // awaitUntil polls until done, and says whether it was in time.
 func awaitUntil(patience time.Duration, done func() bool) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
@@ -106,33 +81,10 @@ func awaitUntil(patience time.Duration, done func() bool) bool {
 	return done()
 }
 
-// startLimited starts inboxgate for an app at that address, with a short
-// schedule, and waits until it listens.
-func startLimited(t *testing.T, app string, pairs ...string) (address, socket string, p *sidecartest.Process) {
+// startLimited starts inboxgate for an app at that address, with a short schedule.
+func startLimited(t *testing.T, app string, pairs ...string) *standing {
 	t.Helper()
-	dir, listen := t.TempDir(), sidecartest.FreeAddress(t)
-	short, err := os.MkdirTemp("", "gate") //nolint:usetesting // A socket's path must be short.
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(short) })
-	socket = "unix/" + filepath.Join(short, "s")
-	p = sidecartest.Start(t, gate(dir, append([]string{
-		"INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + listen, "INBOX_RETRY_SCHEDULE=1s,2s,3s,4s,5s", "INBOX_ADMIN=" + socket,
-	}, pairs...)...))
-	p.Await(t, "serving initial configuration", 1)
-	return listen, socket, p
-}
-
-// routesList is what `routes list` prints.
-func routesList(t *testing.T, socket string) string {
-	t.Helper()
-	cmd := exec.Command(binary, "routes", "list", "--admin", socket)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("routes list: %v\n%s", err, out)
-	}
-	return string(out)
+	return stand(t, append([]string{"INBOX_UPSTREAM=" + app, "INBOX_RETRY_SCHEDULE=1s,2s,3s,4s,5s"}, pairs...)...)
 }
 
 // 600 events wait for an app that takes ten a second, which says so itself or
@@ -148,9 +100,9 @@ func TestABacklogForAnAppWithALimit(t *testing.T) {
 				need(t, false, "nginx")
 			}
 			app := sidecartest.FreeAddress(t)
-			address, socket, p := startLimited(t, app)
-			for n := range 600 {
-				post(t, address, fmt.Sprint("evt_", n))
+			s := startLimited(t, app)
+			for range 600 {
+				s.post()
 			}
 			l := newLedger()
 			began := time.Now()
@@ -164,19 +116,19 @@ func TestABacklogForAnAppWithALimit(t *testing.T) {
 			slowed := false
 			ok := awaitUntil(90*time.Second, func() bool {
 				if n := l.events(); !slowed && n > 100 && n < 500 {
-					list := routesList(t, socket)
+					list := s.routesList()
 					slowed = strings.Contains(list, "slowed: status ") && strings.Contains(list, "/s")
 				}
 				return l.events() == 600
 			})
 			t.Logf("%d events after %v", l.events(), time.Since(began))
-			if !ok || strings.Contains(p.Output(), "dead letter") {
-				t.Errorf("%d of 600 delivered; %d dead letters", l.events(), strings.Count(p.Output(), `"dead letter"`))
+			if !ok || strings.Contains(s.Output(), "dead letter") {
+				t.Errorf("%d of 600 delivered; %d dead letters", l.events(), strings.Count(s.Output(), `"dead letter"`))
 			}
 			if !slowed {
-				t.Errorf("routes list does not say that the route is slowed:\n%s", routesList(t, socket))
+				t.Errorf("routes list does not say that the route is slowed:\n%s", s.routesList())
 			}
-			if code := p.Stop(t); code != 0 {
+			if code := s.Stop(t); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -214,29 +166,29 @@ func TestAnEventAloneWithALimit(t *testing.T) {
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusTooManyRequests)
 	}))
-	address, _, p := startLimited(t, app)
-	post(t, address, "evt_alone")
-	p.Await(t, `"dead letter"`, 1)
+	s := startLimited(t, app)
+	s.post()
+	s.Await(t, `"dead letter"`, 1)
 	mu.Lock()
 	defer mu.Unlock()
 	if asked < 6 || asked > 8 {
 		t.Errorf("%d attempts, the schedule has 6", asked)
 	}
-	p.Stop(t)
+	s.Stop(t)
 }
 
 // A rate bounds what comes to an app, of a backlog and of what is sent meanwhile.
 func TestARateIsKeptAtTheApp(t *testing.T) {
 	t.Parallel()
 	app := sidecartest.FreeAddress(t)
-	address, socket, p := startLimited(t, app, "INBOX_RATE=50 10")
-	for n := range 100 {
-		post(t, address, fmt.Sprint("evt_", n))
+	s := startLimited(t, app, "INBOX_RATE=50 10")
+	for range 100 {
+		s.post()
 	}
 	l := newLedger()
 	serveAt(t, app, http.HandlerFunc(l.take))
-	for n := range 100 {
-		post(t, address, fmt.Sprint("evt_more_", n))
+	for range 100 {
+		s.post()
 	}
 	if !awaitUntil(sidecartest.Patience, func() bool { return l.events() == 200 }) {
 		t.Fatalf("%d of 200", l.events())
@@ -250,8 +202,8 @@ func TestARateIsKeptAtTheApp(t *testing.T) {
 			t.Errorf("%d attempts came within %v", most+1, within)
 		}
 	}
-	if list := routesList(t, socket); !strings.Contains(list, "rate 50/s") {
+	if list := s.routesList(); !strings.Contains(list, "rate 50/s") {
 		t.Errorf("routes list:\n%s", list)
 	}
-	p.Stop(t)
+	s.Stop(t)
 }

@@ -78,6 +78,21 @@ func (s *standing) post() string {
 	return e.ID
 }
 
+// operate runs a command of the operator's against it and returns what it prints.
+func (s *standing) operate(argv ...string) []byte {
+	s.t.Helper()
+	cmd := exec.Command(binary, argv...)
+	cmd.Dir = s.dir
+	cmd.Env = sidecartest.Env(s.dir, "INBOX_ADMIN=", "INBOX_DATA_DIR="+filepath.Join(s.dir, "d"))
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
+	}
+	return out
+}
+
+func (s *standing) routesList() string { s.t.Helper(); return string(s.operate("routes", "list")) }
+
 // attempt is one line of a delivery's log.
 type attempt struct {
 	Status int    `json:"status"`
@@ -88,13 +103,7 @@ type attempt struct {
 // attempts are those of every event, by its id, as an operator sees them.
 func (s *standing) attempts() map[string][]attempt {
 	s.t.Helper()
-	cmd := exec.Command(binary, "events", "export")
-	cmd.Dir = s.dir
-	cmd.Env = sidecartest.Env(s.dir, "INBOX_ADMIN=", "INBOX_DATA_DIR="+filepath.Join(s.dir, "d"))
-	out, err := cmd.Output()
-	if err != nil {
-		s.t.Fatalf("exporting events: %v\n%s", err, out)
-	}
+	out := s.operate("events", "export")
 	all := make(map[string][]attempt)
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var e struct {
