@@ -97,8 +97,7 @@ func (a *api) findEvent(r *request) (spool.Record, error) {
 	source := r.URL.Query().Get("source")
 	text, byNumber := strings.CutPrefix(ref, numbered)
 	n, noNumber := strconv.ParseInt(text, 10, 64)
-	var rec spool.Record
-	var err error = spool.ErrNotFound
+	rec, err := spool.Record{}, spool.ErrNotFound
 	if !byNumber {
 		rec, err = a.findID(r.Context(), ref, source)
 	}
