@@ -175,3 +175,27 @@ func TestBodyBudgetsFollowTheMemoryLimit(t *testing.T) {
 		}
 	}
 }
+
+// One sender of good large bodies has room for each of them under the least memory,
+// although the one before may still be with the store.
+func TestOneSenderAlwaysHasRoom(t *testing.T) {
+	t.Parallel()
+	for _, announced := range []int64{900_000, -1} {
+		b := newBudgets(16 << 20)
+		var before *bodyReader
+		for n := range 100 {
+			r := b.reader(nil)
+			if err := r.readAll(whole(900_000), announced); err != nil {
+				t.Fatalf("body %d, %d bytes announced: %v", n, announced, err)
+			}
+			if before != nil {
+				before.release()
+			}
+			before = r
+		}
+		before.release()
+		if used := b.used(); used != [2]int64{} {
+			t.Errorf("%d bytes of the budgets are lost", used)
+		}
+	}
+}
