@@ -2,7 +2,7 @@ package verify
 
 import (
 	"net/http"
-	"strings"
+	"net/textproto"
 )
 
 // Check is Verify for those who have the header of a request and do not ask
@@ -25,7 +25,7 @@ func signatures(header http.Header) []string {
 		return values
 	}
 	for name, more := range header {
-		if strings.EqualFold(name, Header) {
+		if textproto.CanonicalMIMEHeaderKey(name) == Header {
 			values = append(values, more...)
 		}
 	}

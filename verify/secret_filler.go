@@ -75,7 +75,7 @@ var samples = []string{
 // isFiller: nothing but such words, one character over and over, or digits in a row.
 func isFiller(s string) bool {
 	for _, sample := range samples {
-		if strings.EqualFold(s, sample) {
+		if strings.ToLower(s) == sample {
 			return true
 		}
 	}

@@ -49,7 +49,7 @@ func (t *tokens) collect(values []string) error {
 // any case: the name of an algorithm has none, and what counts are the digits.
 // Half a signature must never count as one, so nothing shorter or longer does.
 func decode(sum *[sha256.Size]byte, token string) bool {
-	if len(token) > len(prefix) && strings.EqualFold(token[:len(prefix)], prefix) {
+	if len(token) > len(prefix) && strings.ToLower(token[:len(prefix)]) == prefix {
 		token = token[len(prefix):]
 	}
 	if len(token) != hexDigits {

@@ -25,7 +25,7 @@ func TestFaultScheduleIsKept(t *testing.T) {
 				seen.note(a)
 				rig.Answer(http.StatusInternalServerError, "no")(w, q, a)
 			}},
-			{Name: "last", Types: "message.failed", Retry: "200ms 400ms 800ms 1s 2s", Behave: firstly(seen, attempts-1, rig.Answer(http.StatusTooManyRequests, "later"))},
+			{Name: "last", Types: "message.failed", Retry: "200ms 400ms 800ms 1s 2s", Behave: firstly(seen, attempts-1, rig.Answer(http.StatusConflict, "later"))},
 		},
 		Rules: history.Rules{Schedule: map[string][]time.Duration{"never": schedule, "last": schedule}},
 	})

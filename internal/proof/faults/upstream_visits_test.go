@@ -67,6 +67,19 @@ func reset(text string) rig.Behaviour {
 	}
 }
 
+// closed sends some bytes on the bare connection and closes that. Nobody can say
+// whether they were seen whole.
+func closed(text string) rig.Behaviour {
+	return func(w http.ResponseWriter, _ *http.Request, _ *history.Attempt) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = c.Write([]byte(text))
+		_ = c.Close()
+	}
+}
+
 // insist sends an event until there is an answer, as the platform does: a reload
 // may cut a connection whose request was just read. What had no answer may be
 // known when it comes again.

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -123,6 +124,10 @@ func (a *App) take(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	behave(rec, r, attempt)
+	if rec.bare {
+		attempt.Ended(http.StatusOK, errBare)
+		return
+	}
 	if rec.status == 0 {
 		rec.WriteHeader(http.StatusOK)
 	}
@@ -156,10 +161,20 @@ func Answer(status int, text string) Behaviour {
 	}
 }
 
+// errBare: a behaviour answered 2xx on the bare connection, and returned.
+var errBare = errors.New("nobody can say whether the answer was seen whole")
+
 // recorder keeps the status that a behaviour wrote.
 type recorder struct {
 	http.ResponseWriter
 	status int
+	bare   bool // the behaviour took the connection
+}
+
+// Hijack is for http.ResponseController.
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	r.bare = true
+	return http.NewResponseController(r.ResponseWriter).Hijack()
 }
 
 func (r *recorder) WriteHeader(status int) {
