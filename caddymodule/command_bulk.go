@@ -216,7 +216,7 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 
 // onlyOne refuses flags that choose many beside an id, except those.
 func (o *operator) onlyOne(but ...string) error {
-	for _, name := range []string{"type", "state", "route", "source", "since", "until", "id", "message-id", "status", "error", "reason", "all", "max", "rate", "dry-run", "to"} {
+	for _, name := range []string{"type", "state", "route", "source", "since", "until", "id", "message-id", "contains", "status", "error", "reason", "all", "max", "rate", "dry-run", "to"} {
 		if f := o.cmd.Flags().Lookup(name); f == nil || !f.Changed {
 			continue
 		}

@@ -28,6 +28,7 @@ var filterFlags = map[string]string{
 	"id":         "only the event of this id",
 	"reason":     "only what is in quarantine for this reason, or for one that begins so",
 	"message-id": "only events whose data.message_id is this",
+	"contains":   "only events whose body holds this text, as it came (reads each body)",
 }
 
 // addFilter adds all flags of a filter but some.
@@ -65,7 +66,7 @@ func addOnly(cmd *cobra.Command, name string) {
 // readFilter reads the flags that a command has.
 func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 	for name, to := range map[string]*string{
-		"type": &f.Type, "state": &f.State, "route": &f.Route, "source": &f.Source, "id": &f.ID, "message-id": &f.MessageID, "error": &f.Error, "reason": &f.Reason,
+		"type": &f.Type, "state": &f.State, "route": &f.Route, "source": &f.Source, "id": &f.ID, "message-id": &f.MessageID, "contains": &f.Contains, "error": &f.Error, "reason": &f.Reason,
 	} {
 		if *to, err = wordOf(cmd, name); err != nil {
 			return f, err

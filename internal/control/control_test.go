@@ -42,6 +42,10 @@ func TestEvents(t *testing.T) {
 		"route":                  {control.List{Filter: control.Filter{Route: "app"}}, "evt_4 evt_3 evt_1"},
 		"message id":             {control.List{Filter: control.Filter{MessageID: "msg_3"}}, "evt_3"},
 		"a part of a message id": {control.List{Filter: control.Filter{MessageID: "msg_"}}, ""},
+		"text of the body":       {control.List{Filter: control.Filter{Contains: `msg_3"`}}, "evt_3"},
+		"text of no body":        {control.List{Filter: control.Filter{Contains: "order 66"}}, ""},
+		"text, other message":    {control.List{Filter: control.Filter{MessageID: "msg_3", Contains: "msg_2"}}, ""},
+		"text and message":       {control.List{Filter: control.Filter{MessageID: "msg_3", Contains: "message_id"}}, "evt_3"},
 		"id":                     {control.List{Filter: control.Filter{ID: "evt_1"}}, "evt_1"},
 		"since":                  {control.List{Filter: control.Filter{Since: time.Now().Add(time.Hour)}}, ""},
 	} {

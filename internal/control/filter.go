@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,9 @@ type Filter struct {
 	Route     string `json:"route,omitempty"`
 	State     string `json:"state,omitempty"` // of a delivery, or "unrouted"
 	MessageID string `json:"message_id,omitempty"`
+	// Contains is a text that stands in the body as it came: an order's number, a
+	// code, a phone number. No index serves it.
+	Contains string `json:"contains,omitempty"`
 	// Status and Error choose by the last attempt of a delivery: its status, and
 	// what its error holds, in any case.
 	Status int    `json:"status,omitempty"`
@@ -59,7 +63,11 @@ func (f Filter) query() (spool.Query, error) {
 		if raw, err := json.Marshal(f.MessageID); err == nil && string(raw) == `"`+f.MessageID+`"` {
 			q.Contains = []byte(f.MessageID)
 		}
-		q.Match = func(e *spool.Event) bool { return messageID(e.Request.Body) == f.MessageID }
+		q.Match = func(e *spool.Event) bool {
+			return messageID(e.Request.Body) == f.MessageID && bytes.Contains(e.Request.Body, []byte(f.Contains))
+		}
+	} else if f.Contains != "" {
+		q.Contains = []byte(f.Contains)
 	}
 	return q, nil
 }
@@ -136,6 +144,15 @@ func (a *api) hasEntries(source string) bool {
 	return false
 }
 
+// logged is the filter for the audit log, without the text that was searched for: it
+// may be a phone number.
+func (f Filter) logged() Filter {
+	if f.Contains != "" {
+		f.Contains = "(a text)"
+	}
+	return f
+}
+
 // empty tells whether the filter chooses all.
 func (f Filter) empty() bool { return f == Filter{} }
 
@@ -147,7 +164,7 @@ func (f Filter) values() url.Values {
 	v := url.Values{}
 	for name, value := range map[string]string{
 		"source": f.Source, "id": f.ID, "type": f.Type, "route": f.Route, "state": f.State,
-		"message_id": f.MessageID, "error": f.Error, "reason": f.Reason, "status": number(f.Status), "since": stamp(f.Since), "until": stamp(f.Until),
+		"message_id": f.MessageID, "contains": f.Contains, "error": f.Error, "reason": f.Reason, "status": number(f.Status), "since": stamp(f.Since), "until": stamp(f.Until),
 	} {
 		if value != "" {
 			v.Set(name, value)
@@ -177,7 +194,7 @@ var listWords = []string{"cursor", "limit", "reveal"}
 // mistyped filter would choose everything.
 func readFilter(v url.Values, also ...string) (f Filter, err error) {
 	texts := map[string]*string{
-		"source": &f.Source, "id": &f.ID, "type": &f.Type, "route": &f.Route, "state": &f.State, "message_id": &f.MessageID, "error": &f.Error,
+		"source": &f.Source, "id": &f.ID, "type": &f.Type, "route": &f.Route, "state": &f.State, "message_id": &f.MessageID, "contains": &f.Contains, "error": &f.Error,
 		"reason": &f.Reason,
 	}
 	times := map[string]*time.Time{"since": &f.Since, "until": &f.Until}
@@ -203,7 +220,7 @@ next:
 				return f, bad(name + ": " + err.Error())
 			}
 		default:
-			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, status, error, message_id, reason, since, until, %s", name, strings.Join(also, ", ")))
+			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, status, error, message_id, contains, reason, since, until, %s", name, strings.Join(also, ", ")))
 		}
 	}
 	return f, nil

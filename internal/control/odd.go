@@ -22,7 +22,7 @@ func (a *api) oddBulk(r *request) (b Bulk, q spool.Query, err error) {
 	b, q, err = a.bulk(r)
 	q.Kind = spool.Quarantined
 	if err == nil && (b.Filter.State != "" || b.Filter.Route != "" || b.Route != "" || b.OnlyState) {
-		err = bad("an entry in quarantine has no route and no state: choose by reason, type, id, message_id, source, since or until")
+		err = bad("an entry in quarantine has no route and no state: choose by reason, type, id, message_id, contains, source, since or until")
 	}
 	return b, q, err
 }
@@ -50,7 +50,7 @@ func (a *api) releaseAll(r *request, s *stream) error {
 		return 1, nil
 	})
 	if !b.DryRun {
-		a.audit(r, "release", "filter", b.Filter, "entries", step.Changed, "unrouted", step.Unrouted)
+		a.audit(r, "release", "filter", b.Filter.logged(), "entries", step.Changed, "unrouted", step.Unrouted)
 	}
 	return err
 }
@@ -76,7 +76,7 @@ func (a *api) discardEntries(r *request, s *stream) error {
 		return 1, err
 	})
 	if !b.DryRun {
-		a.audit(r, "discard", "filter", b.Filter, "entries", step.Changed)
+		a.audit(r, "discard", "filter", b.Filter.logged(), "entries", step.Changed)
 	}
 	return err
 }

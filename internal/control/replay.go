@@ -75,7 +75,7 @@ func (a *api) replay(r *request, s *stream) error {
 		return a.sendAgain(r.Context(), b, pace, rec, step)
 	})
 	if !b.DryRun {
-		a.audit(r, "replay", "filter", b.Filter, "route", b.Route, "events", step.Matched-step.Skipped, "deliveries", step.Changed)
+		a.audit(r, "replay", "filter", b.Filter.logged(), "route", b.Route, "events", step.Matched-step.Skipped, "deliveries", step.Changed)
 	}
 	return err
 }
@@ -194,7 +194,7 @@ func (a *api) discardAll(r *request, s *stream) error {
 		return n, nil
 	})
 	if !b.DryRun {
-		a.audit(r, "discard", "filter", b.Filter, "deliveries", step.Changed)
+		a.audit(r, "discard", "filter", b.Filter.logged(), "deliveries", step.Changed)
 	}
 	return err
 }

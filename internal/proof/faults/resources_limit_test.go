@@ -49,7 +49,7 @@ var floods = []struct {
 	{"one byte each", []half{{4000, "Content-Length: 1048576\r\n\r\n", 1}}},
 	{"chunked", []half{{1000, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 65_000}, {120, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 1_000_000}}},
 	{"no body yet", []half{{4000, "Content-Length: 65536\r\n\r\n", 0}}},
-	{"half a head", []half{{8000, "X-Padding: ", 2000}}},
+	{"half a head", []half{{5000, "X-Padding: ", 2000}}},
 }
 
 // TestFaultHTTP2FloodWithinTheLimit is the same by TLS, where one connection has
