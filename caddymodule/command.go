@@ -89,10 +89,13 @@ func needSubcommand(parent *cobra.Command) {
 	}
 }
 
+func init() {
+	cobra.AddTemplateFunc("typed", typed) // Cobra keeps them for the process.
+}
+
 // ownHelp shows the commands as the sidecar's user types them, and leaves out
 // the address of Caddy's documentation, which has none of them.
 func ownHelp(parent *cobra.Command) {
-	cobra.AddTemplateFunc("typed", typed)
 	text := strings.NewReplacer("{{.UseLine}}", "{{typed .UseLine}}", "{{.CommandPath}}", "{{typed .CommandPath}}").Replace(parent.UsageTemplate())
 	parent.SetUsageTemplate(text)
 	parent.SetHelpTemplate(parent.HelpTemplate())

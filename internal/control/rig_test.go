@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,8 @@ type rig struct {
 	*testing.T
 	store    *sqlite.Store
 	server   *httptest.Server
-	released []spool.Record
+	mu       sync.Mutex
+	released []spool.Record // guarded by mu while a call runs
 }
 
 func newRig(t *testing.T) *rig {
@@ -54,7 +56,9 @@ func newRig(t *testing.T) *rig {
 		},
 		Release: func(_ context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			if !dryRun {
+				r.mu.Lock()
 				r.released = append(r.released, rec)
+				r.mu.Unlock()
 			}
 			became := control.Released{ID: rec.Event.ID, Type: rec.Event.Type, Routes: []string{}}
 			if rec.Event.Type != "" {

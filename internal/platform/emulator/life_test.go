@@ -274,7 +274,7 @@ func TestConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			for range 5 {
+			for range 4 { // No more jobs than may run at a time.
 				w, err := e.Create(platform.Registration{URL: fmt.Sprintf("http://r%d.test", i), Events: event.Types()})
 				if err != nil {
 					t.Error(err)
