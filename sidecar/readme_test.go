@@ -54,7 +54,7 @@ func TestReadmeCommands(t *testing.T) {
 		t.Run("script "+strconv.Itoa(i+1), func(t *testing.T) {
 			t.Parallel()
 			// Written files go elsewhere; go still finds the module.
-			work := plainDir(t)
+			work := t.TempDir()
 			script = strings.NewReplacer("127.0.0.1:4000", sidecartest.FreeAddress(t), "127.0.0.1:8080", sidecartest.FreeAddress(t),
 				"127.0.0.1:3000", sidecartest.FreeAddress(t), "-o inboxgate", "-o "+filepath.Join(work, "inboxgate"), "body.json", filepath.Join(work, "body.json")).Replace(script)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -69,18 +69,6 @@ func TestReadmeCommands(t *testing.T) {
 			}
 		})
 	}
-}
-
-// plainDir is a directory whose path a shell takes as it is: that of t.TempDir
-// has what stands in the test's name.
-func plainDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "inboxgate-readme-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // Where inboxgate is not in the PATH, or ends at once, the block for local
@@ -99,7 +87,7 @@ func TestReadmeLocalDevelopmentEnds(t *testing.T) {
 	for name, inboxgate := range map[string]string{"missing": "", "ends at once": "#!/bin/sh\nexit 1\n", "no gate": "#!/bin/sh\ncase $1 in emulator) exec sleep 600;; webhooks) exit 0;; esac\nexit 1\n"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bin := plainDir(t)
+			bin := t.TempDir()
 			for _, tool := range []string{"mktemp", "rm", "sleep", "awk", "curl"} {
 				path, err := exec.LookPath(tool)
 				if err != nil {
