@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func (a *App) Start() {
 	if a.server != nil {
 		return
 	}
-	l, err := net.Listen("tcp", a.Addr)
+	l, err := listen(a.Addr)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -75,6 +76,18 @@ func (a *App) Start() {
 			a.log.Fault("the app of %s ended: %v", a.route.Name, err)
 		}
 	}(a.server)
+}
+
+// listen listens at an address that was free a moment ago. A process that another test
+// is starting may hold a copy of the socket that found it free, until it is the new
+// program.
+func listen(addr string) (l net.Listener, err error) {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		l, err = net.Listen("tcp", addr)
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(end) {
+			return l, err
+		}
+	}
 }
 
 // Stop closes the listener at once; what has begun is answered. It does not wait
