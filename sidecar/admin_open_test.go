@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 const adminToken = "a-token-of-the-tests"
@@ -40,15 +40,15 @@ func outside(t *testing.T) net.IP {
 func TestOperatorsPortIsShutToStrangers(t *testing.T) {
 	t.Parallel()
 	ip := outside(t)
-	_, port, err := net.SplitHostPort(sidecartest.FreeAddress(t))
+	_, port, err := net.SplitHostPort(proctest.FreeAddress(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	for name, listen := range map[string]string{"every interface": "0.0.0.0:" + port, "this one": net.JoinHostPort(ip.String(), port)} {
-		p := sidecartest.Start(t, command(t, dir, []string{
+		p := proctest.Start(t, command(t, dir, []string{
 			"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_DATA_DIR=" + dir + "/d",
-			"INBOX_LISTEN=" + sidecartest.FreeAddress(t), "INBOX_ADMIN=" + listen, "INBOX_ADMIN_TOKEN=" + adminToken,
+			"INBOX_LISTEN=" + proctest.FreeAddress(t), "INBOX_ADMIN=" + listen, "INBOX_ADMIN_TOKEN=" + adminToken,
 		}))
 		p.Await(t, started, 1)
 		at := "http://" + net.JoinHostPort(ip.String(), port)
@@ -151,7 +151,7 @@ func TestWhereOthersReachTheOperator(t *testing.T) {
 func TestOpenAdminInACaddyfileIsTold(t *testing.T) {
 	t.Parallel()
 	const open, literal = "admin API is open to other machines", "admin_token is written into the configuration"
-	address := sidecartest.FreeAddress(t)
+	address := proctest.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	for name, c := range map[string]struct {
 		admin, token string
@@ -163,10 +163,10 @@ func TestOpenAdminInACaddyfileIsTold(t *testing.T) {
 		"off":             {"off", "a-token-that-is-a-literal", []string{literal}},
 	} {
 		text := fmt.Sprintf("{\n\tadmin %s\n\tpersist_config off\n\tinbox {\n\t\tadmin_token %s\n\t\tdata_dir %s\n\t}\n}\nhttp://:%s {\n\tinbox_webhook /hook app:3000\n}\n",
-			c.admin, c.token, t.TempDir()+"/d", strings.Split(sidecartest.FreeAddress(t), ":")[1])
+			c.admin, c.token, t.TempDir()+"/d", strings.Split(proctest.FreeAddress(t), ":")[1])
 		dir := t.TempDir()
 		mount(t, dir, text)
-		p := sidecartest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_TOKEN=" + adminToken}))
+		p := proctest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_TOKEN=" + adminToken}))
 		p.Await(t, started, 1)
 		for _, w := range []string{open, literal} {
 			want := false

@@ -48,7 +48,7 @@ var house = []room{
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
 	{path: "internal/proof", may: []string{"..."}},
 	{path: "internal/e2e", tests: []string{"..."}},
-	{path: "examples", may: []string{"verify", "dedupe", "event"}, tests: []string{"internal/platform/...", "sidecar/sidecartest"}},
+	{path: "examples", may: []string{"verify", "dedupe", "event"}, tests: []string{"internal/platform/...", "internal/proctest"}},
 }
 
 // imports of a package, by the files they stand in.

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // needRoot: only root can make what these tests are about.
@@ -81,7 +81,7 @@ func TestUnusableDataDirectories(t *testing.T) {
 		"the whole system's": {"/var/lib", "belongs to the whole system: use a directory of its own, such as /var/lib/inboxgate", 0},
 	} {
 		work := t.TempDir()
-		cmd := command(t, work, []string{"INBOX_ADMIN=", "INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN=" + sidecartest.FreeAddress(t), "INBOX_DATA_DIR=" + c.dir})
+		cmd := command(t, work, []string{"INBOX_ADMIN=", "INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN=" + proctest.FreeAddress(t), "INBOX_DATA_DIR=" + c.dir})
 		asUser(t, cmd.Path, work, c.user)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.user, Gid: c.user}}
 		code, out := run(t, cmd)
@@ -119,7 +119,7 @@ func TestDataDirectoryOfAGroup(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	app, got := receiver(t)
-	listen, work, data := sidecartest.FreeAddress(t), t.TempDir(), t.TempDir()
+	listen, work, data := proctest.FreeAddress(t), t.TempDir(), t.TempDir()
 	if err := os.Chown(data, 0, stranger); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestDataDirectoryOfAGroup(t *testing.T) {
 	cmd := command(t, work, []string{"INBOX_ADMIN=", "INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + listen, "INBOX_DATA_DIR=" + data})
 	asUser(t, cmd.Path, work, stranger)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
-	p := sidecartest.Start(t, cmd)
+	p := proctest.Start(t, cmd)
 	p.Await(t, started, 1)
 	wantPost(t, "http://"+listen+"/webhooks/inbox", sample(t), newSecret, http.StatusOK, "accepted")
 	arrival(t, got)
@@ -151,10 +151,10 @@ func TestDataDirectoryOfAGroup(t *testing.T) {
 func TestNothingIsMadeForOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := command(t, dir, []string{"INBOX_ADMIN=", "INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN=" + sidecartest.FreeAddress(t), "INBOX_DATA_DIR=" + filepath.Join(dir, "d")})
+	cmd := command(t, dir, []string{"INBOX_ADMIN=", "INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN=" + proctest.FreeAddress(t), "INBOX_DATA_DIR=" + filepath.Join(dir, "d")})
 	cmd.Args = append([]string{"sh", "-c", `umask 000 && exec "$0"`, cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = "/bin/sh"
-	p := sidecartest.Start(t, cmd)
+	p := proctest.Start(t, cmd)
 	p.Await(t, started, 1)
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/status")
 	if err != nil || !strings.Contains(string(status), "Umask:\t0077\n") {

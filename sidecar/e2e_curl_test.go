@@ -14,9 +14,9 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // e2eScript is what a user types who has only OpenSSL and curl.
@@ -49,7 +49,7 @@ func (s e2eShell) run(args ...string) []byte {
 	var out, bad bytes.Buffer
 	cmd := exec.CommandContext(s.t.Context(), "sh", append([]string{"-c", e2eScript, "inbox"}, args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &out, &bad
-	cmd.Env = sidecartest.Env(s.dir, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_URL="+s.url)
+	cmd.Env = proctest.Env(s.dir, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_URL="+s.url)
 	if err := cmd.Run(); err != nil {
 		s.t.Fatalf("%v: %v\n%s\n%s\nthe script:\n%s", args, err, bad.String(), out.String(), e2eScript)
 	}
@@ -173,7 +173,7 @@ func TestE2ECurl(t *testing.T) {
 		sh.want("fresh-"+f, e.Signature, http.StatusOK, "accepted", "")
 		r.Log.Answered(e.ID, history.Answer{Life: p.N, Status: http.StatusOK, Result: "accepted"})
 		// While oncall is down, its route holds up nobody.
-		if !r.Log.Await(sidecartest.Patience, func() bool { return len(r.Log.Attempts("all")) == len(sent) }) {
+		if !r.Log.Await(proctest.Patience, func() bool { return len(r.Log.Attempts("all")) == len(sent) }) {
 			t.Fatalf("%s did not come to all while oncall is down", e.ID)
 		}
 		sh.want("fresh-"+f, e.Signature, http.StatusOK, "duplicate", "known")

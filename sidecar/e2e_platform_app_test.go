@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -137,7 +137,7 @@ func (a *flapApp) stop(hard bool) {
 	if s == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proctest.Patience)
 	defer cancel()
 	if hard {
 		cancel()
@@ -240,7 +240,7 @@ func (a *flapApp) tell() {
 // await waits until each event has got through.
 func (a *flapApp) await(t *testing.T, ids map[string]string) {
 	t.Helper()
-	timeout := time.NewTimer(sidecartest.Patience)
+	timeout := time.NewTimer(proctest.Patience)
 	defer timeout.Stop()
 	for {
 		a.mu.Lock()

@@ -14,7 +14,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/platform"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -56,7 +56,7 @@ func (c curlRun) run(command string, status int, words ...string) map[string]any
 	words = append([]string{"https://api.getinbox.app", "http://" + c.host, "curl ", "curl -sS -i --max-time 30 "}, words...)
 	command = strings.NewReplacer(words...).Replace(command)
 	cmd := exec.CommandContext(c.t.Context(), "sh", "-ec", command)
-	cmd.Env = sidecartest.Env(c.t.TempDir(), "no_proxy=*")
+	cmd.Env = proctest.Env(c.t.TempDir(), "no_proxy=*")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		c.t.Fatalf("%v\n%s\n%s", err, command, out)
@@ -81,8 +81,8 @@ func TestE2EPlatformCurl(t *testing.T) {
 	t.Parallel()
 	e2eTools(t, "curl")
 	app, got := receiver(t)
-	c := curlRun{t, sidecartest.FreeAddress(t)}
-	p := sidecartest.Start(t, command(t, t.TempDir(), []string{"INBOX_API_KEY=YOUR_API_KEY"}, "emulator", "--listen", c.host))
+	c := curlRun{t, proctest.FreeAddress(t)}
+	p := proctest.Start(t, command(t, t.TempDir(), []string{"INBOX_API_KEY=YOUR_API_KEY"}, "emulator", "--listen", c.host))
 	p.Await(t, "/_emulator/send", 1)
 
 	hook := c.run(curlRegister, http.StatusCreated)

@@ -10,8 +10,8 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // TestE2EPlatformExpress puts the receiver of the platform's documentation
@@ -39,7 +39,7 @@ func TestE2EPlatformExpress(t *testing.T) {
 		address, listen := rig.Address(t), rig.Address(t)
 		hook := createHook(t, e, "http://"+listen)
 		app := startExpress(t, dir, address, hook.Secret)
-		gate := sidecartest.Start(t, command(t, t.TempDir(), []string{
+		gate := proctest.Start(t, command(t, t.TempDir(), []string{
 			"INBOX_WEBHOOK_SECRET=" + hook.Secret, "INBOX_UPSTREAM=" + address, "INBOX_LISTEN=" + listen,
 		}))
 		gate.Await(t, started, 1)
@@ -122,13 +122,13 @@ func installExpress(t *testing.T) string {
 	return dir
 }
 
-func startExpress(t *testing.T, dir, address, secret string) *sidecartest.Process {
+func startExpress(t *testing.T, dir, address, secret string) *proctest.Process {
 	t.Helper()
 	_, port, _ := strings.Cut(address, ":")
 	cmd := exec.CommandContext(t.Context(), "node", "server.js")
 	cmd.Dir = dir
-	cmd.Env = sidecartest.Env(dir, "PORT="+port, "INBOX_WEBHOOK_SECRET="+secret)
-	p := sidecartest.Start(t, cmd)
+	cmd.Env = proctest.Env(dir, "PORT="+port, "INBOX_WEBHOOK_SECRET="+secret)
+	p := proctest.Start(t, cmd)
 	p.Await(t, "listening on", 1)
 	return p
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // flapTransport counts the answers that the platform gets, and tells each time
@@ -41,9 +41,9 @@ func (f *flapTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // the real process while the apps behind it come and go.
 func TestE2EPlatformFlapping(t *testing.T) {
 	t.Parallel()
-	count, within := 10_000, sidecartest.Patience
+	count, within := 10_000, proctest.Patience
 	if os.Getenv("INBOXGATE_LONG") != "" {
-		count, within = 100_000, 10*sidecartest.Patience
+		count, within = 100_000, 10*proctest.Patience
 	}
 	inner := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	defer inner.CloseIdleConnections()
@@ -57,7 +57,7 @@ func TestE2EPlatformFlapping(t *testing.T) {
 	all, failed := newFlapApp(t, "app", hook.Secret), newFlapApp(t, "on-call", hook.Secret)
 	all.start(t)
 	failed.start(t)
-	gate := sidecartest.Start(t, command(t, t.TempDir(), []string{
+	gate := proctest.Start(t, command(t, t.TempDir(), []string{
 		"INBOX_WEBHOOK_SECRET=" + hook.Secret, "INBOX_LISTEN=" + listen,
 		"INBOX_UPSTREAM=" + all.addr, "INBOX_UPSTREAM_MESSAGE_FAILED=" + failed.addr,
 		"INBOX_RETRY_SCHEDULE=100ms,200ms,500ms,1s,1s,2s,2s,2s,4s,4s",

@@ -12,7 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // examples are the Caddyfiles that users copy.
@@ -75,12 +75,12 @@ func TestExamplesAreValid(t *testing.T) {
 func TestValidateBesideARunningInstance(t *testing.T) {
 	t.Parallel()
 	app, got := receiver(t)
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	env := []string{
 		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app,
 		"INBOX_LISTEN=" + listen, "INBOX_DATA_DIR=" + filepath.Join(dir, "inbox"),
 	}
-	p := sidecartest.Start(t, command(t, dir, env))
+	p := proctest.Start(t, command(t, dir, env))
 	p.Await(t, started, 1)
 	url := "http://" + listen + "/webhooks/inbox"
 	body := sample(t)

@@ -7,17 +7,17 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // runs starts an inboxgate whose commands and data directory share home, the
 // home of its user.
-func runs(t *testing.T, home, data string) *sidecartest.Process {
+func runs(t *testing.T, home, data string) *proctest.Process {
 	t.Helper()
 	app, _ := receiver(t)
-	p := sidecartest.Start(t, command(t, home, []string{
+	p := proctest.Start(t, command(t, home, []string{
 		"INBOX_ADMIN=", "INBOX_DATA_DIR=" + data, "INBOX_WEBHOOK_SECRET=" + newSecret,
-		"INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + sidecartest.FreeAddress(t),
+		"INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + proctest.FreeAddress(t),
 	}))
 	p.Await(t, started, 1)
 	return p

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // TestImageARM64 runs the program of the image for arm64 on any processor: an
@@ -27,11 +27,11 @@ func TestImageARM64(t *testing.T) {
 		t.Fatalf("building for arm64: %v\n%s", err, out)
 	}
 	app, got := receiver(t)
-	listen := sidecartest.FreeAddress(t)
+	listen := proctest.FreeAddress(t)
 	emulated := func(args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "qemu-aarch64-static", append([]string{filepath.Join(files, "files", "inboxgate")}, args...)...)
 		cmd.Dir = dir
-		cmd.Env = sidecartest.Env(dir, "INBOX_WEBHOOK_SECRET="+newSecret, "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen)
+		cmd.Env = proctest.Env(dir, "INBOX_WEBHOOK_SECRET="+newSecret, "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen)
 		return cmd
 	}
 	if code, out := run(t, emulated("environ")); code != 0 || !strings.Contains(out, "runtime.GOARCH=arm64") {
@@ -39,7 +39,7 @@ func TestImageARM64(t *testing.T) {
 	}
 
 	url, body := "http://"+listen+"/webhooks/inbox", sample(t)
-	p := sidecartest.Start(t, emulated())
+	p := proctest.Start(t, emulated())
 	p.Await(t, started, 1)
 	wantPost(t, url, body, newSecret, http.StatusOK, "accepted")
 	if d := arrival(t, got); !bytes.Equal(d.body, body) {
@@ -49,7 +49,7 @@ func TestImageARM64(t *testing.T) {
 		t.Errorf("SIGTERM ends with exit code %d", code)
 	}
 
-	p = sidecartest.Start(t, emulated())
+	p = proctest.Start(t, emulated())
 	p.Await(t, started, 1)
 	wantPost(t, url, body, newSecret, http.StatusOK, "duplicate")
 	if code := p.Stop(t); code != 0 {

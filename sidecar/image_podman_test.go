@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // podman runs real containers on a network and a volume of their own.
@@ -83,11 +83,11 @@ func (p podman) in(dir, program string, args ...string) string {
 
 // attach runs podman for as long as a container runs, with its output. The
 // end of this process is not the end of the container.
-func (p podman) attach(args ...string) *sidecartest.Process {
+func (p podman) attach(args ...string) *proctest.Process {
 	p.t.Helper()
 	cmd := exec.Command("podman", args...)
 	cmd.Env = p.env
-	return sidecartest.Start(p.t, cmd)
+	return proctest.Start(p.t, cmd)
 }
 
 // build makes an image of scratch and what is in dir.
@@ -102,7 +102,7 @@ func (p podman) build(tag, dir string, settings ...string) {
 }
 
 // startApp runs the small receiver, which takes what is not for Express.
-func (p podman) startApp() *sidecartest.Process {
+func (p podman) startApp() *proctest.Process {
 	p.t.Helper()
 	dir := p.t.TempDir()
 	cmd := exec.CommandContext(p.t.Context(), "go", "build", "-trimpath", "-o", filepath.Join(dir, "receiver"), "./testdata/receiver")
@@ -118,7 +118,7 @@ func (p podman) startApp() *sidecartest.Process {
 
 // startExpress runs the receiver of the platform's documentation, with the
 // Node of this machine and the libraries that it is linked to.
-func (p podman) startExpress() *sidecartest.Process {
+func (p podman) startExpress() *proctest.Process {
 	p.t.Helper()
 	e2eTools(p.t, "node", "npm", "ldd")
 	dir := installExpress(p.t)
@@ -145,7 +145,7 @@ func (p podman) startExpress() *sidecartest.Process {
 }
 
 // runGate runs the image as its documentation says.
-func (p podman) runGate(version, listen string) *sidecartest.Process {
+func (p podman) runGate(version, listen string) *proctest.Process {
 	p.t.Helper()
 	gate := p.attach("run", "--name", p.gate(), "--network", p.name, "--read-only", "--cap-drop", "all",
 		"--security-opt", "no-new-privileges", "--volume", p.name+":/data", "--publish", listen+":8080",
@@ -156,7 +156,7 @@ func (p podman) runGate(version, listen string) *sidecartest.Process {
 }
 
 // again starts the stopped container.
-func (p podman) again() *sidecartest.Process {
+func (p podman) again() *proctest.Process {
 	p.t.Helper()
 	gate := p.attach("start", "--attach", p.gate())
 	gate.Await(p.t, started, 1)

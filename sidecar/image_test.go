@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -26,7 +26,7 @@ const (
 type imageRun struct {
 	podman
 	url          string
-	app, express *sidecartest.Process
+	app, express *proctest.Process
 
 	mu    sync.Mutex
 	acked map[string]imageEvent // by id
@@ -49,7 +49,7 @@ func TestImage(t *testing.T) {
 		p.in("..", "make", "image", "ENGINE=podman", "IMAGE="+p.image(version), "VERSION="+version)
 	}
 	p.checkImage()
-	listen := sidecartest.FreeAddress(t)
+	listen := proctest.FreeAddress(t)
 	r := &imageRun{podman: p, url: "http://" + listen + "/webhooks/inbox", acked: make(map[string]imageEvent)}
 	r.app, r.express = p.startApp(), p.startExpress()
 	gate := p.runGate("one", listen)
@@ -167,7 +167,7 @@ func (r *imageRun) try(body []byte) (status int, answered bool) {
 	req.Close = true // The next container has the same address.
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(verify.Header, verify.Sign([]byte(newSecret), body))
-	res, err := (&http.Client{Timeout: sidecartest.Patience}).Do(req)
+	res, err := (&http.Client{Timeout: proctest.Patience}).Do(req)
 	if err != nil {
 		return 0, false // The container may be gone.
 	}
@@ -215,7 +215,7 @@ func (r *imageRun) cutOff(meanwhile func()) {
 }
 
 // killUnderLoad kills the container while events are being sent.
-func (r *imageRun) killUnderLoad(gate *sidecartest.Process) {
+func (r *imageRun) killUnderLoad(gate *proctest.Process) {
 	r.t.Helper()
 	var senders sync.WaitGroup
 	enough := make(chan struct{}, 4*10)
@@ -232,7 +232,7 @@ func (r *imageRun) killUnderLoad(gate *sidecartest.Process) {
 	for range 10 {
 		select {
 		case <-enough:
-		case <-time.After(sidecartest.Patience):
+		case <-time.After(proctest.Patience):
 			r.t.Fatal("nothing is taken")
 		}
 	}
@@ -245,7 +245,7 @@ func (r *imageRun) killUnderLoad(gate *sidecartest.Process) {
 }
 
 // stop stops the container as an engine does, with time to end.
-func (r *imageRun) stop(gate *sidecartest.Process) {
+func (r *imageRun) stop(gate *proctest.Process) {
 	r.t.Helper()
 	r.do("stop", "--time", "30", r.gate())
 	gate.Wait(r.t)

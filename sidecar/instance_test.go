@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -25,7 +25,7 @@ const (
 )
 
 // binary is built once, when the first test asks for it.
-var binary = sync.OnceValues(func() (string, error) { return sidecartest.Build(buildDir) })
+var binary = sync.OnceValues(func() (string, error) { return proctest.Build(buildDir) })
 
 var buildDir string
 
@@ -56,14 +56,14 @@ func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(t.Context(), bin, args...)
 	cmd.Dir = dir
-	cmd.Env = sidecartest.Env(dir, env...)
+	cmd.Env = proctest.Env(dir, env...)
 	return cmd
 }
 
 // run runs a command that ends by itself.
 func run(t *testing.T, cmd *exec.Cmd) (code int, output string) {
 	t.Helper()
-	p := sidecartest.Start(t, cmd)
+	p := proctest.Start(t, cmd)
 	code = p.Wait(t)
 	return code, p.Output()
 }
@@ -94,7 +94,7 @@ func arrival(t *testing.T, got <-chan delivery) delivery {
 	select {
 	case d := <-got:
 		return d
-	case <-time.After(sidecartest.Patience):
+	case <-time.After(proctest.Patience):
 		t.Fatal("no delivery arrived")
 		return delivery{}
 	}

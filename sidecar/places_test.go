@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // A secret that is not set is known only when the configuration is provisioned.
@@ -17,7 +17,7 @@ func TestUnsetSecretHasItsLine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "Caddyfile")
-	operator, listen := sidecartest.FreeAddress(t), sidecartest.FreeAddress(t)
+	operator, listen := proctest.FreeAddress(t), proctest.FreeAddress(t)
 	write := func(more string) {
 		text := fmt.Sprintf("{\n\tadmin %s\n\tinbox {\n\t\tdata_dir %s\n\t}\n}\nhttp://%s {\n\tinbox_webhook /hook {\n\t\tsecret {env.INBOX_WEBHOOK_SECRET}\n%s\t\tto 127.0.0.1:1\n\t}\n}\n",
 			operator, filepath.Join(dir, "d"), listen, more)
@@ -28,7 +28,7 @@ func TestUnsetSecretHasItsLine(t *testing.T) {
 	env := []string{"INBOX_WEBHOOK_SECRET=" + newSecret}
 	const unset = "{env.NOT_SET} is empty: set what it names"
 	write("")
-	p := sidecartest.Start(t, command(t, dir, env, "run", "--config", path))
+	p := proctest.Start(t, command(t, dir, env, "run", "--config", path))
 	p.Await(t, started, 1)
 
 	write("\t\tsecret {env.NOT_SET}\n")

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 const modulePath = "github.com/inboxgate/inboxgate"
@@ -43,7 +43,7 @@ func TestPluginInAPlainCaddy(t *testing.T) {
 			caddy := func(env []string, args ...string) *exec.Cmd {
 				dir := t.TempDir()
 				cmd := exec.CommandContext(t.Context(), bin, args...)
-				cmd.Dir, cmd.Env = dir, sidecartest.Env(dir, append(env, "INBOX_DATA_DIR="+dir)...)
+				cmd.Dir, cmd.Env = dir, proctest.Env(dir, append(env, "INBOX_DATA_DIR="+dir)...)
 				return cmd
 			}
 			code, out := run(t, caddy(nil, "list-modules"))

@@ -10,15 +10,15 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
 func TestRunsOnEnvironmentAlone(t *testing.T) {
 	t.Parallel()
 	app, got := receiver(t)
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
-	p := sidecartest.Start(t, command(t, dir, []string{
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
+	p := proctest.Start(t, command(t, dir, []string{
 		"INBOX_WEBHOOK_SECRET=" + newSecret + "," + oldSecret,
 		"INBOX_UPSTREAM=" + app,
 		"INBOX_LISTEN=" + listen,
@@ -63,9 +63,9 @@ func TestRunsOnEnvironmentAlone(t *testing.T) {
 func TestOtherHostsGet404(t *testing.T) {
 	t.Parallel()
 	app, got := receiver(t)
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	_, port, _ := strings.Cut(listen, ":")
-	p := sidecartest.Start(t, command(t, dir, []string{
+	p := proctest.Start(t, command(t, dir, []string{
 		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app, "INBOX_LISTEN=http://hooks.localhost:" + port,
 	}))
 	p.Await(t, started, 1)
@@ -94,7 +94,7 @@ func TestOtherHostsGet404(t *testing.T) {
 func TestSecretFileIsReadAgainOnReload(t *testing.T) {
 	t.Parallel()
 	app, got := receiver(t)
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	file := filepath.Join(dir, "secrets")
 	write := func(text string) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -102,7 +102,7 @@ func TestSecretFileIsReadAgainOnReload(t *testing.T) {
 		}
 	}
 	write(oldSecret + "\n")
-	p := sidecartest.Start(t, command(t, dir, []string{
+	p := proctest.Start(t, command(t, dir, []string{
 		"INBOX_WEBHOOK_SECRET_FILE=" + file, "INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + listen,
 	}))
 	p.Await(t, started, 1)
@@ -172,7 +172,7 @@ func TestWrongEnvironmentNeverStartsHalf(t *testing.T) {
 
 func mount(t *testing.T, dir, text string) {
 	t.Helper()
-	path := filepath.Join(dir, sidecartest.Mounted)
+	path := filepath.Join(dir, proctest.Mounted)
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func mount(t *testing.T, dir, text string) {
 func TestMountedCaddyfileReplacesTheBuiltIn(t *testing.T) {
 	t.Parallel()
 	app, got := receiver(t)
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	mount(t, dir, fmt.Sprintf(`{
 	admin off
 }
@@ -194,7 +194,7 @@ http://%s {
 }
 `, listen, app))
 	// The environment alone would be refused.
-	p := sidecartest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_LISTEN=nonsense!"}))
+	p := proctest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_LISTEN=nonsense!"}))
 	p.Await(t, started, 1)
 	wantPost(t, "http://"+listen+"/elsewhere", sample(t), newSecret, http.StatusOK, "accepted")
 	if d := arrival(t, got); d.path != "/elsewhere" {
@@ -211,7 +211,7 @@ func TestBrokenMountedCaddyfileIsNoReasonForTheBuiltIn(t *testing.T) {
 	dir := t.TempDir()
 	mount(t, dir, ":0 {\n\tinbox_webhook /webhooks/inbox app\n}\n")
 	code, out := run(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=app:3000"}))
-	if code == 0 || !strings.Contains(out, sidecartest.Mounted+":2") || strings.Contains(out, started) {
+	if code == 0 || !strings.Contains(out, proctest.Mounted+":2") || strings.Contains(out, started) {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 var fence = regexp.MustCompile("(?ms)^```(\\w+)\\n(.*?)^```$")
@@ -43,7 +43,7 @@ func TestReadmeCommands(t *testing.T) {
 		t.Fatalf("%d scripts found", len(scripts))
 	}
 	dir := t.TempDir()
-	bin, err := sidecartest.Build(dir)
+	bin, err := proctest.Build(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,15 +55,15 @@ func TestReadmeCommands(t *testing.T) {
 			t.Parallel()
 			// Written files go elsewhere; go still finds the module.
 			work := t.TempDir()
-			script = strings.NewReplacer("127.0.0.1:4000", sidecartest.FreeAddress(t), "127.0.0.1:8080", sidecartest.FreeAddress(t),
-				"127.0.0.1:3000", sidecartest.FreeAddress(t), "-o inboxgate", "-o "+filepath.Join(work, "inboxgate"), "body.json", filepath.Join(work, "body.json")).Replace(script)
+			script = strings.NewReplacer("127.0.0.1:4000", proctest.FreeAddress(t), "127.0.0.1:8080", proctest.FreeAddress(t),
+				"127.0.0.1:3000", proctest.FreeAddress(t), "-o inboxgate", "-o "+filepath.Join(work, "inboxgate"), "body.json", filepath.Join(work, "body.json")).Replace(script)
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "sh", "-euc", script)
 			cmd.WaitDelay = time.Second // What it left in the background may hold its output.
 			cmd.Dir = ".."
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"),
-				"INBOX_OPS_LISTEN="+sidecartest.FreeAddress(t), "XDG_RUNTIME_DIR="+work) // Another inboxgate of this machine has the usual one.
+				"INBOX_OPS_LISTEN="+proctest.FreeAddress(t), "XDG_RUNTIME_DIR="+work) // Another inboxgate of this machine has the usual one.
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // logged are the lines that a process has written, as JSON.
-func logged(t *testing.T, p *sidecartest.Process) (all []map[string]any) {
+func logged(t *testing.T, p *proctest.Process) (all []map[string]any) {
 	t.Helper()
 	for line := range strings.Lines(p.Output()) {
 		m := make(map[string]any)
@@ -29,7 +29,7 @@ func logged(t *testing.T, p *sidecartest.Process) (all []map[string]any) {
 func TestHealthyStartWarnsOfNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	listen, ops, operator := sidecartest.FreeAddress(t), sidecartest.FreeAddress(t), sidecartest.FreeAddress(t)
+	listen, ops, operator := proctest.FreeAddress(t), proctest.FreeAddress(t), proctest.FreeAddress(t)
 	data := filepath.Join(dir, "d")
 	for name, c := range map[string]struct {
 		env  []string
@@ -41,7 +41,7 @@ func TestHealthyStartWarnsOfNothing(t *testing.T) {
 		"a proxy in front":      {[]string{"INBOX_TRUSTED_PROXIES=private_ranges"}, "off"},
 		"other machines":        {[]string{"INBOX_ADMIN=0.0.0.0:" + strings.Split(operator, ":")[1], "INBOX_ADMIN_TOKEN=" + adminToken}, "http://0.0.0.0:" + strings.Split(operator, ":")[1] + " with the token"},
 	} {
-		p := sidecartest.Start(t, command(t, dir, append([]string{
+		p := proctest.Start(t, command(t, dir, append([]string{
 			"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_LISTEN=" + listen, "INBOX_OPS_LISTEN=" + ops, "INBOX_DATA_DIR=" + data,
 			"INBOX_UPSTREAM=http://app:3000/hooks?key=a-key", "INBOX_UPSTREAM_MESSAGE_FAILED=a:1,b:1",
 		}, c.env...)))
@@ -76,8 +76,8 @@ func TestHealthyStartWarnsOfNothing(t *testing.T) {
 // a client that begins with HTTP/2 unasked is understood.
 func TestNoHTTP2WithoutTLS(t *testing.T) {
 	t.Parallel()
-	dir, listen, ops := t.TempDir(), sidecartest.FreeAddress(t), sidecartest.FreeAddress(t)
-	p := sidecartest.Start(t, command(t, dir, []string{
+	dir, listen, ops := t.TempDir(), proctest.FreeAddress(t), proctest.FreeAddress(t)
+	p := proctest.Start(t, command(t, dir, []string{
 		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_LISTEN=" + listen, "INBOX_OPS_LISTEN=" + ops, "INBOX_UPSTREAM=127.0.0.1:1",
 	}))
 	p.Await(t, started, 1)

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // What was answered with 200 is listed from the files of an inboxgate that was
@@ -16,10 +16,10 @@ func TestStoreOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
 	data := filepath.Join(home, "data")
-	listen := sidecartest.FreeAddress(t)
-	p := sidecartest.Start(t, command(t, home, []string{
+	listen := proctest.FreeAddress(t)
+	p := proctest.Start(t, command(t, home, []string{
 		"INBOX_ADMIN=", "INBOX_DATA_DIR=" + data, "INBOX_WEBHOOK_SECRET=" + newSecret,
-		"INBOX_UPSTREAM=" + sidecartest.FreeAddress(t), "INBOX_LISTEN=" + listen, // Nobody is there: it waits.
+		"INBOX_UPSTREAM=" + proctest.FreeAddress(t), "INBOX_LISTEN=" + listen, // Nobody is there: it waits.
 	}))
 	p.Await(t, started, 1)
 	body := sample(t)

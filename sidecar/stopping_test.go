@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // While a process stops it is alive and not ready, so that those who look away
@@ -17,7 +17,7 @@ import (
 func TestStoppingIsNotReady(t *testing.T) {
 	t.Parallel()
 	app, _ := receiver(t)
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	mount(t, dir, fmt.Sprintf(`{
 	admin off
 	shutdown_delay 3s
@@ -28,14 +28,14 @@ http://%s {
 	respond 404
 }
 `, listen, app))
-	p := sidecartest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret}))
+	p := proctest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret}))
 	p.Await(t, started, 1)
 	if status, body := probe(t, listen, "/readyz"); status != http.StatusOK || body != "OK\n" {
 		t.Fatalf("before: %d %q", status, body)
 	}
 	p.Signal(t, syscall.SIGTERM)
 	p.Await(t, "shutting down apps, then terminating", 1)
-	for end := time.Now().Add(sidecartest.Patience); ; {
+	for end := time.Now().Add(proctest.Patience); ; {
 		status, body := probe(t, listen, "/readyz")
 		if status == http.StatusServiceUnavailable && body == "stopping\n" {
 			break

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // poisonMessage is what the app cannot take until it is mended.
@@ -56,7 +56,7 @@ func (a *storyApp) stop() {
 	if a.server == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), proctest.Patience)
 	defer cancel()
 	_ = a.server.Shutdown(ctx)
 	a.server = nil
@@ -91,7 +91,7 @@ func (a *storyApp) mend() {
 // await returns once yes, which is asked after each arrival.
 func (a *storyApp) await(t testing.TB, what string, yes func() bool) {
 	t.Helper()
-	timeout := time.NewTimer(sidecartest.Patience)
+	timeout := time.NewTimer(proctest.Patience)
 	defer timeout.Stop()
 	for {
 		a.mu.Lock()

@@ -16,8 +16,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 const (
@@ -50,7 +50,7 @@ func TestOperatorStory(t *testing.T) {
 			app := newStoryApp(tb)
 			env.Values[storyKey("app")], env.Values[storyKey("test")] = app, tb
 			// The operator's socket has its default, which the other tests turn off.
-			env.Vars = append(env.Vars, sidecartest.Env(env.WorkDir, "INBOX_ADMIN=", "no_proxy=*",
+			env.Vars = append(env.Vars, proctest.Env(env.WorkDir, "INBOX_ADMIN=", "no_proxy=*",
 				"PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"),
 				"PLATFORM="+rig.Address(tb), "APP="+app.addr, "GATE="+rig.Address(tb), "OPS="+rig.Address(tb),
 				"SPEED="+strconv.Itoa(storySpeed), "BEHIND="+strconv.Itoa(behind), "WAITING="+strconv.Itoa(behind+1), "SENT="+strconv.Itoa(behind+20))...)
@@ -103,12 +103,12 @@ func storyUntil(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(proctest.Patience); time.Now().Before(end); <-tick.C {
 		if ts.Exec(args[1], args[2:]...) == nil && want.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 	}
-	ts.Fatalf("waited %s in vain for %s of %s", sidecartest.Patience, want, args[1])
+	ts.Fatalf("waited %s in vain for %s of %s", proctest.Patience, want, args[1])
 }
 
 func storyKeep(ts *testscript.TestScript, neg bool, args []string) {

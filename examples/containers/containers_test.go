@@ -11,7 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // TestContainers builds the image once and runs what ../compose and
@@ -30,7 +30,7 @@ func TestContainers(t *testing.T) {
 // compose runs the stack with the Go app. What was said 200 to is known and
 // delivered after both containers are gone, because the volume stays.
 func (e engine) compose() {
-	listen := sidecartest.FreeAddress(e.t)
+	listen := proctest.FreeAddress(e.t)
 	text, err := os.ReadFile("../compose/compose.yaml")
 	if err != nil {
 		e.t.Fatal(err)
@@ -72,7 +72,7 @@ func (e engine) compose() {
 // That the sidecar is up first and goes last is not seen here: see manifests.
 func (e engine) kubernetes() {
 	e.buildApp("app", "../../sidecar/testdata/receiver")
-	listen := sidecartest.FreeAddress(e.t)
+	listen := proctest.FreeAddress(e.t)
 	encoded := base64.StdEncoding.EncodeToString([]byte(secret))
 	mounted := secret
 	if strings.HasPrefix(e.do("podman", "version", "--format", "{{.Client.Version}}"), "4.3.") {
@@ -136,7 +136,7 @@ func (e engine) manifests(listen, mounted string) (claim, pod string) {
 		c["imagePullPolicy"] = "Never"
 	}
 	// It publishes every port of the pod on this machine.
-	for i, address := range []string{listen, sidecartest.FreeAddress(e.t)} {
+	for i, address := range []string{listen, proctest.FreeAddress(e.t)} {
 		a := netip.MustParseAddrPort(address)
 		p := gate["ports"].([]any)[i].(map[string]any)
 		p["hostIP"], p["hostPort"] = a.Addr().String(), a.Port()

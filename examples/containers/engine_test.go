@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -127,7 +127,7 @@ func (e engine) await(container, text string) {
 	e.t.Helper()
 	cmd := exec.Command("podman", "logs", "--follow", container)
 	cmd.Env = e.env
-	sidecartest.Start(e.t, cmd).Await(e.t, text, 1)
+	proctest.Start(e.t, cmd).Await(e.t, text, 1)
 }
 
 // sample is a new event, as the platform sends it.
@@ -153,7 +153,7 @@ func (e engine) send(listen, secret string, body []byte, want string) {
 	req.Close = true // The next container has the same address.
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(verify.Header, verify.Sign([]byte(secret), body))
-	res, err := (&http.Client{Timeout: sidecartest.Patience}).Do(req)
+	res, err := (&http.Client{Timeout: proctest.Patience}).Do(req)
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -38,11 +38,11 @@ func TestExpress(t *testing.T) {
 }
 
 func behindInboxgate(t *testing.T, dir string) {
-	bin, err := sidecartest.Build(t.TempDir())
+	bin, err := proctest.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	appAddress := sidecartest.FreeAddress(t)
+	appAddress := proctest.FreeAddress(t)
 	app := startApp(t, dir, appAddress, secret)
 	gate, url := startInboxgate(t, bin, appAddress)
 
@@ -105,7 +105,7 @@ func behindInboxgate(t *testing.T, dir string) {
 // verifiesByItself: the app alone refuses what inboxgate would have refused
 // before it, and never with a crash.
 func verifiesByItself(t *testing.T, dir string) {
-	address := sidecartest.FreeAddress(t)
+	address := proctest.FreeAddress(t)
 	app := startApp(t, dir, address, secret)
 	url := "http://" + address + "/webhooks/inbox"
 
@@ -147,7 +147,7 @@ func verifiesByItself(t *testing.T, dir string) {
 }
 
 func refusesWithoutSecret(t *testing.T, dir string) {
-	app := sidecartest.Start(t, appCommand(t, dir, "127.0.0.1:0", ""))
+	app := proctest.Start(t, appCommand(t, dir, "127.0.0.1:0", ""))
 	if code := app.Wait(t); code != 1 || !strings.Contains(app.Output(), "set INBOX_WEBHOOK_SECRET") {
 		t.Errorf("exit code %d: %s", code, app.Output())
 	}
@@ -192,25 +192,25 @@ func appCommand(t *testing.T, dir, address, secret string) *exec.Cmd {
 	_, port, _ := strings.Cut(address, ":")
 	cmd := exec.CommandContext(t.Context(), "node", "server.js")
 	cmd.Dir = dir
-	cmd.Env = sidecartest.Env(dir, "PORT="+port, "INBOX_WEBHOOK_SECRET="+secret)
+	cmd.Env = proctest.Env(dir, "PORT="+port, "INBOX_WEBHOOK_SECRET="+secret)
 	return cmd
 }
 
-func startApp(t *testing.T, dir, address, secret string) *sidecartest.Process {
+func startApp(t *testing.T, dir, address, secret string) *proctest.Process {
 	t.Helper()
-	p := sidecartest.Start(t, appCommand(t, dir, address, secret))
+	p := proctest.Start(t, appCommand(t, dir, address, secret))
 	p.Await(t, "listening on", 1)
 	return p
 }
 
-func startInboxgate(t *testing.T, bin, upstream string) (p *sidecartest.Process, url string) {
+func startInboxgate(t *testing.T, bin, upstream string) (p *proctest.Process, url string) {
 	t.Helper()
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	cmd := exec.CommandContext(t.Context(), bin)
 	cmd.Dir = dir
-	cmd.Env = sidecartest.Env(dir, "INBOX_WEBHOOK_SECRET="+secret,
+	cmd.Env = proctest.Env(dir, "INBOX_WEBHOOK_SECRET="+secret,
 		"INBOX_UPSTREAM="+upstream, "INBOX_LISTEN="+listen)
-	p = sidecartest.Start(t, cmd)
+	p = proctest.Start(t, cmd)
 	p.Await(t, "serving initial configuration", 1)
 	return p, "http://" + listen + "/webhooks/inbox"
 }

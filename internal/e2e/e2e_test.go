@@ -15,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // binary is the inboxgate that TestMain has built.
@@ -26,7 +26,7 @@ const secret = "the-whole-has-a-key-of-its-own-7d1e"
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "inboxgate-e2e-")
 	if err == nil {
-		binary, err = sidecartest.Build(dir)
+		binary, err = proctest.Build(dir)
 	}
 	code := 1
 	if err != nil {
@@ -65,6 +65,6 @@ func need(t testing.TB, root bool, programs ...string) {
 func gate(dir string, pairs ...string) *exec.Cmd {
 	cmd := exec.Command(binary)
 	cmd.Dir = dir
-	cmd.Env = sidecartest.Env(dir, append([]string{"INBOX_WEBHOOK_SECRET=" + secret}, pairs...)...)
+	cmd.Env = proctest.Env(dir, append([]string{"INBOX_WEBHOOK_SECRET=" + secret}, pairs...)...)
 	return cmd
 }

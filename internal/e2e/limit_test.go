@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // ledger is an app that writes down when it took which event.
@@ -99,7 +99,7 @@ func TestABacklogForAnAppWithALimit(t *testing.T) {
 			if nginx != "" {
 				need(t, false, "nginx")
 			}
-			app := sidecartest.FreeAddress(t)
+			app := proctest.FreeAddress(t)
 			s := startLimited(t, app)
 			for range 600 {
 				s.post()
@@ -109,7 +109,7 @@ func TestABacklogForAnAppWithALimit(t *testing.T) {
 			if nginx == "" {
 				serveAt(t, app, l.limited())
 			} else {
-				behind := sidecartest.FreeAddress(t)
+				behind := proctest.FreeAddress(t)
 				serveAt(t, behind, http.HandlerFunc(l.take))
 				startNginx(t, app, behind, nginx)
 			}
@@ -150,13 +150,13 @@ http {
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sidecartest.Start(t, exec.Command("nginx", "-p", dir, "-c", path))
+	proctest.Start(t, exec.Command("nginx", "-p", dir, "-c", path))
 }
 
 // An event that is alone and told 429 for ever ends on its schedule.
 func TestAnEventAloneWithALimit(t *testing.T) {
 	t.Parallel()
-	app := sidecartest.FreeAddress(t)
+	app := proctest.FreeAddress(t)
 	var mu sync.Mutex
 	asked := 0
 	serveAt(t, app, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -180,7 +180,7 @@ func TestAnEventAloneWithALimit(t *testing.T) {
 // A rate bounds what comes to an app, of a backlog and of what is sent meanwhile.
 func TestARateIsKeptAtTheApp(t *testing.T) {
 	t.Parallel()
-	app := sidecartest.FreeAddress(t)
+	app := proctest.FreeAddress(t)
 	s := startLimited(t, app, "INBOX_RATE=50 10")
 	for range 100 {
 		s.post()
@@ -190,7 +190,7 @@ func TestARateIsKeptAtTheApp(t *testing.T) {
 	for range 100 {
 		s.post()
 	}
-	if !awaitUntil(sidecartest.Patience, func() bool { return l.events() == 200 }) {
+	if !awaitUntil(proctest.Patience, func() bool { return l.events() == 200 }) {
 		t.Fatalf("%d of 200", l.events())
 	}
 	const most = 50 + 10

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // litestream is the program that `make litestream` builds, or one that is
@@ -118,7 +118,7 @@ func (s *senders) count() int {
 // await waits until that many more were taken.
 func (s *senders) await(more int) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), proctest.Patience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -140,16 +140,16 @@ func TestBesideLitestream(t *testing.T) {
 	program := litestream(t)
 	dir := t.TempDir()
 	data, replica := filepath.Join(dir, "data"), "file://"+filepath.Join(dir, "replica")
-	address := sidecartest.FreeAddress(t)
-	start := func(data string) *sidecartest.Process {
-		p := sidecartest.Start(t, gate(dir, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN="+address, "INBOX_DATA_DIR="+data))
+	address := proctest.FreeAddress(t)
+	start := func(data string) *proctest.Process {
+		p := proctest.Start(t, gate(dir, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN="+address, "INBOX_DATA_DIR="+data))
 		p.Await(t, "serving initial configuration", 1)
 		return p
 	}
 	p := start(data)
 	tool := exec.Command(program, "replicate", filepath.Join(data, "spool.db"), replica)
 	tool.Dir = dir
-	beside := sidecartest.Start(t, tool)
+	beside := proctest.Start(t, tool)
 
 	s := &senders{t: t, url: "http://" + address + "/webhooks/inbox", born: time.Now().UTC().Format(time.RFC3339), taken: map[string]string{}}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -24,7 +24,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -56,7 +56,7 @@ func next(t *testing.T, got <-chan arrival) arrival {
 	select {
 	case a := <-got:
 		return a
-	case <-time.After(sidecartest.Patience):
+	case <-time.After(proctest.Patience):
 		t.Fatal("nothing arrived")
 		return arrival{}
 	}
@@ -93,7 +93,7 @@ func certificate(t *testing.T, dir string) string {
 func nginx(t *testing.T, to string) (address string) {
 	t.Helper()
 	need(t, false, "nginx")
-	dir, listen := t.TempDir(), sidecartest.FreeAddress(t)
+	dir, listen := t.TempDir(), proctest.FreeAddress(t)
 	pair := certificate(t, dir)
 	return proxy(t, listen, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
 pid %[1]s/pid;
@@ -125,7 +125,7 @@ http {
 func haproxy(t *testing.T, to string) (address string) {
 	t.Helper()
 	need(t, false, "haproxy")
-	dir, listen := t.TempDir(), sidecartest.FreeAddress(t)
+	dir, listen := t.TempDir(), proctest.FreeAddress(t)
 	return proxy(t, listen, filepath.Join(dir, "haproxy.cfg"), fmt.Sprintf(`
 defaults
 	mode http
@@ -148,8 +148,8 @@ func proxy(t *testing.T, listen, path, config string, command ...string) string 
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := sidecartest.Start(t, exec.Command(command[0], append(command[1:], path)...))
-	for end := time.Now().Add(sidecartest.Patience); ; {
+	p := proctest.Start(t, exec.Command(command[0], append(command[1:], path)...))
+	for end := time.Now().Add(proctest.Patience); ; {
 		c, err := net.Dial("tcp", listen)
 		if err == nil {
 			_ = c.Close()
@@ -223,8 +223,8 @@ func TestProxiesInFront(t *testing.T) {
 			t.Run(fmt.Sprintf("%s trusting %q", name, trusted), func(t *testing.T) {
 				t.Parallel()
 				app, got := strict(t)
-				listen := sidecartest.FreeAddress(t)
-				p := sidecartest.Start(t, gate(t.TempDir(), "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen, "INBOX_TRUSTED_PROXIES="+trusted, "INBOX_RETRY_SCHEDULE=10m"))
+				listen := proctest.FreeAddress(t)
+				p := proctest.Start(t, gate(t.TempDir(), "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen, "INBOX_TRUSTED_PROXIES="+trusted, "INBOX_RETRY_SCHEDULE=10m"))
 				p.Await(t, "serving initial configuration", 1)
 				front := "https://" + start(t, listen)
 				for _, change := range []func(*http.Request){nil, forgedHeaders} {
@@ -256,8 +256,8 @@ func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	need(t, false, "haproxy")
 	app, got := strict(t)
-	listen, dir := sidecartest.FreeAddress(t), t.TempDir()
-	mounted := filepath.Join(dir, sidecartest.Mounted)
+	listen, dir := proctest.FreeAddress(t), t.TempDir()
+	mounted := filepath.Join(dir, proctest.Mounted)
 	config := fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -284,10 +284,10 @@ https://%s:%s {
 	if err := errors.Join(os.Mkdir(filepath.Dir(mounted), 0o700), os.WriteFile(mounted, []byte(config), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	p := sidecartest.Start(t, gate(dir))
+	p := proctest.Start(t, gate(dir))
 	p.Await(t, "certificate obtained successfully", 1)
 	for _, version := range []string{"send-proxy", "send-proxy-v2"} {
-		front := sidecartest.FreeAddress(t)
+		front := proctest.FreeAddress(t)
 		proxy(t, front, filepath.Join(t.TempDir(), "haproxy.cfg"), fmt.Sprintf(`
 defaults
 	mode tcp
@@ -310,7 +310,7 @@ listen through
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(sidecartest.Patience))
+	_ = c.SetDeadline(time.Now().Add(proctest.Patience))
 	if _, err := io.WriteString(c, "PROXY TCP4 203.0.113.66 127.0.0.1 1 2\r\n"); err != nil {
 		t.Fatal(err)
 	}

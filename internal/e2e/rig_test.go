@@ -17,13 +17,13 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
 // standing is an inboxgate that runs on its environment.
 type standing struct {
-	*sidecartest.Process
+	*proctest.Process
 	t   *testing.T
 	dir string
 	url string
@@ -32,7 +32,7 @@ type standing struct {
 // stand starts inboxgate with an operator's socket, and waits until it serves.
 func stand(t *testing.T, pairs ...string) *standing {
 	t.Helper()
-	return standAt(t, sidecartest.FreeAddress(t), pairs...)
+	return standAt(t, proctest.FreeAddress(t), pairs...)
 }
 
 // standAt is stand at a known address.
@@ -44,7 +44,7 @@ func standAt(t *testing.T, listen string, pairs ...string) *standing {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	pairs = append([]string{"INBOX_LISTEN=" + listen, "INBOX_ADMIN=", "INBOX_DATA_DIR=" + filepath.Join(dir, "d")}, pairs...)
-	p := sidecartest.Start(t, gate(dir, pairs...))
+	p := proctest.Start(t, gate(dir, pairs...))
 	p.Await(t, "serving initial configuration", 1)
 	return &standing{p, t, dir, "http://" + listen + "/webhooks/inbox"}
 }
@@ -83,7 +83,7 @@ func (s *standing) operate(argv ...string) []byte {
 	s.t.Helper()
 	cmd := exec.Command(binary, argv...)
 	cmd.Dir = s.dir
-	cmd.Env = sidecartest.Env(s.dir, "INBOX_ADMIN=", "INBOX_DATA_DIR="+filepath.Join(s.dir, "d"))
+	cmd.Env = proctest.Env(s.dir, "INBOX_ADMIN=", "INBOX_DATA_DIR="+filepath.Join(s.dir, "d"))
 	out, err := cmd.Output()
 	if err != nil {
 		s.t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
@@ -176,12 +176,12 @@ func (l *arrivals) has(id string) (time.Time, bool) {
 // await waits until the event has come, and returns when it did.
 func (l *arrivals) await(t *testing.T, id string) time.Time {
 	t.Helper()
-	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(proctest.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if at, ok := l.has(id); ok {
 			return at
 		}
 	}
-	t.Fatalf("event %s has not come after %s", id, sidecartest.Patience)
+	t.Fatalf("event %s has not come after %s", id, proctest.Patience)
 	return time.Time{}
 }
 

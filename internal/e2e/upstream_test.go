@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // Replicas of which all but one are broken: each event comes within a second, by its
@@ -18,11 +18,11 @@ func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
 		secure bool
 		broken []func() string
 	}{
-		"one of two refuses":             {false, []func() string{func() string { return sidecartest.FreeAddress(t) }}},
-		"two of three refuse":            {false, slices.Repeat([]func() string{func() string { return sidecartest.FreeAddress(t) }}, 2)},
+		"one of two refuses":             {false, []func() string{func() string { return proctest.FreeAddress(t) }}},
+		"two of three refuse":            {false, slices.Repeat([]func() string{func() string { return proctest.FreeAddress(t) }}, 2)},
 		"one of two hangs before TLS":    {true, []func() string{func() string { return hang(t) }}},
 		"two of three hang before TLS":   {true, slices.Repeat([]func() string{func() string { return hang(t) }}, 2)},
-		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return sidecartest.FreeAddress(t) }, func() string { return hang(t) }}},
+		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return proctest.FreeAddress(t) }, func() string { return hang(t) }}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			app := newArrivals(t, c.secure)
@@ -120,7 +120,7 @@ func TestE2EInstanceBehindAnother(t *testing.T) {
 	outer := stand(t, "INBOX_UPSTREAM="+strings.TrimPrefix(strings.TrimSuffix(inner.url, "/webhooks/inbox"), "http://"))
 	id := outer.post()
 	app.await(t, id)
-	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end) && (len(outer.attempts()[id]) == 0 || len(inner.attempts()[id]) == 0); {
+	for end := time.Now().Add(proctest.Patience); time.Now().Before(end) && (len(outer.attempts()[id]) == 0 || len(inner.attempts()[id]) == 0); {
 		continue
 	}
 	outer.flawless([]string{id})
@@ -130,7 +130,7 @@ func TestE2EInstanceBehindAnother(t *testing.T) {
 // Two instances that deliver to each other are found.
 func TestE2EInstancesInACircle(t *testing.T) {
 	t.Parallel()
-	a, b := sidecartest.FreeAddress(t), sidecartest.FreeAddress(t)
+	a, b := proctest.FreeAddress(t), proctest.FreeAddress(t)
 	first := standAt(t, a, "INBOX_UPSTREAM="+b)
 	second := standAt(t, b, "INBOX_UPSTREAM="+a)
 	first.post()
@@ -152,9 +152,9 @@ server.listen(Number(process.argv[1]), '127.0.0.1', () => console.log('listening
 func TestE2ENodeClosesIdleConnections(t *testing.T) {
 	t.Parallel()
 	need(t, false, "node")
-	address := sidecartest.FreeAddress(t)
+	address := proctest.FreeAddress(t)
 	_, port, _ := strings.Cut(address, ":")
-	sidecartest.Start(t, exec.Command("node", "-e", nodeApp, port)).Await(t, "listening", 1)
+	proctest.Start(t, exec.Command("node", "-e", nodeApp, port)).Await(t, "listening", 1)
 	s := stand(t, "INBOX_UPSTREAM="+address)
 	var ids []string
 	tick := time.NewTicker(61 * time.Millisecond)
@@ -163,7 +163,7 @@ func TestE2ENodeClosesIdleConnections(t *testing.T) {
 		<-tick.C
 		ids = append(ids, s.post())
 	}
-	for end := time.Now().Add(sidecartest.Patience); time.Now().Before(end); {
+	for end := time.Now().Add(proctest.Patience); time.Now().Before(end); {
 		if all := s.attempts(); len(all) == len(ids) && !slices.ContainsFunc(ids, func(id string) bool { return len(all[id]) == 0 }) {
 			break
 		}

@@ -25,11 +25,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // mounted is where the tests' binary looks for its Caddyfile.
-const mounted = sidecartest.Mounted
+const mounted = proctest.Mounted
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

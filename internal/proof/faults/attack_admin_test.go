@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // admin asks Caddy's admin API and returns what it says.
@@ -97,9 +97,9 @@ func TestFaultNoAdminByDefault(t *testing.T) {
 	ops := rig.Address(t)
 	// An empty variable is an unset one: the admin endpoint is where it is by
 	// default, which is no address of the network.
-	cmd.Env = sidecartest.Env(r.Dir, "INBOX_ADMIN=", "INBOX_OPS_LISTEN="+ops, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_LISTEN="+r.Listen,
+	cmd.Env = proctest.Env(r.Dir, "INBOX_ADMIN=", "INBOX_OPS_LISTEN="+ops, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_LISTEN="+r.Listen,
 		"INBOX_UPSTREAM="+r.App("all").Addr, "CADDY_ADMIN=0.0.0.0:"+strings.Split(rig.Address(t), ":")[1])
-	p := sidecartest.Start(t, cmd)
+	p := proctest.Start(t, cmd)
 	p.Await(t, "serving initial configuration", 1)
 	got, want := listening(t, p.PID()), []string{r.Listen, ops}
 	slices.Sort(got)

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // TestFaultPowerCut cuts the power of the file system below the real process:
@@ -149,14 +149,14 @@ func (p *power) inCheckpoint() {
 // until waits for what no record tells.
 func until(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	patience := time.After(sidecartest.Patience)
+	patience := time.After(proctest.Patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-patience:
-			t.Fatalf("after %s still no sign of this: %s", sidecartest.Patience, what)
+			t.Fatalf("after %s still no sign of this: %s", proctest.Patience, what)
 		}
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // TestFaultKill kills the real process again and again under load. Of each pair
@@ -56,7 +56,7 @@ func killRound(r *rig.Rig, t *testing.T, down bool) {
 	l := r.Start()
 	r.Again(0.5, 0.25)
 	comes := func() bool { return r.Log.Waiting() == 0 || r.Log.Arrivals(l.N) > 0 }
-	if !down && !r.Log.Await(sidecartest.Patience, comes) {
+	if !down && !r.Log.Await(proctest.Patience, comes) {
 		t.Fatalf("life %d: the apps are back and nothing comes:\n%s", l.N, r.Log.Missing())
 	}
 	stop := r.Background(0)

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -55,7 +55,7 @@ var afterTheWindow = scenario{
 		r.Stop() // A new process has nothing in its cache.
 		r.Start()
 		clock.pass(25 * time.Hour)
-		if !forgotten(t, r, acked[1:], sidecartest.Patience) {
+		if !forgotten(t, r, acked[1:], proctest.Patience) {
 			t.Fatal("no id was forgotten a window later")
 		}
 		again := acked[0]

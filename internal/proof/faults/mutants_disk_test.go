@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 var onWeakDisk = []string{"root", "loop", "mkfs.ext4", "fstrim"}
@@ -33,7 +33,7 @@ func cutPower(t *testing.T, r *rig.Rig, d *weakDisk) {
 func startAfterError(t *testing.T, r *rig.Rig) {
 	t.Helper()
 	for range 3 {
-		if comesUp(r, sidecartest.Patience) {
+		if comesUp(r, proctest.Patience) {
 			return
 		}
 		if code := r.Gone(); code == 0 {

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // A scenario breaks one binary in one way, and returns what the checker makes
@@ -140,7 +140,7 @@ func TestMutants(t *testing.T) { //nolint:tparallel // Its subtests go one by on
 			if s.base != nil {
 				binary = rig.Overlay(t, s.base(t))
 			}
-			if report := s.run(t, binary, sidecartest.Patience); len(report.Violations) > 0 {
+			if report := s.run(t, binary, proctest.Patience); len(report.Violations) > 0 {
 				t.Errorf("%s", history.First(report.Violations))
 			}
 		})

@@ -18,9 +18,9 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // documentedLimit is the memory that the documentation gives a process.
@@ -69,7 +69,7 @@ func TestFaultHTTP2FloodWithinTheLimit(t *testing.T) {
 				c2 := newHTTP2Client(t, addr)
 				defer c2.conn.Close()
 				go c2.drain()
-				_ = c2.conn.SetWriteDeadline(time.Now().Add(sidecartest.Patience))
+				_ = c2.conn.SetWriteDeadline(time.Now().Add(proctest.Patience))
 				if !beginStreams(c2, r.Event(event.TypeMessageRead), c.streams, c.bytes) {
 					t.Log("the server gave a connection up")
 				}
@@ -162,7 +162,7 @@ func pour(t *testing.T, r *rig.Rig, parts []half) {
 				mu.Lock()
 				conns = append(conns, c)
 				mu.Unlock()
-				_ = c.SetWriteDeadline(time.Now().Add(sidecartest.Patience))
+				_ = c.SetWriteDeadline(time.Now().Add(proctest.Patience))
 				text := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nX-Inbox-Signature: %s\r\n%s%s", rig.Path, r.Listen, strings.Repeat("0", 64), h.head, strings.Repeat("x", h.bytes))
 				_, _ = c.Write([]byte(text)) // Refused, or gone.
 			}

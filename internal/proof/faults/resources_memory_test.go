@@ -16,9 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 const (
@@ -92,7 +92,7 @@ func hog(t *testing.T, addr string, n int) (leave func()) {
 			break // It is gone.
 		}
 		all = append(all, c)
-		_ = c.SetWriteDeadline(time.Now().Add(sidecartest.Patience))
+		_ = c.SetWriteDeadline(time.Now().Add(proctest.Patience))
 		if _, err := c.Write(text); err != nil {
 			continue // Refused, or gone.
 		}

@@ -4,9 +4,9 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 	"github.com/inboxgate/inboxgate/internal/spool"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // TestFaultStop sends SIGTERM while events come in and attempts run, some of
@@ -24,7 +24,7 @@ func TestFaultStop(t *testing.T) {
 		stop := r.Background(0)
 		r.AwaitAcked(30)
 		comes := func() bool { return inLife(r, "hangs", l.N) > 0 }
-		if !r.Log.Await(sidecartest.Patience, comes) {
+		if !r.Log.Await(proctest.Patience, comes) {
 			t.Fatalf("round %d: no attempt came to the app that hangs", n+1)
 		}
 		if code := r.Stop(); code != 0 {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // control is a test's hold on one traced process.
@@ -134,8 +134,8 @@ func (c *control) finish() (calls []stopped, alive bool) {
 // await waits for a condition, which is asked with the lock held.
 func (c *control) await(what string, done func() bool) {
 	c.t.Helper()
-	if !c.awaitFor(sidecartest.Patience, done) {
-		c.t.Fatalf("still waiting for %s after %s", what, sidecartest.Patience)
+	if !c.awaitFor(proctest.Patience, done) {
+		c.t.Fatalf("still waiting for %s after %s", what, proctest.Patience)
 	}
 }
 

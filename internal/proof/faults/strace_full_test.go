@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // TestFaultWritesFail has writes fail as those to a full disk and of a used-up
@@ -60,7 +60,7 @@ func (x *traced) writesFail(g *gate, o order) {
 	for _, e := range inHand {
 		x.wantTaken(e, "accepted")
 	}
-	if !x.Log.Await(sidecartest.Patience, func() bool { return x.Log.Arrivals(0) >= before+len(inHand) }) {
+	if !x.Log.Await(proctest.Patience, func() bool { return x.Log.Arrivals(0) >= before+len(inHand) }) {
 		x.t.Fatalf("only %d attempts", x.Log.Arrivals(0)-before)
 	}
 	reopened := strings.Count(x.Life().Output(), openAgain)
@@ -91,7 +91,7 @@ func (x *traced) writesFail(g *gate, o order) {
 // no 200.
 func (x *traced) sendUntil(status int) (refused []history.Event) {
 	x.t.Helper()
-	for begun := time.Now(); time.Since(begun) < sidecartest.Patience; {
+	for begun := time.Now(); time.Since(begun) < proctest.Patience; {
 		e := x.Event(event.TypeMessageRead)
 		a := x.Send(x.t.Context(), e)
 		if a.Status != http.StatusOK {
@@ -101,7 +101,7 @@ func (x *traced) sendUntil(status int) (refused []history.Event) {
 			return refused
 		}
 	}
-	x.t.Fatalf("no answer %d after %s", status, sidecartest.Patience)
+	x.t.Fatalf("no answer %d after %s", status, proctest.Patience)
 	return nil
 }
 

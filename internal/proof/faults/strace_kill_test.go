@@ -11,9 +11,9 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // killPlan kills a process at its i-th call of something, for each i.
@@ -103,7 +103,7 @@ func TestFaultKilledAtEachCallOfASettle(t *testing.T) {
 		if a := p.Send(t.Context(), e); a.Status != http.StatusOK {
 			t.Errorf("answered %d %v", a.Status, a.Err)
 		}
-		if !p.Log.Await(sidecartest.Patience, func() bool { return p.Log.Arrivals(p.Life().N) > 0 }) {
+		if !p.Log.Await(proctest.Patience, func() bool { return p.Log.Arrivals(p.Life().N) > 0 }) {
 			t.Fatal("the event does not come to its app")
 		}
 		p.order(o)
@@ -167,7 +167,7 @@ func (x *traced) startKilledAt(i int) (calls int) {
 	x.t.Helper()
 	x.first = x.all(i, killAt)
 	l := x.Begin()
-	served := l.Until(sidecartest.Patience, func(output string) bool {
+	served := l.Until(proctest.Patience, func(output string) bool {
 		return strings.Contains(output, "serving initial configuration")
 	})
 	made, alive := x.finish()

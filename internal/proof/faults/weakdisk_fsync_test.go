@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // TestFaultFsyncFailsForReal: the kernel fails an fsync because the medium takes
@@ -76,7 +76,7 @@ func whileFull(t *testing.T, r *rig.Rig, d *weakDisk, kill bool) []history.Event
 	}
 	r.Log.Refusing(from, time.Now())
 	if r.Random.IntN(2) == 0 { // The attempts to open the store again fail too.
-		r.Life().Until(sidecartest.Patience, func(output string) bool {
+		r.Life().Until(proctest.Patience, func(output string) bool {
 			return strings.Count(output, "reopening store failed") > 2
 		})
 	}
@@ -95,14 +95,14 @@ func awaitStore(t *testing.T, r *rig.Rig) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for patience := time.After(sidecartest.Patience); ; {
+	for patience := time.After(proctest.Patience); ; {
 		if r.Send(t.Context(), r.Event(event.TypeMessageRead)).Status == http.StatusOK {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-patience:
-			t.Fatalf("the store takes nothing %s after there is room", sidecartest.Patience)
+			t.Fatalf("the store takes nothing %s after there is room", proctest.Patience)
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // Behaviour answers one attempt; its body was read and noted. It may hang until
@@ -70,7 +70,7 @@ func (a *App) Start() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	a.server = &http.Server{Handler: http.HandlerFunc(a.take), ReadHeaderTimeout: sidecartest.Patience}
+	a.server = &http.Server{Handler: http.HandlerFunc(a.take), ReadHeaderTimeout: proctest.Patience}
 	go func(s *http.Server) {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			a.log.Fault("the app of %s ended: %v", a.route.Name, err)
@@ -100,7 +100,7 @@ func (a *App) Stop() {
 	a.server = nil
 	s.RegisterOnShutdown(func() { close(listening) })
 	a.ended.Go(func() {
-		ctx, cancel := context.WithTimeout(a.all, sidecartest.Patience)
+		ctx, cancel := context.WithTimeout(a.all, proctest.Patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			_ = s.Close() // A behaviour that hangs holds its connection.

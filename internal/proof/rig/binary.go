@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // built is the binary of this process, made when the first test asks for it.
@@ -25,7 +25,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("building inboxgate: %w", err)
 	}
 	builtDir = dir
-	return sidecartest.Build(dir)
+	return proctest.Build(dir)
 })
 
 var builtDir string

@@ -7,7 +7,7 @@
 // its app which life makes it. Report judges the whole record exactly and, on a
 // failure, keeps it in a file.
 //
-// Limits: a wait lasts at most sidecartest.Patience. Ids and moments come from
+// Limits: a wait lasts at most proctest.Patience. Ids and moments come from
 // the seed; what the machine makes of them does not.
 //
 // A fault test looks like this:

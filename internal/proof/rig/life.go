@@ -9,8 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // started is what Caddy logs once it serves.
@@ -18,7 +18,7 @@ const started = "serving initial configuration"
 
 // Life is one process on the rig's data directory.
 type Life struct {
-	*sidecartest.Process
+	*proctest.Process
 	// N counts from 1.
 	N int
 	// PID is the binary's, also below a wrapper.
@@ -36,7 +36,7 @@ func (r *Rig) Begin() *Life {
 	if r.o.Wrap != nil {
 		argv = r.o.Wrap(argv)
 	}
-	r.life = &Life{N: n, Process: sidecartest.Start(r.t, r.command(n, argv))}
+	r.life = &Life{N: n, Process: proctest.Start(r.t, r.command(n, argv))}
 	l := r.life
 	r.t.Cleanup(func() { r.end(l) })
 	return l
@@ -48,7 +48,7 @@ func (r *Rig) argv(args ...string) []string { return append([]string{r.o.Binary}
 func (r *Rig) command(life int, argv []string) *exec.Cmd {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = r.Dir
-	cmd.Env = sidecartest.Env(r.Dir, append([]string{
+	cmd.Env = proctest.Env(r.Dir, append([]string{
 		"INBOX_WEBHOOK_SECRET=" + Secret, fmt.Sprintf("PROOF_LIFE=%d", life),
 	}, r.o.Env...)...)
 	return cmd
@@ -58,7 +58,7 @@ func (r *Rig) command(life int, argv []string) *exec.Cmd {
 // same directory, until it ends by itself.
 func (r *Rig) Command(args ...string) (code int, output string) {
 	r.t.Helper()
-	p := sidecartest.Start(r.t, r.command(r.number(), r.argv(args...)))
+	p := proctest.Start(r.t, r.command(r.number(), r.argv(args...)))
 	code = p.Wait(r.t)
 	return code, p.Output()
 }
@@ -187,11 +187,11 @@ func (r *Rig) Reload(text string) bool {
 	before := strings.Count(l.Output(), took)
 	failed := strings.Count(l.Output(), refused)
 	r.signal(syscall.SIGUSR1)
-	ok := l.Until(sidecartest.Patience, func(output string) bool {
+	ok := l.Until(proctest.Patience, func(output string) bool {
 		return strings.Count(output, took) > before || strings.Count(output, refused) > failed
 	})
 	if !ok {
-		r.t.Fatalf("life %d: no answer to SIGUSR1 after %s", l.N, sidecartest.Patience)
+		r.t.Fatalf("life %d: no answer to SIGUSR1 after %s", l.N, proctest.Patience)
 	}
 	return strings.Count(l.Output(), took) > before
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // Replacement is one change of the product's source for one build: Old, which
@@ -102,7 +102,7 @@ func buildOverlay(replacements []Replacement) (string, error) {
 		return "", fmt.Errorf("listing an overlay: %w", err)
 	}
 	cmd := exec.Command("go", "build", "-overlay", listed, "-o", bin,
-		"-ldflags", "-s -w -X main.mountedCaddyfile="+sidecartest.Mounted,
+		"-ldflags", "-s -w -X main.mountedCaddyfile="+proctest.Mounted,
 		"github.com/inboxgate/inboxgate/sidecar")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {

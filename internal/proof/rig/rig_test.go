@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/spool"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
@@ -47,7 +47,7 @@ func TestRig(t *testing.T) {
 			t.Errorf("%s answered %+v, want %d %q", c.event.Type, a, c.status, c.result)
 		}
 	}
-	if !r.Log.Await(sidecartest.Patience, func() bool { return len(r.Log.Attempts("gone")) == 1 && r.Log.Waiting() == 1 }) {
+	if !r.Log.Await(proctest.Patience, func() bool { return len(r.Log.Attempts("gone")) == 1 && r.Log.Waiting() == 1 }) {
 		t.Fatalf("not all has come that will:\n%s", r.Log.Missing())
 	}
 	r.Kill()

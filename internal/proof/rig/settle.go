@@ -4,16 +4,16 @@ import (
 	"net/http"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
 )
 
 // AwaitAcked waits until n more events than now have had a 200.
 func (r *Rig) AwaitAcked(n int) {
 	r.t.Helper()
 	want := r.Log.Acked() + n
-	if !r.Log.Await(sidecartest.Patience, func() bool { return r.Log.Acked() >= want }) {
-		r.t.Fatalf("%d events acknowledged after %s, want %d", r.Log.Acked(), sidecartest.Patience, want)
+	if !r.Log.Await(proctest.Patience, func() bool { return r.Log.Acked() >= want }) {
+		r.t.Fatalf("%d events acknowledged after %s, want %d", r.Log.Acked(), proctest.Patience, want)
 	}
 }
 
@@ -21,16 +21,16 @@ func (r *Rig) AwaitAcked(n int) {
 func (r *Rig) AwaitArrivals(n int) {
 	r.t.Helper()
 	want := r.Log.Arrivals(0) + n
-	if !r.Log.Await(sidecartest.Patience, func() bool { return r.Log.Arrivals(0) >= want }) {
-		r.t.Fatalf("%d attempts came after %s, want %d", r.Log.Arrivals(0), sidecartest.Patience, want)
+	if !r.Log.Await(proctest.Patience, func() bool { return r.Log.Arrivals(0) >= want }) {
+		r.t.Fatalf("%d attempts came after %s, want %d", r.Log.Arrivals(0), proctest.Patience, want)
 	}
 }
 
 // AwaitAll waits until every app has what was acknowledged.
 func (r *Rig) AwaitAll() {
 	r.t.Helper()
-	if !r.Log.AwaitAll(sidecartest.Patience) {
-		r.t.Errorf("acknowledged and not arrived after %s:\n%s", sidecartest.Patience, r.Log.Missing())
+	if !r.Log.AwaitAll(proctest.Patience) {
+		r.t.Errorf("acknowledged and not arrived after %s:\n%s", proctest.Patience, r.Log.Missing())
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package sidecartest builds the real inboxgate binary and runs it, and the
+// Package proctest builds the real inboxgate binary and runs it, and the
 // programs beside it, as processes of a test.
 //
 // Guarantee: what a test has started has ended when the test ends, and each
@@ -6,7 +6,7 @@
 //
 // Limit: a free port is free when it is asked for; another process may take it
 // before its user does.
-package sidecartest
+package proctest
 
 import (
 	"errors"
