@@ -99,8 +99,8 @@ bench-smoke: bench-express ## run nearly every row of the side-by-side benchmark
 	go run ./internal/bench -short -require -write .build/bench-docs
 
 .PHONY: e2e
-e2e: ## run the tests that start the whole program
-	go test -count=1 -run E2E $(PKG)
+e2e: ## run the tests of the whole: the program, its image, the documents, the examples
+	go test -count=1 ./internal/e2e
 
 .PHONY: proof
 proof: ## break it in every way of the catalogue, in 15 minutes (root, Linux), and write docs/proof.md

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/inboxgate/inboxgate/caddymodule"
 )
 
 func TestRoomForTheAdminSocket(t *testing.T) {
@@ -51,6 +53,37 @@ func TestRoomForTheAdminSocket(t *testing.T) {
 		}
 		if _, err := os.Stat(c.data); err != nil && c.admin == "" {
 			t.Errorf("%s: there is no directory for the socket: %v", name, err)
+		}
+	}
+}
+
+// What other machines reach is told apart from what they do not.
+func TestWhereOthersReachTheOperator(t *testing.T) {
+	t.Parallel()
+	const socket = "unix//data/caddy/inbox/admin.sock|0600"
+	for value, open := range map[string]bool{
+		"127.0.0.1:2019": false, "127.0.0.2:2019": false, "[::1]:2019": false, "localhost:2019": false, "[::ffff:127.0.0.1]:2019": false,
+		":2019": true, "0.0.0.0:2019": true, "[::]:2019": true, "192.0.2.7:2019": true, "10.0.0.1:2019": true, "[fe80::1]:2019": true, "[::ffff:192.0.2.7]:2019": true,
+	} {
+		s, _, err := readEnvironment([]string{"INBOX_UPSTREAM=app:3000", "INBOX_ADMIN=" + value, caddymodule.EnvAdminToken + "=a-token-of-the-tests"}, secretsAre(goodSecret))
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
+		}
+		text, err := s.caddyfile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		admin, site := "admin "+quote(socket), "inbox_admin"
+		if !open {
+			admin = "admin " + value
+		}
+		if !strings.Contains(string(text), "\t"+admin+"\n") || strings.Contains(string(text), site) != open {
+			t.Errorf("%s: want %q, and %s: %t:\n%s", value, admin, site, open, text)
+		}
+		_, _, err = readEnvironment([]string{"INBOX_UPSTREAM=app:3000", "INBOX_ADMIN=" + value}, secretsAre(goodSecret))
+		if (err != nil) != open {
+			t.Errorf("%s without a token: %v", value, err)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (e engine) compose() {
 // kubernetes plays the pod of inboxgate beside an app, twice with one claim.
 // That the sidecar is up first and goes last is not seen here: see manifests.
 func (e engine) kubernetes() {
-	e.buildApp("app", "../../sidecar/testdata/receiver")
+	e.buildApp("app", "../../internal/e2e/testdata/receiver")
 	listen := proctest.FreeAddress(e.t)
 	encoded := base64.StdEncoding.EncodeToString([]byte(secret))
 	mounted := secret

@@ -1,5 +1,7 @@
-// Package e2e tries the real program beside programs that are not ours: proxies in
-// front of it, apps and proxies behind it, tools beside its store.
+// Package e2e tests the whole as its users have it: the program that runs, its image
+// and its documents, and programs beside it that are not ours: proxies in front of
+// it, apps and proxies behind it, tools beside its store. The test of the imports
+// between the packages is here too.
 //
 // Guarantee: each test starts inboxgate as a user would, and what it starts has
 // ended when the test ends.
@@ -13,25 +15,26 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
-// binary is the inboxgate that TestMain has built.
-var binary string
+// binary is the inboxgate of these tests, built when the first one asks for it.
+var binary = sync.OnceValues(func() (string, error) { return proctest.Build(buildDir) })
+
+var buildDir string
 
 const secret = "the-whole-has-a-key-of-its-own-7d1e"
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "inboxgate-e2e-")
-	if err == nil {
-		binary, err = proctest.Build(dir)
-	}
 	code := 1
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
+		buildDir = dir
 		code = m.Run()
 	}
 	_ = os.RemoveAll(dir)
@@ -60,11 +63,8 @@ func need(t testing.TB, root bool, programs ...string) {
 	t.Skipf("missing: %s", strings.Join(missing, ", "))
 }
 
-// gate is the command that runs inboxgate in dir, which is new, on its
-// environment alone.
-func gate(dir string, pairs ...string) *exec.Cmd {
-	cmd := exec.Command(binary)
-	cmd.Dir = dir
-	cmd.Env = proctest.Env(dir, append([]string{"INBOX_WEBHOOK_SECRET=" + secret}, pairs...)...)
-	return cmd
+// gate returns the command that runs inboxgate in dir on its environment alone.
+func gate(t *testing.T, dir string, pairs ...string) *exec.Cmd {
+	t.Helper()
+	return command(t, dir, append([]string{"INBOX_WEBHOOK_SECRET=" + secret}, pairs...))
 }

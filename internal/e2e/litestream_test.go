@@ -142,7 +142,7 @@ func TestBesideLitestream(t *testing.T) {
 	data, replica := filepath.Join(dir, "data"), "file://"+filepath.Join(dir, "replica")
 	address := proctest.FreeAddress(t)
 	start := func(data string) *proctest.Process {
-		p := proctest.Start(t, gate(dir, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN="+address, "INBOX_DATA_DIR="+data))
+		p := proctest.Start(t, gate(t, dir, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN="+address, "INBOX_DATA_DIR="+data))
 		p.Await(t, "serving initial configuration", 1)
 		return p
 	}
@@ -191,7 +191,7 @@ func TestBesideLitestream(t *testing.T) {
 	if out, err := restore.CombinedOutput(); err != nil {
 		t.Fatalf("restoring: %v\n%s", err, out)
 	}
-	check := gate(dir)
+	check := gate(t, dir)
 	check.Args = append(check.Args, "store", "check", restored)
 	if out, err := check.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("_litestream_seq")) {
 		t.Errorf("store check: %v\n%s", err, out)

@@ -29,20 +29,20 @@ import (
 )
 
 const (
-	platform = "127.0.0.5" // Where the platform calls from.
-	stranger = "127.0.0.9"
-	hooks    = "hooks.example.com"
+	platformIP = "127.0.0.5" // Where the platform calls from.
+	strangerIP = "127.0.0.9"
+	hooks      = "hooks.example.com"
 )
 
-// arrival is what an app has seen of a request.
-type arrival struct{ id, proto, client, host string }
+// passed is what an app has seen of a request.
+type passed struct{ id, proto, client, host string }
 
 // strict is an app that sends everybody on to HTTPS who did not come by it.
-func strict(t *testing.T) (address string, got <-chan arrival) {
+func strict(t *testing.T) (address string, got <-chan passed) {
 	t.Helper()
-	all := make(chan arrival, 64)
+	all := make(chan passed, 64)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		all <- arrival{r.Header.Get("X-Inbox-Event-Id"), r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-For"), r.Host}
+		all <- passed{r.Header.Get("X-Inbox-Event-Id"), r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-For"), r.Host}
 		if r.Header.Get("X-Forwarded-Proto") != "https" {
 			http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusMovedPermanently)
 		}
@@ -51,14 +51,14 @@ func strict(t *testing.T) (address string, got <-chan arrival) {
 	return strings.TrimPrefix(s.URL, "http://"), all
 }
 
-func next(t *testing.T, got <-chan arrival) arrival {
+func next(t *testing.T, got <-chan passed) passed {
 	t.Helper()
 	select {
 	case a := <-got:
 		return a
 	case <-time.After(proctest.Patience):
 		t.Fatal("nothing arrived")
-		return arrival{}
+		return passed{}
 	}
 }
 
@@ -224,12 +224,12 @@ func TestProxiesInFront(t *testing.T) {
 				t.Parallel()
 				app, got := strict(t)
 				listen := proctest.FreeAddress(t)
-				p := proctest.Start(t, gate(t.TempDir(), "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen, "INBOX_TRUSTED_PROXIES="+trusted, "INBOX_RETRY_SCHEDULE=10m"))
+				p := proctest.Start(t, gate(t, t.TempDir(), "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen, "INBOX_TRUSTED_PROXIES="+trusted, "INBOX_RETRY_SCHEDULE=10m"))
 				p.Await(t, "serving initial configuration", 1)
 				front := "https://" + start(t, listen)
 				for _, change := range []func(*http.Request){nil, forgedHeaders} {
-					id, status := send(t, platform, front, change)
-					want := arrival{id: id, proto: "https", client: platform, host: hooks}
+					id, status := send(t, platformIP, front, change)
+					want := passed{id: id, proto: "https", client: platformIP, host: hooks}
 					if trusted == "" {
 						want.proto, want.client = "http", "127.0.0.1"
 					}
@@ -238,8 +238,8 @@ func TestProxiesInFront(t *testing.T) {
 					}
 				}
 				// Past the proxy: whoever it is, he has only himself as witness.
-				id, status := send(t, stranger, "http://"+listen, forgedHeaders)
-				want := arrival{id: id, proto: "http", client: stranger, host: hooks}
+				id, status := send(t, strangerIP, "http://"+listen, forgedHeaders)
+				want := passed{id: id, proto: "http", client: strangerIP, host: hooks}
 				if a := next(t, got); a != want || status != http.StatusOK {
 					t.Errorf("a stranger: %d, and the app saw %+v, want %+v", status, a, want)
 				}
@@ -284,7 +284,7 @@ https://%s:%s {
 	if err := errors.Join(os.Mkdir(filepath.Dir(mounted), 0o700), os.WriteFile(mounted, []byte(config), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	p := proctest.Start(t, gate(dir))
+	p := proctest.Start(t, gate(t, dir))
 	p.Await(t, "certificate obtained successfully", 1)
 	for _, version := range []string{"send-proxy", "send-proxy-v2"} {
 		front := proctest.FreeAddress(t)
@@ -298,14 +298,14 @@ listen through
 	bind %s
 	server gate %s %s
 `, front, listen, version), "haproxy", "-db", "-f")
-		id, status := send(t, platform, "https://"+front, forgedHeaders)
-		want := arrival{id: id, proto: "https", client: platform, host: hooks}
+		id, status := send(t, platformIP, "https://"+front, forgedHeaders)
+		want := passed{id: id, proto: "https", client: platformIP, host: hooks}
 		if a := next(t, got); a != want || status != http.StatusOK {
 			t.Errorf("%s: %d, and the app saw %+v, want %+v", version, status, a, want)
 		}
 	}
 	// Who is not the balancer may not say who he is.
-	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(stranger)}}).Dial("tcp", listen)
+	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(strangerIP)}}).Dial("tcp", listen)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -44,7 +43,7 @@ func standAt(t *testing.T, listen string, pairs ...string) *standing {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	pairs = append([]string{"INBOX_LISTEN=" + listen, "INBOX_ADMIN=", "INBOX_DATA_DIR=" + filepath.Join(dir, "d")}, pairs...)
-	p := proctest.Start(t, gate(dir, pairs...))
+	p := proctest.Start(t, gate(t, dir, pairs...))
 	p.Await(t, "serving initial configuration", 1)
 	return &standing{p, t, dir, "http://" + listen + "/webhooks/inbox"}
 }
@@ -81,10 +80,7 @@ func (s *standing) post() string {
 // operate runs a command of the operator's against it and returns what it prints.
 func (s *standing) operate(argv ...string) []byte {
 	s.t.Helper()
-	cmd := exec.Command(binary, argv...)
-	cmd.Dir = s.dir
-	cmd.Env = proctest.Env(s.dir, "INBOX_ADMIN=", "INBOX_DATA_DIR="+filepath.Join(s.dir, "d"))
-	out, err := cmd.Output()
+	out, err := command(s.t, s.dir, []string{"INBOX_ADMIN=", "INBOX_DATA_DIR=" + filepath.Join(s.dir, "d")}, argv...).Output()
 	if err != nil {
 		s.t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
 	}

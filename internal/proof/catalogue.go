@@ -19,7 +19,7 @@ const (
 	envelope = "event"
 	signed   = "verify"
 	inCaddy  = "caddymodule"
-	program  = "sidecar"
+	whole    = "internal/e2e"
 )
 
 // test is a test by its package and name. A name with a slash is that of a

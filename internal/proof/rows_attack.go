@@ -12,7 +12,7 @@ var attackRows = []row{
 	},
 	{
 		n: 43, fault: "an empty, blank, short or unresolved secret", expect: "does not start",
-		tests: []test{{program, "TestE2ENoSecret"}, {inCaddy, "TestRefusesToStart"}, {signed, "TestNewRefuses"}},
+		tests: []test{{whole, "TestE2ENoSecret"}, {inCaddy, "TestRefusesToStart"}, {signed, "TestNewRefuses"}},
 	},
 	{
 		n: 44, fault: "signed with the empty key", expect: "401",

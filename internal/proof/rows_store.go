@@ -51,7 +51,7 @@ var storeRows = []row{
 	},
 	{
 		n: 15, fault: "caddy validate beside a running instance", expect: "passes and touches nothing",
-		tests: []test{{program, "TestValidateBesideARunningInstance"}},
+		tests: []test{{whole, "TestValidateBesideARunningInstance"}},
 	},
 }
 

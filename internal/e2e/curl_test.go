@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bufio"
@@ -128,7 +128,7 @@ func e2eTools(t *testing.T, names ...string) {
 func (s e2eShell) documented() (files []string) {
 	s.t.Helper()
 	for _, typ := range []string{"failed", "delivered", "read", "action"} {
-		body, err := os.ReadFile("../event/testdata/message." + typ + ".json")
+		body, err := os.ReadFile("../../event/testdata/message." + typ + ".json")
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -1,15 +1,12 @@
-package main
+package e2e
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,29 +20,6 @@ const (
 	newSecret = "a-new-one-of-these-tests-91ab"
 	started   = "serving initial configuration"
 )
-
-// binary is built once, when the first test asks for it.
-var binary = sync.OnceValues(func() (string, error) { return proctest.Build(buildDir) })
-
-var buildDir string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "inboxgate-test-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		buildDir = dir
-		// As in the image, so that golden files name no directory of a user.
-		if err := os.Setenv("XDG_DATA_HOME", "/data"); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
 
 // command is the binary in dir with nothing in its environment but env.
 func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {

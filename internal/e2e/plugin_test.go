@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -52,7 +52,7 @@ func TestPluginInAPlainCaddy(t *testing.T) {
 					t.Errorf("exit code %d, %s is not listed", code, module)
 				}
 			}
-			example, err := filepath.Abs("../Caddyfile.example")
+			example, err := filepath.Abs("../../Caddyfile.example")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,15 +70,15 @@ func TestPluginInAPlainCaddy(t *testing.T) {
 // buildPlugin builds offline, from the module cache and this checkout.
 func buildPlugin(t *testing.T, path string) string {
 	t.Helper()
-	root, err := filepath.Abs("..")
+	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := os.ReadFile("../go.mod")
+	ours, err := os.ReadFile("../../go.mod")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sums, err := os.ReadFile("../go.sum")
+	sums, err := os.ReadFile("../../go.sum")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bufio"
@@ -132,7 +132,7 @@ func storyAlert(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: alert NAME")
 	}
-	raw, err := os.ReadFile(filepath.Join("..", "examples", "monitoring", "alerts.yaml"))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "examples", "monitoring", "alerts.yaml"))
 	ts.Check(err)
 	_, rule, _ := strings.Cut(string(raw), "- alert: "+args[0]+"\n")
 	_, expr, _ := strings.Cut(rule, "expr: ")
@@ -180,7 +180,7 @@ var typed = regexp.MustCompile(`(?m)\binboxgate ([a-z]+)( [a-z]+)?.*$`)
 // Scripts use what the reference has, and nothing else.
 func TestScriptsUseDocumentedCommands(t *testing.T) {
 	t.Parallel()
-	reference, err := os.ReadFile("../docs/reference.md")
+	reference, err := os.ReadFile("../../docs/reference.md")
 	if err != nil {
 		t.Fatal(err)
 	}

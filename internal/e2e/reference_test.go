@@ -1,6 +1,7 @@
-package main
+package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -13,12 +14,14 @@ import (
 	"github.com/inboxgate/inboxgate/caddymodule"
 )
 
-const referencePath = "../docs/reference.md"
+var update = flag.Bool("update", false, "write docs/reference.md")
+
+const referencePath = "../../docs/reference.md"
 
 // docs/reference.md is what the code says: the parser's words with the comments
 // of the fields that they set, the variables, the metrics, the commands.
 //
-//	go test ./sidecar -run TestReference -update
+//	go test ./internal/e2e -run TestReference -update
 func TestReference(t *testing.T) {
 	t.Parallel()
 	want := reference(t)
@@ -37,7 +40,7 @@ func TestReference(t *testing.T) {
 	have := strings.Split(string(got), "\n")
 	for i, line := range strings.Split(want, "\n") {
 		if i >= len(have) || have[i] != line {
-			t.Fatalf("docs/reference.md is not what the code says; write it with go test ./sidecar -run TestReference -update\nline %d should be:\n%s", i+1, line)
+			t.Fatalf("docs/reference.md is not what the code says; write it with go test ./internal/e2e -run TestReference -update\nline %d should be:\n%s", i+1, line)
 		}
 	}
 	t.Fatal("docs/reference.md has lines that the code does not say; write it with -update")
@@ -45,7 +48,7 @@ func TestReference(t *testing.T) {
 
 func reference(t *testing.T) string {
 	t.Helper()
-	s := readSource(t, "../caddymodule")
+	s := readSource(t, "../../caddymodule")
 	var b strings.Builder
 	b.WriteString("# Reference\n\nMade from the code by a test, which also checks it. Change the code, not this page.\n")
 	words := func(title, text, list, structure string, by map[string]string) {
@@ -67,7 +70,7 @@ func reference(t *testing.T) string {
 	words("The global option `inbox`", s.comment("App"), "appWords", "App", nil)
 	fmt.Fprintf(&b, "\n## The directive `inbox_health`\n\n%s\n", s.comment("Health"))
 	fmt.Fprintf(&b, "\n## The directive `inbox_admin`\n\n%s\n", s.comment("Operator"))
-	b.WriteString(environmentTable())
+	b.WriteString(environmentTable(t))
 	b.WriteString("\n## Metrics\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
 	for _, m := range s.metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, strings.Join(m.labels, ", "), cell(m.help))
@@ -81,7 +84,8 @@ func reference(t *testing.T) string {
 	return b.String()
 }
 
-func environmentTable() string {
+func environmentTable(t *testing.T) string {
+	t.Helper()
 	var b strings.Builder
 	b.WriteString("\n## Environment\n\n| variable | default | meaning |\n|---|---|---|\n")
 	row := func(name, byDefault, use string) {
@@ -92,8 +96,12 @@ func environmentTable() string {
 	}
 	row(caddymodule.EnvSecret, "required", "the webhook's secret, 16 bytes or more; several, one a line or separated by commas, are all valid")
 	row(caddymodule.EnvSecretFile, "", "or a file that holds it; a change is picked up within 2 s")
-	for _, v := range variables {
-		row(v.name, v.byDefault, v.use)
+	for _, v := range variables(t) {
+		switch v.name {
+		case caddymodule.EnvSecret, caddymodule.EnvSecretFile, caddymodule.EnvAdminToken, caddymodule.EnvAdminTokenFile: // Here, in more words.
+		default:
+			row(v.name, v.byDefault, v.use)
+		}
 	}
 	row(caddymodule.EnvAdminToken, "", "what callers from other machines must show to the operator's API")
 	row(caddymodule.EnvAdminTokenFile, "", "or a file that holds it")

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -47,7 +47,8 @@ var house = []room{
 	{path: "internal/instance"},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
 	{path: "internal/proof", may: []string{"..."}},
-	{path: "internal/e2e", tests: []string{"..."}},
+	{path: "internal/e2e", tests: []string{"..."}, caddy: true},
+	{path: "internal/proctest"},
 	{path: "examples", may: []string{"verify", "dedupe", "event"}, tests: []string{"internal/platform/...", "internal/proctest"}},
 }
 
@@ -56,7 +57,7 @@ type imports struct{ code, tests []string }
 
 func TestArrows(t *testing.T) {
 	t.Parallel()
-	found, err := read(os.DirFS(".."))
+	found, err := read(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -229,7 +229,7 @@ func TestCommands(t *testing.T) {
 		want []string
 	}{
 		{"version", []string{"v2."}},
-		{"list-modules", []string{"\nhttp.handlers.inbox_webhook\n", "\ninbox\n", "\ncaddy.adapters." + adapterName + "\n"}},
+		{"list-modules", []string{"\nhttp.handlers.inbox_webhook\n", "\ninbox\n", "\ncaddy.adapters.inboxgate-env\n"}},
 		{"help", []string{"inboxgate takes the webhooks", "INBOX_WEBHOOK_SECRET", "INBOX_UPSTREAM", "validate"}},
 	} {
 		code, out := run(t, command(t, t.TempDir(), nil, c.arg))

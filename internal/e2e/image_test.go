@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ func TestImage(t *testing.T) {
 	}
 	p := newPodman(t)
 	for _, version := range []string{"one", "two"} {
-		p.in("..", "make", "image", "ENGINE=podman", "IMAGE="+p.image(version), "VERSION="+version)
+		p.in("../..", "make", "image", "ENGINE=podman", "IMAGE="+p.image(version), "VERSION="+version)
 	}
 	p.checkImage()
 	listen := proctest.FreeAddress(t)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ func newPodman(t *testing.T) podman {
 		}
 		t.Skip("networks of containers need root")
 	}
-	conf, err := filepath.Abs("../.ci/containers.conf")
+	conf, err := filepath.Abs("../../.ci/containers.conf")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func TestImageARM64(t *testing.T) {
 	e2eTools(t, "make", "qemu-aarch64-static")
 	dir, files := t.TempDir(), filepath.Join(t.TempDir(), "image")
 	build := exec.CommandContext(t.Context(), "make", "image-files", "IMAGE_ARCH=arm64", "IMAGE_DIR="+files)
-	build.Dir = ".."
+	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building for arm64: %v\n%s", err, out)
 	}

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
 )
@@ -21,7 +22,7 @@ var fence = regexp.MustCompile("(?ms)^```(\\w+)\\n(.*?)^```$")
 // blocks of the README in that language.
 func blocks(t *testing.T, language string) []string {
 	t.Helper()
-	raw, err := os.ReadFile("../README.md")
+	raw, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +62,9 @@ func TestReadmeCommands(t *testing.T) {
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "sh", "-euc", script)
 			cmd.WaitDelay = time.Second // What it left in the background may hold its output.
-			cmd.Dir = ".."
+			cmd.Dir = "../.."
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"),
-				"INBOX_OPS_LISTEN="+proctest.FreeAddress(t), "XDG_RUNTIME_DIR="+work) // Another inboxgate of this machine has the usual one.
+				"INBOX_OPS_LISTEN="+proctest.FreeAddress(t), "XDG_RUNTIME_DIR="+work, "XDG_DATA_HOME="+work) // Another inboxgate of this machine has the usual one.
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
@@ -134,11 +135,12 @@ func TestReadmeCaddyfiles(t *testing.T) {
 // The table of variables in the README is the one of the program's help.
 func TestReadmeVariables(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("../README.md")
+	raw, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names() {
+	for _, v := range variables(t) {
+		name := v.name
 		if !strings.Contains(string(raw), "`"+name+"`") && !strings.Contains(string(raw), "`"+name[strings.LastIndex(name, "_"):]+"`") {
 			t.Errorf("the README lacks %s", name)
 		}

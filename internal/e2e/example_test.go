@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 
 // examples are the Caddyfiles that users copy.
 var examples = []string{
-	"../Caddyfile.example", "../examples/express/Caddyfile", "../examples/caddy/Caddyfile", "../examples/xcaddy/Caddyfile",
+	"../../Caddyfile.example", "../../examples/express/Caddyfile", "../../examples/caddy/Caddyfile", "../../examples/xcaddy/Caddyfile",
 }
 
 func TestExamplesAreFormatted(t *testing.T) {
@@ -36,7 +36,7 @@ func TestExamplesAreFormatted(t *testing.T) {
 // Every word of the directive and of the global option stands in the long form.
 func TestExampleHasEveryWord(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../Caddyfile.example")
+	text, err := os.ReadFile("../../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestValidateBesideARunningInstance(t *testing.T) {
 
 	p.Await(t, "finished cleaning storage units", 1) // Caddy's own, which writes a file.
 	before := filesIn(t, dir)
-	example, err := filepath.Abs("../Caddyfile.example")
+	example, err := filepath.Abs("../../Caddyfile.example")
 	if err != nil {
 		t.Fatal(err)
 	}

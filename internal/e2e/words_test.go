@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"io/fs"
@@ -17,9 +17,13 @@ var variableName = regexp.MustCompile(`\bINBOX_[A-Z]+(_[A-Z]+)*\b`)
 // Every variable that a document or an example names is one that somebody reads.
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
-	known := append(names(),
+	known := []string{
 		caddymodule.EnvAPIURL, caddymodule.EnvAPIKey, caddymodule.EnvAPIKeyFile,
-		"INBOX_WEBHOOK_SECRET_OLD") // What Caddyfile.example calls it; any name would do.
+		"INBOX_WEBHOOK_SECRET_OLD", // What Caddyfile.example calls it; any name would do.
+	}
+	for _, v := range variables(t) {
+		known = append(known, v.name)
+	}
 	found := 0
 	for _, path := range documents(t) {
 		text, err := os.ReadFile(path)
@@ -41,8 +45,8 @@ func TestDocumentsNameVariablesThatExist(t *testing.T) {
 // documents are what users read and copy.
 func documents(t *testing.T) (paths []string) {
 	t.Helper()
-	paths = []string{"../README.md", "../CHANGELOG.md", "../Caddyfile.example", "Dockerfile"}
-	for _, dir := range []string{"../docs", "../examples"} {
+	paths = []string{"../../README.md", "../../CHANGELOG.md", "../../Caddyfile.example", "../../sidecar/Dockerfile"}
+	for _, dir := range []string{"../../docs", "../../examples"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() && d.Name() == "node_modules" {
 				return filepath.SkipDir
@@ -103,8 +107,8 @@ func TestEveryAlertIsExplained(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	alerts := named("../examples/monitoring/alerts.yaml", `(?m)^ +- alert: (\w+)$`)
-	sections := named("../docs/operating.md", `(?m)^### (Inbox\w+)$`)
+	alerts := named("../../examples/monitoring/alerts.yaml", `(?m)^ +- alert: (\w+)$`)
+	sections := named("../../docs/operating.md", `(?m)^### (Inbox\w+)$`)
 	if len(alerts) == 0 || !slices.Equal(alerts, sections) {
 		t.Errorf("the alerts are %q, docs/operating.md explains %q", alerts, sections)
 	}
@@ -114,10 +118,10 @@ func TestEveryAlertIsExplained(t *testing.T) {
 func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	known := []string{"inbox_webhook", "inbox_health", "inbox_admin", "inbox_in_turn", "inbox_rejected", "inbox_route_held", "inbox_route_resumed", "inbox_dead_letter", "inbox_disk_low"}
-	for _, m := range readSource(t, "../caddymodule").metrics() {
+	for _, m := range readSource(t, "../../caddymodule").metrics() {
 		known = append(known, m.name)
 	}
-	for _, path := range []string{"../README.md", "../docs/operating.md", "../docs/security.md"} {
+	for _, path := range []string{"../../README.md", "../../docs/operating.md", "../../docs/security.md"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"os"
@@ -106,7 +106,7 @@ func installExpress(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"server.js", "package.json", "package-lock.json"} {
-		text, err := os.ReadFile(filepath.Join("../examples/express", name))
+		text, err := os.ReadFile(filepath.Join("../../examples/express", name))
 		if err != nil {
 			t.Fatal(err)
 		}
