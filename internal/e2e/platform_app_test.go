@@ -15,7 +15,6 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
-	"github.com/inboxgate/inboxgate/internal/proof/rig"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -61,7 +60,7 @@ type flapConnKey struct{}
 func newFlapApp(t *testing.T, name, secret string) *flapApp {
 	t.Helper()
 	a := &flapApp{
-		name: name, addr: rig.Address(t), secret: secret,
+		name: name, addr: proctest.FreeAddress(t), secret: secret,
 		got: make(map[string][]*flapArrival), through: make(map[string]bool), refused: make(map[string]int), changed: make(chan struct{}),
 	}
 	t.Cleanup(func() { a.stop(true) })

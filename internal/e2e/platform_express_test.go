@@ -11,7 +11,6 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
 	"github.com/inboxgate/inboxgate/internal/proctest"
-	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
 // TestE2EPlatformExpress puts the receiver of the platform's documentation
@@ -24,7 +23,7 @@ func TestE2EPlatformExpress(t *testing.T) {
 	e := startEmulator(t, emulator.Options{Speed: 1000})
 	t.Run("directly", func(t *testing.T) {
 		t.Parallel()
-		address := rig.Address(t)
+		address := proctest.FreeAddress(t)
 		hook := createHook(t, e, "http://"+address)
 		app := startExpress(t, dir, address, hook.Secret)
 		for id, copies := range sendToExpress(t, e, hook.ID) {
@@ -36,7 +35,7 @@ func TestE2EPlatformExpress(t *testing.T) {
 	})
 	t.Run("through inboxgate", func(t *testing.T) {
 		t.Parallel()
-		address, listen := rig.Address(t), rig.Address(t)
+		address, listen := proctest.FreeAddress(t), proctest.FreeAddress(t)
 		hook := createHook(t, e, "http://"+listen)
 		app := startExpress(t, dir, address, hook.Secret)
 		gate := proctest.Start(t, command(t, t.TempDir(), []string{

@@ -14,7 +14,6 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
 	"github.com/inboxgate/inboxgate/internal/proctest"
-	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
 // flapTransport counts the answers that the platform gets, and tells each time
@@ -49,7 +48,7 @@ func TestE2EPlatformFlapping(t *testing.T) {
 	defer inner.CloseIdleConnections()
 	flap := &flapTransport{RoundTripper: inner, step: int64(count / 24), steps: make(chan struct{}, 1)}
 	e := startEmulator(t, emulator.Options{Speed: 600, Transport: flap})
-	listen := rig.Address(t)
+	listen := proctest.FreeAddress(t)
 	hook, err := e.Create(platform.Registration{URL: "http://" + listen + "/webhooks/inbox", Events: event.Types()})
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/internal/proof/rig"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // TestE2ENoSecret starts the process, once with the built-in Caddyfile and once
@@ -27,9 +27,9 @@ func TestE2ENoSecret(t *testing.T) {
 				fix := c.builtIn
 				if mounted {
 					fix = c.mounted
-					mount(t, dir, fmt.Sprintf("{\n\tadmin off\n}\nhttp://%s {\n\tinbox_webhook /webhooks/inbox app:3000\n}\n", rig.Address(t)))
+					mount(t, dir, fmt.Sprintf("{\n\tadmin off\n}\nhttp://%s {\n\tinbox_webhook /webhooks/inbox app:3000\n}\n", proctest.FreeAddress(t)))
 				} else {
-					env = append(env, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN="+rig.Address(t))
+					env = append(env, "INBOX_UPSTREAM=app:3000", "INBOX_LISTEN="+proctest.FreeAddress(t))
 				}
 				code, out := run(t, command(t, dir, env))
 				if code == 0 || strings.Contains(out, started) {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
-	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
 // poisonMessage is what the app cannot take until it is mended.
@@ -32,7 +31,7 @@ type storyApp struct {
 }
 
 func newStoryApp(t testing.TB) *storyApp {
-	a := &storyApp{addr: rig.Address(t), ids: map[string]bool{}, changed: make(chan struct{})}
+	a := &storyApp{addr: proctest.FreeAddress(t), ids: map[string]bool{}, changed: make(chan struct{})}
 	t.Cleanup(a.stop)
 	return a
 }

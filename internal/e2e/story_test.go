@@ -17,7 +17,6 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
-	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
 const (
@@ -52,7 +51,7 @@ func TestOperatorStory(t *testing.T) {
 			// The operator's socket has its default, which the other tests turn off.
 			env.Vars = append(env.Vars, proctest.Env(env.WorkDir, "INBOX_ADMIN=", "no_proxy=*",
 				"PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"),
-				"PLATFORM="+rig.Address(tb), "APP="+app.addr, "GATE="+rig.Address(tb), "OPS="+rig.Address(tb),
+				"PLATFORM="+proctest.FreeAddress(tb), "APP="+app.addr, "GATE="+proctest.FreeAddress(tb), "OPS="+proctest.FreeAddress(tb),
 				"SPEED="+strconv.Itoa(storySpeed), "BEHIND="+strconv.Itoa(behind), "WAITING="+strconv.Itoa(behind+1), "SENT="+strconv.Itoa(behind+20))...)
 			return nil
 		},

@@ -11,6 +11,7 @@ package proctest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -57,15 +58,26 @@ func Env(dir string, pairs ...string) []string {
 	}, pairs...)
 }
 
-// FreeAddress is a port of 127.0.0.1 that nobody listens on.
+// given holds the addresses that FreeAddress has returned in this process. An app that
+// is stopped keeps its own, though nobody listens there.
+var given sync.Map
+
+// FreeAddress returns a port of 127.0.0.1 that nobody listens on, each one once. It
+// stays free: below 32768 no connection is given it as its own end.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 12000+rand.N(20000))
+		if _, taken := given.LoadOrStore(addr, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", addr); err == nil {
+			_ = l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port between 12000 and 32000")
+	return ""
 }
 
 // Process is a program that runs.

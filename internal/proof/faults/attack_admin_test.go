@@ -94,11 +94,11 @@ func TestFaultNoAdminByDefault(t *testing.T) {
 	r := rig.New(t, rig.Options{})
 	cmd := exec.Command(rig.Binary(t))
 	cmd.Dir = r.Dir
-	ops := rig.Address(t)
+	ops := proctest.FreeAddress(t)
 	// An empty variable is an unset one: the admin endpoint is where it is by
 	// default, which is no address of the network.
 	cmd.Env = proctest.Env(r.Dir, "INBOX_ADMIN=", "INBOX_OPS_LISTEN="+ops, "INBOX_WEBHOOK_SECRET="+rig.Secret, "INBOX_LISTEN="+r.Listen,
-		"INBOX_UPSTREAM="+r.App("all").Addr, "CADDY_ADMIN=0.0.0.0:"+strings.Split(rig.Address(t), ":")[1])
+		"INBOX_UPSTREAM="+r.App("all").Addr, "CADDY_ADMIN=0.0.0.0:"+strings.Split(proctest.FreeAddress(t), ":")[1])
 	p := proctest.Start(t, cmd)
 	p.Await(t, "serving initial configuration", 1)
 	got, want := listening(t, p.PID()), []string{r.Listen, ops}

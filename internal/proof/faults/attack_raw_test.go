@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 	"github.com/inboxgate/inboxgate/verify"
@@ -112,7 +113,7 @@ func wantJSONLog(t *testing.T, output string) {
 // the same source at another address, and returns that.
 func overTLS(t *testing.T, r *rig.Rig, config string) (text, addr string) {
 	t.Helper()
-	addr = rig.Address(t)
+	addr = proctest.FreeAddress(t)
 	site := "http://" + r.Listen + " {"
 	before, body, ok := strings.Cut(config, site)
 	if !ok {

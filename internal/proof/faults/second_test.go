@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
@@ -20,7 +21,7 @@ func TestFaultSecondProcess(t *testing.T) {
 	l := r.Start()
 	stop := r.Background(0)
 	other := filepath.Join(r.Dir, "second")
-	text := strings.Replace(r.Caddyfile(""), "http://"+r.Listen, "http://"+rig.Address(t), 1)
+	text := strings.Replace(r.Caddyfile(""), "http://"+r.Listen, "http://"+proctest.FreeAddress(t), 1)
 	if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

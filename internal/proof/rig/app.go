@@ -44,7 +44,7 @@ type App struct {
 func newApp(t testing.TB, l *history.Log, route Route) *App {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &App{Addr: Address(t), t: t, log: l, route: route, behave: route.Behave, all: ctx}
+	a := &App{Addr: proctest.FreeAddress(t), t: t, log: l, route: route, behave: route.Behave, all: ctx}
 	t.Cleanup(func() {
 		a.Cut()
 		cancel()

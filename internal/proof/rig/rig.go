@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 )
 
@@ -114,7 +114,7 @@ func New(t testing.TB, o Options) *Rig {
 	seed := Seed(t)
 	r := &Rig{
 		Log: history.New(seed), Random: rand.New(rand.NewPCG(seed, 0)), Dir: o.Dir, Data: o.Data,
-		Listen: Address(t), t: t, o: o,
+		Listen: proctest.FreeAddress(t), t: t, o: o,
 		ids: rand.NewChaCha8([32]byte(fmt.Appendf(nil, "%032d", seed))),
 		client: &http.Client{
 			Timeout:   10 * time.Second, // as the platform
@@ -123,7 +123,7 @@ func New(t testing.TB, o Options) *Rig {
 	}
 	r.URL = "http://" + r.Listen + Path
 	if o.Admin {
-		r.AdminAddr = Address(t)
+		r.AdminAddr = proctest.FreeAddress(t)
 	}
 	for _, route := range o.Routes {
 		r.apps = append(r.apps, newApp(t, r.Log, route))
@@ -171,25 +171,3 @@ func (r *Rig) Configure(text string) {
 
 // Config is the file that Configure writes.
 func (r *Rig) Config() string { return filepath.Join(r.Dir, "Caddyfile") }
-
-// given holds the addresses of this process. An app that is stopped keeps its
-// own, though nobody listens there.
-var given sync.Map
-
-// Address is a port that stays free while nobody listens on it: connections to
-// other ports are given none below 32768 as their own end.
-func Address(t testing.TB) string {
-	t.Helper()
-	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.N(10000))
-		if _, taken := given.LoadOrStore(addr, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", addr); err == nil {
-			_ = l.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port between 20000 and 30000")
-	return ""
-}
