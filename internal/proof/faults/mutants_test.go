@@ -52,11 +52,11 @@ const (
 	srcGate    = "dedupe/gate.go"
 	srcWork    = "internal/deliver/work.go"
 	srcLife    = "internal/deliver/life.go"
-	srcFresh   = "internal/spool/sqlite/fresh.go"
+	srcFresh   = "internal/spool/sqlite/clock.go"
 	srcWriter  = "internal/spool/sqlite/writer.go"
 	srcOpen    = "internal/spool/sqlite/open.go"
 	srcSettle  = "internal/spool/sqlite/settle.go"
-	srcSweep   = "internal/spool/sqlite/sweep.go"
+	srcSweep   = "internal/spool/sqlite/retention.go"
 )
 
 // mutants stand in for the mistakes that this program could be making. The names
