@@ -24,7 +24,7 @@ func (o *operator) openStore(path, admin string) error {
 	if admin != "" {
 		return usage("--admin asks an inboxgate that runs, and --store reads a store that none has: give one of them")
 	}
-	still, err := sqlite.OpenStill(path)
+	still, err := sqlite.OpenOffline(path)
 	if errors.Is(err, sqlite.ErrInUse) {
 		return fmt.Errorf("%w: leave out --store and ask that one, or stop it first", err)
 	}

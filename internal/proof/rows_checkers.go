@@ -23,7 +23,7 @@ var checkers = []check{
 	mutant("believes its log after a failed fsync", "no new log and no checkpoint at the opening; a real failed fsync, kill -9, sent again, power cut: lost", true),
 	mutant("forgets ids when the clock jumps", "ids are forgotten by the machine's clock alone; a day ahead and back: doubled", true),
 	mutant("keeps no watermark", "what was forgotten leaves no watermark; a copy after the window: doubled", true),
-	mutant("forgets the newest ids at a start", "young ids are not read back; killed and sent again: doubled", true),
+	mutant("forgets the newest ids at a start", "recent ids are not read back; killed and sent again: doubled", true),
 	mutant("takes a failed attempt for a delivery", "an attempt that got 500 is settled as delivered: lost", true),
 	mutant("changes the body", "the app gets other bytes: wrongly accepted, for nobody sent them", true),
 	mutant("tries again before its time", "an attempt before its schedule: told", true),

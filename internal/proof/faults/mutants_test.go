@@ -74,7 +74,7 @@ var mutants = []mutant{
 		New: "\t\tif st.State == spool.Delivered {\n\t\t\treturn nil\n\t\t}\n\t\treturn w.settle(mine, st)\n",
 	}}, restarted, findsDoubled},
 	{"answers before the fsync", false, []rig.Replacement{{
-		File: srcWriter, Old: "w.mode(durable && !w.s.o.fault.noSync)", New: "w.mode(false)",
+		File: srcWriter, Old: "w.setSynchronous(durable && !w.s.o.fault.noSync)", New: "w.setSynchronous(false)",
 	}}, powerCutAtAnswer, findsLost},
 	{"marks the id before the commit", false, []rig.Replacement{{
 		File: srcGate, Old: "func (g *Gate) start(c *call) {\n",
@@ -96,7 +96,7 @@ var mutants = []mutant{
 		File: srcSweep, Old: "if src.id == id && mark > src.watermark {", New: "if src.id == id && mark > src.watermark && false {",
 	}}, afterTheWindow, findsDoubled},
 	{"forgets the newest ids at a start", false, []rig.Replacement{{
-		File: srcOpen, Old: "\tif err := w.readYoung(); err != nil {\n\t\treturn err\n\t}\n", New: "",
+		File: srcOpen, Old: "\tif err := w.readRecentIDs(); err != nil {\n\t\treturn err\n\t}\n", New: "",
 	}}, killedAndSentAgain, findsDoubled},
 	{"takes a failed attempt for a delivery", false, []rig.Replacement{{
 		File: srcWork, Old: "State: o.state, Reason: o.reason,", New: "State: spool.Delivered, Reason: o.reason,",

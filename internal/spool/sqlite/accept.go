@@ -34,7 +34,7 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 		return spool.Receipt{}, err
 	}
 	defer s.leave()
-	err := s.submit(ctx, true, len(a.head)+len(in.Event.Request.Body), a.run)
+	err := s.submit(ctx, true, len(a.head)+len(in.Event.Request.Body), a.decide)
 	if s.o.fault.markFirst && err == nil && a.receipt.Verdict == 0 {
 		err = s.submit(ctx, true, 0, a.store)
 	}
@@ -65,12 +65,12 @@ type intake struct {
 	receipt  spool.Receipt
 }
 
-func (a *intake) run(w *writer) error {
+func (a *intake) decide(w *writer) error {
 	src, err := w.source(a.Event.Source)
 	if err != nil {
 		return err
 	}
-	if known, err := w.known(src, a); known || err != nil {
+	if known, err := w.answerKnown(src, a); known || err != nil {
 		return err
 	}
 	reason := ""
@@ -87,7 +87,7 @@ func (a *intake) run(w *writer) error {
 		return refuse(spool.ErrFull)
 	}
 	if a.Release != 0 {
-		if err := w.letGo(src, a.Release); err != nil {
+		if err := w.removeReleased(src, a.Release); err != nil {
 			return err
 		}
 	}
@@ -109,16 +109,16 @@ func (a *intake) store(w *writer) error {
 		blob(a.head).blob(e.Request.Body).exec(); err != nil {
 		return err
 	}
-	w.young.gathering.add(idKey{src.id, strings.Clone(e.ID)}, knownID{e.Digest, seq}, w.s.o.limits.run)
-	w.young.added++
+	w.recent.gathering.add(idKey{src.id, strings.Clone(e.ID)}, knownID{e.Digest, seq}, w.s.o.limits.run)
+	w.recent.added++
 	w.remember(src, a)
-	src.saw(w, a)
+	src.noteCreated(w, a)
 	a.receipt = spool.Receipt{Verdict: spool.Accepted, Seq: seq}
 	return a.deliver(w, src)
 }
 
-// known answers for an id that is remembered.
-func (w *writer) known(src *source, a *intake) (bool, error) {
+// answerKnown answers for an id that is remembered.
+func (w *writer) answerKnown(src *source, a *intake) (bool, error) {
 	k := idKey{src.id, a.Event.ID}
 	v, ok, err := w.findID(k)
 	if !ok || err != nil {

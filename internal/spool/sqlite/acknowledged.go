@@ -12,17 +12,17 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// mark is the number of the last event or entry that was acknowledged, kept in
+// ackMark is the number of the last event or entry that was acknowledged, kept in
 // a small file beside the database. A log whose middle went bad ends there as
 // far as SQLite can tell, and one that was removed is simply new: both would
 // drop what was acknowledged without a word. The mark is written after the
 // commit's fsync and is not synced itself: after a power cut it may be too low,
 // and then it only notices less. It is never too high.
-type mark struct {
-	f      *os.File
-	last   int64 // what was acknowledged, as far as is known
-	failed bool  // the last write of it
-	of     identity
+type ackMark struct {
+	f        *os.File
+	last     int64 // what was acknowledged, as far as is known
+	failed   bool  // the last write of it
+	identity identity
 }
 
 const (
@@ -33,7 +33,7 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // open reads the mark of the process before.
-func (m *mark) open(dir string) error {
+func (m *ackMark) open(dir string) error {
 	f, err := os.OpenFile(filepath.Join(dir, "acknowledged"), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening mark: %w", err)
@@ -48,18 +48,18 @@ func (m *mark) open(dir string) error {
 		m.last = int64(binary.LittleEndian.Uint64(b[:]))
 	}
 	if o := b[markSize:]; n == noteSize && crc32.Checksum(o[:16], castagnoli) == binary.LittleEndian.Uint32(o[16:]) {
-		m.of = identity{int64(binary.LittleEndian.Uint64(o)), int64(binary.LittleEndian.Uint64(o[8:]))}
+		m.identity = identity{int64(binary.LittleEndian.Uint64(o)), int64(binary.LittleEndian.Uint64(o[8:]))}
 	}
 	return nil
 }
 
-// note notes which store the mark belongs to, durably: the log is to be told from
+// recordIdentity notes which store the mark belongs to, durably: the log is to be told from
 // that of another.
-func (m *mark) note(i identity) error {
-	if m.f == nil || m.of == i {
+func (m *ackMark) recordIdentity(i identity) error {
+	if m.f == nil || m.identity == i {
 		return nil
 	}
-	m.of = i
+	m.identity = i
 	var b [noteSize - markSize]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(i.id))
 	binary.LittleEndian.PutUint64(b[8:], uint64(i.epoch))
@@ -75,7 +75,7 @@ func (m *mark) note(i identity) error {
 
 // raise notes that everything up to seq is durable. That it cannot be written
 // is no reason to refuse what is.
-func (m *mark) raise(s *Store, seq int64) {
+func (m *ackMark) raise(s *Store, seq int64) {
 	if seq <= m.last {
 		return
 	}
@@ -93,16 +93,16 @@ func (m *mark) raise(s *Store, seq int64) {
 	m.failed = err != nil
 }
 
-func (m *mark) shut() {
+func (m *ackMark) shut() {
 	if m.f != nil {
 		_ = m.f.Sync() // There is time for it at an end.
 		_ = m.f.Close()
 	}
 }
 
-// reachesMark checks that the store which was found holds all that was
+// checkMark checks that the store which was found holds all that was
 // acknowledged.
-func (w *writer) reachesMark() error {
+func (w *writer) checkMark() error {
 	s, m := w.s, &w.s.mark
 	if m.last == 0 {
 		return nil

@@ -93,15 +93,15 @@ func TestAcknowledgedIsMissed(t *testing.T) {
 	}
 }
 
-// TestTornEndIsTold: what SQLite drops in silence, the log of the program tells.
-func TestTornEndIsTold(t *testing.T) {
+// TestTornEndIsLogged: what SQLite drops in silence, the log of the program tells.
+func TestTornEndIsLogged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{})
 	var ends []int
 	for n := range int64(4) {
 		accept(t, s, benchEvent(n), "a", false)
-		ends = append(ends, logHead+s.w.wal*frameSize)
+		ends = append(ends, logHead+s.w.logPages*frameSize)
 	}
 	whole := copyOf(t, dir, "spool.db", "spool.db-wal")
 	db, err1 := os.ReadFile(filepath.Join(whole, "spool.db"))

@@ -26,13 +26,13 @@ type backup struct {
 // own changes reach the copy: another connection would begin anew with each
 // commit, and a long read would keep the log from restarting.
 func (s *Store) Backup(ctx context.Context, by string, p spool.Progress) (spool.Copy, error) {
-	f, err := s.newCopy(by)
+	f, err := s.reserveCopy(by)
 	if err != nil {
 		return nil, fmt.Errorf("backing up: %w", err)
 	}
 	for done := false; !done && err == nil; {
-		err = s.beside(ctx, func(w *writer) (err error) {
-			done, err = w.copySome(f, p)
+		err = s.betweenBatches(ctx, func(w *writer) (err error) {
+			done, err = w.copyStep(f, p)
 			return err
 		})
 	}
@@ -42,20 +42,20 @@ func (s *Store) Backup(ctx context.Context, by string, p spool.Progress) (spool.
 	if err != nil {
 		// The room comes back before the store is asked for anything.
 		_ = f.Close()
-		s.rouse()
+		s.wakeWriter()
 		return nil, fmt.Errorf("backing up: %w", err)
 	}
 	return f, nil
 }
 
-// copySome copies the next pages.
-func (w *writer) copySome(f *backupFile, p spool.Progress) (done bool, err error) {
+// copyStep copies the next pages.
+func (w *writer) copyStep(f *backupFile, p spool.Progress) (done bool, err error) {
 	defer func() {
 		if err != nil {
 			w.endBackup()
 		}
 	}()
-	if err := f.gone(); err != nil {
+	if err := f.endCause(); err != nil {
 		return false, err
 	}
 	if f.begun && (w.backup == nil || w.backup.file != f) {
@@ -67,15 +67,15 @@ func (w *writer) copySome(f *backupFile, p spool.Progress) (done bool, err error
 		}
 	}
 	b := w.backup.b
-	if err := w.roomFor(int64(b.Remaining()) * w.pages); err != nil {
+	if err := w.roomFor(int64(b.Remaining()) * w.pageSize); err != nil {
 		return false, err
 	}
 	if done, err = b.Step(backupPages); err != nil {
 		return false, err
 	}
 	if p != nil {
-		all := int64(b.PageCount()) * w.pages
-		p(all-int64(b.Remaining())*w.pages, all)
+		all := int64(b.PageCount()) * w.pageSize
+		p(all-int64(b.Remaining())*w.pageSize, all)
 	}
 	if !done {
 		return false, nil
@@ -84,7 +84,7 @@ func (w *writer) copySome(f *backupFile, p spool.Progress) (done bool, err error
 	if err := b.Close(); err != nil {
 		return false, err
 	}
-	return true, w.rename(f)
+	return true, w.giveCopyIdentity(f)
 }
 
 func (w *writer) beginBackup(f *backupFile) error {
@@ -93,7 +93,7 @@ func (w *writer) beginBackup(f *backupFile) error {
 	if err != nil {
 		return err
 	}
-	if err := w.roomFor(all * w.pages); err != nil {
+	if err := w.roomFor(all * w.pageSize); err != nil {
 		return err
 	}
 	path, err := f.create(w.s.dir)
@@ -116,7 +116,7 @@ func (w *writer) beginBackup(f *backupFile) error {
 // roomFor refuses a copy that still has so many bytes to write, if new events
 // could be refused for it: the live log may grow meanwhile.
 func (w *writer) roomFor(bytes int64) error {
-	free, err := w.s.space.ask(w.s)
+	free, err := w.s.space.freeBytes(w.s)
 	if err != nil {
 		return err
 	}
@@ -142,19 +142,19 @@ func (w *writer) endBackup() {
 // dropBackup ends the copy whose caller has given it up. A copy that goes on
 // gets every change of the store, and takes room.
 func (w *writer) dropBackup() {
-	if w.backup != nil && w.backup.file.gone() != nil {
+	if w.backup != nil && w.backup.file.endCause() != nil {
 		w.endBackup()
 	}
 }
 
-// oneCopy is the right to make a copy, and the one there is.
-type oneCopy struct {
+// currentCopy is the right to make a copy, and the one there is.
+type currentCopy struct {
 	file  *backupFile // guarded by Store.mu, nil when there is none
 	since time.Time   // guarded by Store.mu
 	by    string      // guarded by Store.mu
 }
 
-func (s *Store) newCopy(by string) (*backupFile, error) {
+func (s *Store) reserveCopy(by string) (*backupFile, error) {
 	if by == "" {
 		by = "this process"
 	}
@@ -169,7 +169,7 @@ func (s *Store) newCopy(by string) (*backupFile, error) {
 			spool.ErrBusy, s.copy.by, s.copy.since.UTC().Format(time.RFC3339), ago)
 	}
 	f := &backupFile{s: s, ended: make(chan struct{})}
-	s.copy = oneCopy{file: f, since: time.Now(), by: by}
+	s.copy = currentCopy{file: f, since: time.Now(), by: by}
 	return f, nil
 }
 

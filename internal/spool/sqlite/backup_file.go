@@ -77,8 +77,8 @@ func (c *backupFile) measure() error {
 	return nil
 }
 
-// gone is why it is, nil while it is not.
-func (c *backupFile) gone() error {
+// endCause is why it is, nil while it is not.
+func (c *backupFile) endCause() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
@@ -133,7 +133,7 @@ func (c *backupFile) Close() error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.s.copy.file == c {
-		c.s.copy = oneCopy{}
+		c.s.copy = currentCopy{}
 	}
 	return nil
 }

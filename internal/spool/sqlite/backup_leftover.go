@@ -23,9 +23,9 @@ var (
 	dayLike = regexp.MustCompile(`^(19|20)[0-9]{2}(0[1-9]|1[0-2])([0-2][0-9]|3[01])`)
 )
 
-// ours says whether a number is one that was drawn for a copy: of 32 bits,
+// isCopyNumber says whether a number is one that was drawn for a copy: of 32 bits,
 // written plainly, and not what a person would write for a day.
-func ours(number string) bool {
+func isCopyNumber(number string) bool {
 	n, err := strconv.ParseUint(number, 10, 32)
 	return err == nil && strconv.FormatUint(n, 10) == number && !dayLike.MatchString(number)
 }
@@ -46,9 +46,9 @@ func (s *Store) sweepCopies() {
 	for _, e := range entries {
 		var freed int64
 		var err error
-		if m := leftCopy.FindStringSubmatch(e.Name()); m != nil && e.Type().IsRegular() && ours(m[1]) {
+		if m := leftCopy.FindStringSubmatch(e.Name()); m != nil && e.Type().IsRegular() && isCopyNumber(m[1]) {
 			freed, err = removeFile(root, e.Name())
-		} else if m := leftDir.FindStringSubmatch(e.Name()); m != nil && e.IsDir() && ours(m[1]) {
+		} else if m := leftDir.FindStringSubmatch(e.Name()); m != nil && e.IsDir() && isCopyNumber(m[1]) {
 			freed, err = removeLeftDir(root, e.Name())
 		} else {
 			continue
@@ -89,7 +89,7 @@ func removeLeftDir(root *os.Root, name string) (freed int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if f.Name() != "spool.db" && !leftCopy.MatchString(f.Name()) || !private(fi) {
+		if f.Name() != "spool.db" && !leftCopy.MatchString(f.Name()) || !isPrivate(fi) {
 			return 0, errNotLeft
 		}
 	}
@@ -107,14 +107,14 @@ func removeFile(root *os.Root, name string) (freed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if !private(fi) {
+	if !isPrivate(fi) {
 		return 0, errNotLeft
 	}
 	return fi.Size(), root.Remove(name)
 }
 
-// private says whether a file has the mode of all files we make.
-func private(fi fs.FileInfo) bool {
+// isPrivate says whether a file has the mode of all files we make.
+func isPrivate(fi fs.FileInfo) bool {
 	return fi.Mode().IsRegular() && (!unixFiles || fi.Mode().Perm() == 0o600)
 }
 

@@ -62,7 +62,7 @@ func Check(ctx context.Context, path string, progress spool.Progress) (Report, e
 }
 
 func inspect(ctx context.Context, path string, progress spool.Progress) (r Report, err error) {
-	f, err := findStill(path)
+	f, err := findOffline(path)
 	if r.Path = f.path; err != nil {
 		return r, err
 	}
@@ -81,7 +81,7 @@ func inspect(ctx context.Context, path string, progress spool.Progress) (r Repor
 		return r, err
 	}
 	if f.log == 0 {
-		if err := k.length(f.size); err != nil {
+		if err := k.checkFileLength(f.size); err != nil {
 			return r, err
 		}
 	}
@@ -91,7 +91,7 @@ func inspect(ctx context.Context, path string, progress spool.Progress) (r Repor
 // openReadOnly opens a database so that nothing beside it is made or changed. Of a
 // log SQLite keeps the index in memory, which it does for who has it alone.
 func openReadOnly(path string, log bool) (*conn, error) {
-	q := url.Values{"mode": {"ro"}, "vfs": {stillName}}
+	q := url.Values{"mode": {"ro"}, "vfs": {offlineVFSName}}
 	if !log {
 		q.Set("immutable", "1")
 	}
@@ -128,8 +128,8 @@ func (k *checker) identify() error {
 	return err
 }
 
-// length finds a file that was cut short. A log may hold what is missing.
-func (k *checker) length(size int64) error {
+// checkFileLength finds a file that was cut short. A log may hold what is missing.
+func (k *checker) checkFileLength(size int64) error {
 	f, err := os.Open(k.r.Path)
 	if err != nil {
 		return err

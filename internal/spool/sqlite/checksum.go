@@ -50,15 +50,15 @@ func decodeWhole(head []byte, e *spool.Event) error {
 	return nil
 }
 
-// spoilt says that err is about the bytes of what was read, and not about the
+// isDamage says that err is about the bytes of what was read, and not about the
 // reading.
-func spoilt(err error) bool {
+func isDamage(err error) bool {
 	return errors.Is(err, errEncoding) || errors.Is(err, sqlite3.CORRUPT)
 }
 
-// bury makes dead letters of leased deliveries whose events cannot be read, so
+// settleDamaged makes dead letters of leased deliveries whose events cannot be read, so
 // that they are told and keep nothing else waiting. It returns the others.
-func (s *Store) bury(ctx context.Context, ds []spool.Delivery) ([]spool.Delivery, error) {
+func (s *Store) settleDamaged(ctx context.Context, ds []spool.Delivery) ([]spool.Delivery, error) {
 	good := ds[:0:0]
 	var dead []spool.Lease
 	for _, d := range ds {
@@ -75,7 +75,7 @@ func (s *Store) bury(ctx context.Context, ds []spool.Delivery) ([]spool.Delivery
 	}
 	err := s.submit(ctx, true, 0, func(w *writer) error {
 		for _, l := range dead {
-			mine := w.held(l)
+			mine := w.lookupLease(l)
 			if mine == nil {
 				continue
 			}

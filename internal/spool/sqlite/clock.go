@@ -26,8 +26,8 @@ func (w *writer) stale(src *source, created time.Time) (string, error) {
 	return f.Stale(created)
 }
 
-// saw takes note of what the platform has signed in an event that was accepted.
-func (src *source) saw(w *writer, a *intake) {
+// noteCreated takes note of what the platform has signed in an event that was accepted.
+func (src *source) noteCreated(w *writer, a *intake) {
 	created := nanos(a.Event.CreatedAt)
 	if created == 0 || a.DeliverStale {
 		return // By the operator's word, which says nothing of the time.
@@ -41,7 +41,7 @@ func (src *source) saw(w *writer, a *intake) {
 // saveTime writes down how far the time has come. It may lag: then a little
 // more is fresh than need be, and ids and events stay a little longer.
 func (w *writer) saveTime() error {
-	w.persist, w.persistAge = w.now, w.age
+	w.savedNow, w.savedAge = w.now, w.age
 	for _, src := range w.sources {
 		if src.unsaved {
 			src.unsaved = false
@@ -69,22 +69,22 @@ func (w *writer) firstAge(last int64) (int64, error) {
 
 // mayExpire: what has waited for too long must have had its chance in this life
 // of the process, or an hour of it where its route cannot be tried.
-func (w *writer) mayExpire(d owned) bool {
+func (w *writer) mayExpire(d storedDelivery) bool {
 	return d.fence>>32 == w.epoch || w.age-w.ageBegun >= dur(min(w.s.settings.Load().Retention, time.Hour))
 }
 
 // wall is the time to show to people.
 func (w *writer) wall() int64 { return nanos(w.clock.Wall()) }
 
-// late: what the store would forget with this process is worth a commit.
-func (w *writer) late() bool {
+// hasUnsavedTime: what the store would forget with this process is worth a commit.
+func (w *writer) hasUnsavedTime() bool {
 	w.readClock()
 	for _, src := range w.sources {
 		if src.unsaved {
 			return true
 		}
 	}
-	return w.age-w.persistAge > int64(persistEvery)
+	return w.age-w.savedAge > int64(saveEvery)
 }
 
 // readClock reads what the clock says for a batch.

@@ -9,7 +9,7 @@ import (
 )
 
 // A machine that starts without a clock of its own begins in 1970.
-func TestClockBehindIsTold(t *testing.T) {
+func TestClockBehindIsLogged(t *testing.T) {
 	t.Parallel()
 	dir, now := t.TempDir(), time.Now()
 	for n, c := range []struct {

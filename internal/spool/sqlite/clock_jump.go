@@ -10,12 +10,12 @@ const jumpAtLeast = time.Second
 // their holders are at work, and no time has passed for them. Else every attempt
 // under way would be made a second time.
 func (w *writer) followClock() error {
-	by := w.clock.Jumped - w.jumped
+	by := w.clock.Jumped - w.jumpFollowed
 	if by < jumpAtLeast {
 		return nil
 	}
-	w.jumped += by
-	w.leapt = w.age
+	w.jumpFollowed += by
+	w.jumpAge = w.age
 	for _, l := range w.leases {
 		l.until += dur(by)
 		l.route.untilExact = false
@@ -30,9 +30,9 @@ func (w *writer) followClock() error {
 	return nil
 }
 
-// shown is a time to come as people see it, whose clock the store's may be ahead
+// displayDue is a time to come as people see it, whose clock the store's may be ahead
 // of.
-func (s *Store) shown(due int64) time.Time {
+func (s *Store) displayDue(due int64) time.Time {
 	r := s.clock.Read()
 	return timeOf(due).Add(r.Wall().Sub(r.Now))
 }

@@ -29,7 +29,7 @@ func (s *Store) Compact(ctx context.Context, p spool.Progress) (int64, error) {
 			for w.q.vacuum.next() {
 			}
 			if p != nil {
-				p((total-free)*w.pages, total*w.pages)
+				p((total-free)*w.pageSize, total*w.pageSize)
 			}
 			return w.q.vacuum.end()
 		})
@@ -37,7 +37,7 @@ func (s *Store) Compact(ctx context.Context, p spool.Progress) (int64, error) {
 			return 0, fmt.Errorf("compacting: %w", err)
 		}
 	}
-	err = s.beside(ctx, func(w *writer) error {
+	err = s.betweenBatches(ctx, func(w *writer) error {
 		w.s.ckpt.copying.Lock()
 		defer w.s.ckpt.copying.Unlock()
 		return w.checkpoint(sqlite3.CHECKPOINT_PASSIVE)

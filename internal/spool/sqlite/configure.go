@@ -18,7 +18,7 @@ func (w *writer) source(name string) (*source, error) {
 	}
 	src := &source{id: id, name: name, watermark: math.MinInt64}
 	w.sources[name] = src
-	w.renamed = true
+	w.namesChanged = true
 	return src, w.q.source.int(id).text(name).int(src.watermark).exec()
 }
 
@@ -40,13 +40,13 @@ func (w *writer) newRoute(src *source, name string) (*route, error) {
 	if err := w.q.newRoute.int(id).int(src.id).text(name).exec(); err != nil {
 		return nil, err
 	}
-	return rt, w.lead(src, name, rt)
+	return rt, w.setName(src, name, rt)
 }
 
-// lead makes a name lead to a queue.
-func (w *writer) lead(src *source, name string, rt *route) error {
+// setName makes a name lead to a queue.
+func (w *writer) setName(src *source, name string, rt *route) error {
 	w.names[routeName{src.id, name}] = rt
-	w.renamed = true
+	w.namesChanged = true
 	return w.q.name.int(src.id).text(name).int(rt.id).exec()
 }
 
@@ -108,7 +108,7 @@ func (w *writer) takeOver(src *source, r spool.RouteName, old *route, listed map
 		if err := w.q.setRoute.int(old.id).text(r.Name).int(0).exec(); err != nil {
 			return err
 		}
-		return w.lead(src, r.Name, old)
+		return w.setName(src, r.Name, old)
 	}
 	return w.merge(src, old, mine)
 }
@@ -120,7 +120,7 @@ func (w *writer) merge(src *source, old, mine *route) error {
 	}
 	for n, rt := range w.names {
 		if rt == old {
-			if err := w.lead(src, n.name, mine); err != nil {
+			if err := w.setName(src, n.name, mine); err != nil {
 				return err
 			}
 		}

@@ -101,7 +101,7 @@ func (c *conn) prepare(sql string) *stmt {
 	return &stmt{Stmt: st}
 }
 
-func (s *stmt) keep(err error) *stmt {
+func (s *stmt) keepError(err error) *stmt {
 	if err != nil && s.err == nil {
 		s.err = err
 	}
@@ -110,12 +110,12 @@ func (s *stmt) keep(err error) *stmt {
 
 func (s *stmt) int(v int64) *stmt {
 	s.n++
-	return s.keep(s.BindInt64(s.n, v))
+	return s.keepError(s.BindInt64(s.n, v))
 }
 
 func (s *stmt) text(v string) *stmt {
 	s.n++
-	return s.keep(s.BindText(s.n, v))
+	return s.keepError(s.BindText(s.n, v))
 }
 
 func (s *stmt) blob(v []byte) *stmt {
@@ -123,7 +123,7 @@ func (s *stmt) blob(v []byte) *stmt {
 	if v == nil {
 		v = []byte{} // nil may mean NULL
 	}
-	return s.keep(s.BindBlob(s.n, v))
+	return s.keepError(s.BindBlob(s.n, v))
 }
 
 // next steps to a row. After false, and after the last row wanted, call end.

@@ -110,10 +110,10 @@ func besideAReader(t *testing.T, f faults) (lost int, err error) {
 		}
 	}
 	pass := func(w *writer) error { return w.checkpoint(sqlite3.CHECKPOINT_PASSIVE) }
-	other.exec(s.beside(bg, pass)) // as far as the reader lets it
+	other.exec(s.betweenBatches(bg, pass)) // as far as the reader lets it
 	other.read(false)
 	e.FailSyncs(1, 1) // the log's succeeds, the database's does not
-	if err := s.beside(bg, pass); err == nil {
+	if err := s.betweenBatches(bg, pass); err == nil {
 		t.Fatal("no sync failed")
 	}
 	e.Kill(t)

@@ -228,7 +228,7 @@ func TestKill(t *testing.T) {
 }
 
 func acceptForEver(dir string) {
-	s, err := Open(dir, Options{limits: limits{young: 32, run: 10}})
+	s, err := Open(dir, Options{limits: limits{recent: 32, run: 10}})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

@@ -52,13 +52,15 @@ func PrepareDir(dir string) error {
 		return err
 	}
 	// A store that is there can be read and emptied on a full disk.
-	if err := tryWriting(dir); err != nil && !(store && full(err)) {
+	if err := tryWriting(dir); err != nil && !(store && isDiskFull(err)) {
 		return describe(dir, err)
 	}
 	return checkFileSystem(dir)
 }
 
-func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // checkEntries refuses a directory of somebody else, and links under our names:
 // only someone who wants us to write elsewhere puts them there. store says that one
@@ -106,7 +108,7 @@ func describe(dir string, err error) error {
 		return fmt.Errorf("the data directory %s is on a read-only file system: mount it for writing, or choose another directory: %w", dir, syscall.EROFS)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("the data directory %s cannot be made or written by user %d: give it to that user with chown, or choose another directory: %w", dir, os.Geteuid(), fs.ErrPermission)
-	case full(err):
+	case isDiskFull(err):
 		return fmt.Errorf("the data directory %s has no room for another file (of bytes, or of inodes: see df and df -i): free some, or choose another directory: %w", dir, syscall.ENOSPC)
 	case errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("a part of the path of the data directory %s is a file: choose another directory: %w", dir, syscall.ENOTDIR)

@@ -29,10 +29,10 @@ func (w *writer) rememberFiles() error {
 	return nil
 }
 
-// present checks after each durable commit, before its answers, that the files
+// checkFiles checks after each durable commit, before its answers, that the files
 // are still those of the directory: what was written to one that has been
 // removed is gone when this process ends.
-func (w *writer) present() error {
+func (w *writer) checkFiles() error {
 	for _, f := range w.files {
 		info, err := os.Stat(f.path)
 		if err != nil {

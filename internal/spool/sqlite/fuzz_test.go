@@ -138,7 +138,7 @@ func (r *recovery) check(t *testing.T) {
 	if err := errors.Join(os.WriteFile(path, r.db, 0o600), os.WriteFile(path+"-wal", r.wal, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	m := mark{}
+	m := ackMark{}
 	if err := m.open(dir); err != nil {
 		t.Fatal(err)
 	}

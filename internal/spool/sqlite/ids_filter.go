@@ -22,18 +22,18 @@ import (
 type filterRooms [4]int
 
 const (
-	filterWrong = 0.03
-	learnStep   = 4096 // ids read at a time
+	filterWrong    = 0.03
+	filterReadStep = 4096 // ids read at a time
 )
 
 // idFilter belongs to the writer, and outlives a reopening: what it knows too
 // much does no harm.
 type idFilter struct {
-	seed   maphash.Seed
-	read   *idSet // what the table held, nil until all of it was read
-	since  *idSet // what came into it since that reading began
-	making *idSet // the same, of a reading that is not at its end
-	none   bool   // the table is too large
+	seed     maphash.Seed
+	table    *idSet // what the table held, nil until all of it was read
+	since    *idSet // what came into it since that reading began
+	building *idSet // the same, of a reading that is not at its end
+	tooLarge bool   // the table is too large
 }
 
 type idSet struct {
@@ -56,44 +56,44 @@ func hashID(seed maphash.Seed, k idKey) uint64 {
 
 // add must come before the row does.
 func (f *idFilter) add(k idKey) {
-	if f.since == nil && f.making == nil {
+	if f.since == nil && f.building == nil {
 		return
 	}
 	hash := hashID(f.seed, k)
 	if f.since != nil {
 		f.since.add(hash)
 	}
-	if f.making != nil {
-		f.making.add(hash)
+	if f.building != nil {
+		f.building.add(hash)
 	}
 }
 
 // lacks is certain where it says yes.
 func (f *idFilter) lacks(k idKey) bool {
-	if f.read == nil {
+	if f.table == nil {
 		return false
 	}
 	hash := hashID(f.seed, k)
-	return !f.since.bloom.Has(hash) && !f.read.bloom.Has(hash)
+	return !f.since.bloom.Has(hash) && !f.table.bloom.Has(hash)
 }
 
-// wanted: there is none, or it has become so full that it says little.
-func (f *idFilter) wanted() bool {
-	return !f.none && (f.read == nil || f.since.n > f.since.room)
+// isWanted: there is none, or it has become so full that it says little.
+func (f *idFilter) isWanted() bool {
+	return !f.tooLarge && (f.table == nil || f.since.n > f.since.room)
 }
 
-// learnIDs makes the filter, if one is wanted. The table is read beside the
+// buildFilter makes the filter, if one is wanted. The table is read beside the
 // writer, which takes what comes into it meanwhile into a filter of its own. It is
 // for a caller that has entered.
-func (s *Store) learnIDs(ctx context.Context) error {
-	s.learning.Lock()
-	defer s.learning.Unlock()
+func (s *Store) buildFilter(ctx context.Context) error {
+	s.filterBuild.Lock()
+	defer s.filterBuild.Unlock()
 	wanted := false
-	if err := s.withFilter(ctx, func(f *idFilter) { wanted = f.wanted() }); err != nil || !wanted {
+	if err := s.withFilter(ctx, func(f *idFilter) { wanted = f.isWanted() }); err != nil || !wanted {
 		return err
 	}
 	for _, room := range s.o.limits.rooms {
-		if err := s.withFilter(ctx, func(f *idFilter) { f.making = newIDSet(room) }); err != nil {
+		if err := s.withFilter(ctx, func(f *idFilter) { f.building = newIDSet(room) }); err != nil {
 			return err
 		}
 		read, err := s.readIDs(ctx, room)
@@ -101,16 +101,16 @@ func (s *Store) learnIDs(ctx context.Context) error {
 			return err
 		}
 		if read != nil {
-			return s.withFilter(ctx, func(f *idFilter) { f.read, f.since, f.making = read, f.making, nil })
+			return s.withFilter(ctx, func(f *idFilter) { f.table, f.since, f.building = read, f.building, nil })
 		}
 	}
-	return s.withFilter(ctx, func(f *idFilter) { f.read, f.since, f.making, f.none = nil, nil, nil, true })
+	return s.withFilter(ctx, func(f *idFilter) { f.table, f.since, f.building, f.tooLarge = nil, nil, nil, true })
 }
 
 // readIDs returns nil if not all ids have room.
 func (s *Store) readIDs(ctx context.Context, room int) (*idSet, error) {
 	read, after := newIDSet(room), idKey{}
-	for page := make([]idKey, 0, learnStep); ; {
+	for page := make([]idKey, 0, filterReadStep); ; {
 		var err error
 		if page, err = s.idsAfter(ctx, after, page[:0]); err != nil {
 			return nil, err
@@ -121,7 +121,7 @@ func (s *Store) readIDs(ctx context.Context, room int) (*idSet, error) {
 		switch {
 		case read.n > room:
 			return nil, nil
-		case len(page) < learnStep:
+		case len(page) < filterReadStep:
 			return read, nil
 		}
 		after = page[len(page)-1]
@@ -130,7 +130,7 @@ func (s *Store) readIDs(ctx context.Context, room int) (*idSet, error) {
 
 // withFilter runs f in the writer's turn.
 func (s *Store) withFilter(ctx context.Context, f func(*idFilter)) error {
-	if s.isClosed() {
+	if s.isClosing() {
 		return spool.ErrClosed
 	}
 	return s.submit(ctx, false, 0, func(w *writer) error {
@@ -140,7 +140,7 @@ func (s *Store) withFilter(ctx context.Context, f func(*idFilter)) error {
 }
 
 func (s *Store) idsAfter(ctx context.Context, after idKey, page []idKey) ([]idKey, error) {
-	if s.isClosed() {
+	if s.isClosing() {
 		return nil, spool.ErrClosed
 	}
 	err := s.logs.read(ctx, func(c *conn) error {
@@ -149,7 +149,7 @@ func (s *Store) idsAfter(ctx context.Context, after idKey, page []idKey) ([]idKe
 			return c.err
 		}
 		defer q.Close()
-		return q.int(after.source).text(after.id).int(learnStep).each(func() error {
+		return q.int(after.source).text(after.id).int(filterReadStep).each(func() error {
 			page = append(page, idKey{q.ColumnInt64(0), q.ColumnText(1)})
 			return nil
 		})

@@ -11,7 +11,7 @@ import (
 
 func learn(t *testing.T, s *Store) {
 	t.Helper()
-	if err := s.learnIDs(bg); err != nil {
+	if err := s.buildFilter(bg); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -25,7 +25,7 @@ func TestFilterHidesNoID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := mustOpen(t, t.TempDir(), Options{limits: limits{young: 16, run: 4, rooms: rooms}})
+			s := mustOpen(t, t.TempDir(), Options{limits: limits{recent: 16, run: 4, rooms: rooms}})
 			for i := range int64(400) {
 				accept(t, s, benchEvent(i), "a", false)
 				switch i % 50 {
@@ -57,7 +57,7 @@ func TestFilterHidesNoID(t *testing.T) {
 // TestFilterSavesSearches: without it every new id is looked for in the table.
 func TestFilterSavesSearches(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, t.TempDir(), Options{limits: limits{young: 16, run: 4, rooms: filterRooms{1 << 12}}})
+	s := mustOpen(t, t.TempDir(), Options{limits: limits{recent: 16, run: 4, rooms: filterRooms{1 << 12}}})
 	next := int64(0)
 	searches := func(n int64) (searches int) {
 		t.Helper()
@@ -87,10 +87,10 @@ func TestFilterSavesSearches(t *testing.T) {
 // TestFilterGrowsAnew: one that has become too full is made again, larger.
 func TestFilterGrowsAnew(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, t.TempDir(), Options{limits: limits{young: 8, run: 4, rooms: filterRooms{32, 256, 1024, 4096}}})
+	s := mustOpen(t, t.TempDir(), Options{limits: limits{recent: 8, run: 4, rooms: filterRooms{32, 256, 1024, 4096}}})
 	room := func() (room int) {
 		learn(t, s)
-		if err := s.withFilter(bg, func(f *idFilter) { room = f.read.room }); err != nil {
+		if err := s.withFilter(bg, func(f *idFilter) { room = f.table.room }); err != nil {
 			t.Fatal(err)
 		}
 		return room

@@ -10,14 +10,14 @@ import (
 // merge ends before the next one has gathered half of its own.
 const mergePace = 2
 
-// youngIDs are those that the table may lack.
-type youngIDs struct {
+// recentIDs are those that the table may lack.
+type recentIDs struct {
 	gathering *generation
 	merging   *generation // nil while none is
 	added     int         // in this batch
 }
 
-func (y *youngIDs) find(k idKey) (knownID, bool) {
+func (y *recentIDs) find(k idKey) (knownID, bool) {
 	v, ok := y.gathering.ids[k]
 	if !ok && y.merging != nil {
 		v, ok = y.merging.ids[k]
@@ -25,7 +25,7 @@ func (y *youngIDs) find(k idKey) (knownID, bool) {
 	return v, ok
 }
 
-func (y *youngIDs) size() int {
+func (y *recentIDs) size() int {
 	n := len(y.gathering.ids)
 	if y.merging != nil {
 		n += len(y.merging.ids)
@@ -35,7 +35,7 @@ func (y *youngIDs) size() int {
 
 // findID looks an id up, among the young ones first.
 func (w *writer) findID(k idKey) (v knownID, ok bool, err error) {
-	if v, ok = w.young.find(k); ok {
+	if v, ok = w.recent.find(k); ok {
 		return v, true, nil
 	}
 	if w.filter.lacks(k) {
@@ -54,10 +54,10 @@ func (w *writer) findID(k idKey) (v knownID, ok bool, err error) {
 
 // mergeAlong merges some ids in a batch that has accepted others.
 func (w *writer) mergeAlong() error {
-	y := &w.young
+	y := &w.recent
 	n := y.added * mergePace
 	y.added = 0
-	if y.merging == nil && len(y.gathering.ids) >= w.s.o.limits.young {
+	if y.merging == nil && len(y.gathering.ids) >= w.s.o.limits.recent {
 		w.beginMerge()
 	}
 	if n == 0 || y.merging == nil {
@@ -67,14 +67,14 @@ func (w *writer) mergeAlong() error {
 }
 
 func (w *writer) beginMerge() {
-	w.young.merging, w.young.gathering = w.young.gathering, newGeneration()
-	w.young.merging.begin()
+	w.recent.merging, w.recent.gathering = w.recent.gathering, newGeneration()
+	w.recent.merging.begin()
 }
 
 // mergeSome inserts the next n ids. An id that is in the table already, from a
 // merge that was cut short, stays as it is: its conflicts are counted there.
 func (w *writer) mergeSome(n int) error {
-	g := w.young.merging
+	g := w.recent.merging
 	for ; n > 0 && len(g.runs) > 0; n-- {
 		k := g.next()
 		v, ok := g.ids[k]
@@ -88,7 +88,7 @@ func (w *writer) mergeSome(n int) error {
 	if len(g.runs) > 0 {
 		return nil
 	}
-	w.young.merging, w.merged = nil, g.last
+	w.recent.merging, w.merged = nil, g.last
 	return w.setMeta("merged", g.last)
 }
 
@@ -99,22 +99,22 @@ func (w *writer) claim(k idKey, v knownID) error {
 
 // mergeStep goes on with a merge, or begins one, for what cannot wait.
 func (w *writer) mergeStep(n int) error {
-	if w.young.merging == nil {
+	if w.recent.merging == nil {
 		w.beginMerge()
 	}
 	return w.mergeSome(n)
 }
 
-// anyYoung says whether one of a bucket's ids is young. It would come back at
+// anyRecent says whether one of a bucket's ids is young. It would come back at
 // the next start.
-func (w *writer) anyYoung(source int64, ids []byte) (bool, error) {
+func (w *writer) anyRecent(source int64, ids []byte) (bool, error) {
 	for d := (decoder{b: ids}); len(d.b) > 0; {
 		d.int()
 		id := d.string()
 		if d.bad {
 			return false, errEncoding
 		}
-		if _, young := w.young.find(idKey{source, id}); young {
+		if _, young := w.recent.find(idKey{source, id}); young {
 			return true, nil
 		}
 	}
@@ -132,21 +132,21 @@ func (w *writer) mergeOne(seq int64) error {
 	if err := q.end(); err != nil || !ok {
 		return err
 	}
-	v, ok := w.young.find(k)
+	v, ok := w.recent.find(k)
 	if !ok || v.seq != seq {
 		return nil
 	}
-	delete(w.young.gathering.ids, k)
-	if w.young.merging != nil {
-		delete(w.young.merging.ids, k)
+	delete(w.recent.gathering.ids, k)
+	if w.recent.merging != nil {
+		delete(w.recent.merging.ids, k)
 	}
 	return w.claim(k, v)
 }
 
-// readYoung reads the young ids at a start. After some crashes in a row there
+// readRecentIDs reads the young ids at a start. After some crashes in a row there
 // may be more than memory should hold: then the oldest are merged at once.
-func (w *writer) readYoung() error {
-	y, lim := &w.young, w.s.o.limits
+func (w *writer) readRecentIDs() error {
+	y, lim := &w.recent, w.s.o.limits
 	var late error
 	err := w.rows(fmt.Sprintf(`SELECT seq, source, id, substr(head, 2, %d) FROM events WHERE seq>%d ORDER BY seq`,
 		spool.DigestSize, w.merged), func(q *stmt) error {
@@ -155,7 +155,7 @@ func (w *writer) readYoung() error {
 			return errEncoding
 		}
 		y.gathering.add(idKey{q.ColumnInt64(1), q.ColumnText(2)}, v, lim.run)
-		if len(y.gathering.ids) < lim.young {
+		if len(y.gathering.ids) < lim.recent {
 			return nil
 		}
 		if y.merging != nil {

@@ -16,13 +16,13 @@ import (
 
 // limits of young ids, in ids.
 type limits struct {
-	young int // gathered before a merge begins. At most 2.5 times as many are held
-	run   int // sorted at a time
-	rooms filterRooms
+	recent int // gathered before a merge begins. At most 2.5 times as many are held
+	run    int // sorted at a time
+	rooms  filterRooms
 }
 
 // A young id takes about 170 bytes of memory.
-var defaultLimits = limits{young: 1 << 16, run: 1 << 10, rooms: filterRooms{1 << 16, 1 << 19, 1 << 22, 1 << 24}}
+var defaultLimits = limits{recent: 1 << 16, run: 1 << 10, rooms: filterRooms{1 << 16, 1 << 19, 1 << 22, 1 << 24}}
 
 type idKey struct {
 	source int64

@@ -146,11 +146,11 @@ func count(t testing.TB, s *Store, sql string) (n int64) {
 	return n
 }
 
-// TestYoungLeave: an id outlives its event, and ends with its window, also
+// TestRecentIDsLeave: an id outlives its event, and ends with its window, also
 // where neither had been merged when that came.
-func TestYoungLeave(t *testing.T) {
+func TestRecentIDsLeave(t *testing.T) {
 	t.Parallel()
-	for _, lim := range []limits{{}, tiny, {young: 2, run: 1}} {
+	for _, lim := range []limits{{}, tiny, {recent: 2, run: 1}} {
 		var now atomic.Int64
 		now.Store(time.Now().UnixNano())
 		o := Options{
@@ -205,8 +205,8 @@ func TestYoungLeave(t *testing.T) {
 	}
 }
 
-// TestYoungAreBounded: stops in the middle of merges do not add up.
-func TestYoungAreBounded(t *testing.T) {
+// TestRecentIDsAreBounded: stops in the middle of merges do not add up.
+func TestRecentIDsAreBounded(t *testing.T) {
 	t.Parallel()
 	dir, n := t.TempDir(), int64(0)
 	for range 30 {
@@ -216,8 +216,8 @@ func TestYoungAreBounded(t *testing.T) {
 			accept(t, s, benchEvent(n), "a", false)
 		}
 		if err := s.do(bg, false, 0, func(w *writer) error {
-			if size := w.young.size(); size > tiny.young*5/2 {
-				t.Errorf("%d young ids after %d events", size, n)
+			if size := w.recent.size(); size > tiny.recent*5/2 {
+				t.Errorf("%d recent ids after %d events", size, n)
 			}
 			return nil
 		}); err != nil {

@@ -24,7 +24,7 @@ func (w *writer) inspect(first bool) error {
 	if err := w.compareSchema(); err != nil {
 		return err
 	}
-	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pages > inspectUpTo || w.s.o.fault.large {
+	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pageSize > inspectUpTo || w.s.o.fault.large {
 		return err
 	}
 	said := ""
@@ -33,7 +33,7 @@ func (w *writer) inspect(first bool) error {
 		return nil
 	})
 	if err == nil && said != "ok" {
-		err = w.damaged(fmt.Errorf("%s: %w", said, sqlite3.CORRUPT))
+		err = w.explainDamage(fmt.Errorf("%s: %w", said, sqlite3.CORRUPT))
 	}
 	if err != nil {
 		return err
@@ -65,10 +65,10 @@ func (w *writer) countIndexed() error {
 	return nil
 }
 
-// logAlone refuses a log whose database is gone or empty: SQLite would take the
+// checkLogHasDatabase refuses a log whose database is gone or empty: SQLite would take the
 // database for a new one, and drop the log. A creation that was cut short leaves
 // no such thing, since the database has its first page before a log begins.
-func (s *Store) logAlone() error {
+func (s *Store) checkLogHasDatabase() error {
 	db, err := os.Stat(s.path)
 	if err != nil || db.Size() > 0 {
 		return err

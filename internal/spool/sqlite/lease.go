@@ -18,7 +18,7 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 		return spool.Batch{}, err
 	}
 	defer s.leave()
-	if b, ok := s.idle(p); ok {
+	if b, ok := s.leaseFromView(p); ok {
 		return b, ctx.Err()
 	}
 	var b spool.Batch
@@ -54,7 +54,7 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 		s.giveBack(ctx, &b.Deliveries)
 		return spool.Batch{}, fmt.Errorf("loading leased events: %w", err)
 	}
-	good, err := s.bury(ctx, b.Deliveries)
+	good, err := s.settleDamaged(ctx, b.Deliveries)
 	if err != nil {
 		s.giveBack(ctx, &b.Deliveries)
 		return spool.Batch{}, fmt.Errorf("burying damaged events: %w", err)
@@ -79,8 +79,8 @@ func (s *Store) giveBack(ctx context.Context, ds *[]spool.Delivery) {
 	}()
 }
 
-// idle answers from the view of the last commit when there is nothing to take.
-func (s *Store) idle(p spool.Pick) (spool.Batch, bool) {
+// leaseFromView answers from the view of the last commit when there is nothing to take.
+func (s *Store) leaseFromView(p spool.Pick) (spool.Batch, bool) {
 	s.mu.Lock()
 	down := s.down != nil
 	s.mu.Unlock()
@@ -143,7 +143,7 @@ func (w *writer) pickDue(rt *route, n int) ([]candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	found = w.expired(rt, found, 0, never)
+	found = w.addExpiredLeases(rt, found, 0, never)
 	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.number, b.number))
 	})
@@ -159,7 +159,7 @@ func (w *writer) pickAfter(rt *route, after, last int64, n int) ([]candidate, er
 	if err != nil {
 		return nil, err
 	}
-	found = w.expired(rt, found, after, last)
+	found = w.addExpiredLeases(rt, found, after, last)
 	found = slices.DeleteFunc(found, func(c candidate) bool { return c.number > last })
 	slices.SortFunc(found, func(a, b candidate) int { return cmp.Compare(a.number, b.number) })
 	return found[:min(n, len(found))], nil
@@ -176,8 +176,8 @@ func collect(found []candidate, q *stmt) ([]candidate, error) {
 	return found, err
 }
 
-// expired adds those whose lease has run out, due since then.
-func (w *writer) expired(rt *route, found []candidate, after, last int64) []candidate {
+// addExpiredLeases adds those whose lease has run out, due since then.
+func (w *writer) addExpiredLeases(rt *route, found []candidate, after, last int64) []candidate {
 	if rt.leaseEnd() > w.now {
 		return found
 	}
@@ -230,9 +230,9 @@ func (w *writer) logOf(number int64) (log []byte, err error) {
 	return log, w.q.log.end()
 }
 
-// held finds a lease that is still good. One that ran out is, until its
+// lookupLease finds a lease that is still good. One that ran out is, until its
 // delivery was taken over.
-func (w *writer) held(l spool.Lease) *lease {
+func (w *writer) lookupLease(l spool.Lease) *lease {
 	mine := w.leases[l.Delivery]
 	if mine == nil || mine.fence != l.Fence && !w.s.o.fault.unfenced {
 		return nil
@@ -246,7 +246,7 @@ func (s *Store) Extend(ctx context.Context, leases []spool.Lease, d time.Duratio
 	err := s.do(ctx, false, 0, func(w *writer) error {
 		lost = nil
 		for _, l := range leases {
-			mine := w.held(l)
+			mine := w.lookupLease(l)
 			if mine == nil {
 				lost = append(lost, spool.Lease{Delivery: l.Delivery, Fence: l.Fence})
 				continue
@@ -273,17 +273,17 @@ func (s *Store) Release(ctx context.Context, leases []spool.Lease) error {
 
 func (w *writer) release(leases []spool.Lease) error {
 	for _, l := range leases {
-		mine := w.held(l)
+		mine := w.lookupLease(l)
 		if mine == nil {
 			continue
 		}
-		state, due := again, min(mine.due, w.now)
+		state, due := requeued, min(mine.due, w.now)
 		if mine.fresh {
 			state = fresh
 		}
 		w.end(mine)
 		w.queue(mine.route, state, due)
-		if err := w.q.give.int(mine.number).int(state).int(due).exec(); err != nil {
+		if err := w.q.giveBack.int(mine.number).int(state).int(due).exec(); err != nil {
 			return err
 		}
 	}

@@ -50,11 +50,11 @@ func (k *checkpointer) shut() {
 }
 
 func (k *checkpointer) loop(s *Store) {
-	defer s.ended.Done()
+	defer s.goroutines.Done()
 	for {
 		select {
 		case <-k.wake:
-		case <-s.closing:
+		case <-s.callsEnded:
 			return
 		}
 		if err := k.pass(); err != nil && s.enter() == nil {
@@ -92,12 +92,12 @@ func (k *checkpointer) pass() (err error) {
 }
 
 // size is that of the log in bytes.
-func (w *writer) size() int64 { return int64(w.wal) * w.pages }
+func (w *writer) size() int64 { return int64(w.logPages) * w.pageSize }
 
-// pass has the log copied beside us once enough has come.
-func (w *writer) pass() {
+// requestPass has the log copied beside us once enough has come.
+func (w *writer) requestPass() {
 	size, k := w.size(), &w.s.ckpt
-	w.s.count.wal.Store(size)
+	w.s.count.logBytes.Store(size)
 	if size < k.passed.Load() {
 		k.passed.Store(0) // the log has restarted
 	}
@@ -110,9 +110,9 @@ func (w *writer) pass() {
 	}
 }
 
-// tidy keeps the log short after a batch.
-func (w *writer) tidy() error {
-	w.pass()
+// limitLog keeps the log short after a batch.
+func (w *writer) limitLog() error {
+	w.requestPass()
 	size, k := w.size(), &w.s.ckpt
 	switch {
 	case size < tailAt:
@@ -123,7 +123,7 @@ func (w *writer) tidy() error {
 		return nil
 	}
 	defer k.copying.Unlock()
-	if time.Since(w.kept) < keptPause {
+	if time.Since(w.blockedAt) < blockedPause {
 		return nil
 	}
 	inLog, copied, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
@@ -134,14 +134,14 @@ func (w *writer) tidy() error {
 		return fmt.Errorf("copying log: %w", err)
 	}
 	if copied < inLog {
-		w.kept = time.Now()
+		w.blockedAt = time.Now()
 	}
 	return nil
 }
 
-// keptPause is how long nothing more is tried where a reader of another process
+// blockedPause is how long nothing more is tried where a reader of another process
 // keeps the log from being copied to its end.
-const keptPause = 100 * time.Millisecond
+const blockedPause = 100 * time.Millisecond
 
 // checkpoint copies the log by the writer's connection.
 func (w *writer) checkpoint(mode sqlite3.CheckpointMode) error {

@@ -55,11 +55,11 @@ func lockIndex(ctx context.Context, path string, within time.Duration) (*logInde
 	}
 }
 
-// readAnew has SQLite make the index anew from the log, which then counts as not
+// invalidate has SQLite make the index anew from the log, which then counts as not
 // copied at all: the two halves of the index's header differ, as after a process
 // that died while it wrote them. The caller holds the lock of the writer too, so that
 // the log does not begin anew meanwhile.
-func (x *logIndex) readAnew() error {
+func (x *logIndex) invalidate() error {
 	var zero [indexHeader]byte
 	if fi, err := x.f.Stat(); err != nil || fi.Size() < indexLocks {
 		return err

@@ -13,7 +13,7 @@ type logIndex struct{}
 
 func lockIndex(context.Context, string, time.Duration) (*logIndex, error) { return nil, nil }
 
-func (*logIndex) readAnew() error { return nil }
-func (*logIndex) release()        {}
+func (*logIndex) invalidate() error { return nil }
+func (*logIndex) release()          {}
 
 func whoReads(string) string { return "another process" }

@@ -43,7 +43,7 @@ func (w *writer) renewLog() (err error) {
 		if errors.Is(err, sqlite3.BUSY) {
 			return fmt.Errorf("%s has a transaction open that writes to the store; end it: %w", whoReads(w.s.index()), err)
 		}
-		return w.damaged(err)
+		return w.explainDamage(err)
 	}
 	defer func() { err = errors.Join(err, w.c.Exec("ROLLBACK")) }()
 	if err := w.s.rewriteLog(); err != nil {
@@ -52,7 +52,7 @@ func (w *writer) renewLog() (err error) {
 	if x == nil || w.s.o.fault.keepCopied {
 		return nil
 	}
-	return x.readAnew()
+	return x.invalidate()
 }
 
 // copyLog copies all of the log into the database, and empties it. A reader of
@@ -97,16 +97,16 @@ func (w *writer) emptyLog() (left int, emptied bool, err error) {
 	return 0, true, nil
 }
 
-// shorten gives the room back of a log that grew while another process read the
+// shrinkLog gives the room back of a log that grew while another process read the
 // store for long, once that has ended.
-func (s *Store) shorten() {
+func (s *Store) shrinkLog() {
 	if s.o.vfs != "" {
 		return
 	}
 	if size, err := sizeOf(s.path + "-wal"); err != nil || size <= WALCap {
 		return
 	}
-	_ = s.beside(s.opening, func(w *writer) error {
+	_ = s.betweenBatches(s.opening, func(w *writer) error {
 		k := &s.ckpt
 		if !k.copying.TryLock() {
 			return nil
@@ -117,13 +117,13 @@ func (s *Store) shorten() {
 			_, _, err = w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
 		}
 		if err == nil {
-			w.wal = 0
-			s.count.wal.Store(0)
+			w.logPages = 0
+			s.count.logBytes.Store(0)
 		}
 		if err = errors.Join(err, w.c.BusyTimeout(busyFor)); err != nil && !errors.Is(err, sqlite3.BUSY) {
 			s.fail(nil, err) // A failed fsync of the database is no better than one of the log.
 			w.failed = err
-			s.rouse()
+			s.wakeWriter()
 		}
 		return nil
 	})

@@ -18,12 +18,12 @@ type logFile interface {
 	io.Closer
 }
 
-// forgetPages makes the page cache forget the database. All of it that may not be
+// forgetDatabasePages makes the page cache forget the database. All of it that may not be
 // on the disk is in the log. After a good end the cache is what the disk has, and
 // a large store would be read anew.
-func (s *Store) forgetPages() error {
-	if s.o.vfs == "" && !s.o.fault.noTruncate && (s.count.poisoned.Load() > 0 || !s.lock.endedWell) {
-		return evict(s.path)
+func (s *Store) forgetDatabasePages() error {
+	if s.o.vfs == "" && !s.o.fault.noTruncate && (s.count.failures.Load() > 0 || !s.lock.endedWell) {
+		return forgetCachedPages(s.path)
 	}
 	return nil
 }

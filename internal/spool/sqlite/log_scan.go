@@ -72,7 +72,7 @@ func (l *logScan) frame(b []byte) {
 	page := binary.BigEndian.Uint32(b)
 	if !ours || page == 0 || l.s1 != binary.BigEndian.Uint32(b[16:]) || l.s2 != binary.BigEndian.Uint32(b[20:]) {
 		l.s1, l.s2, l.broken = s1, s2, true
-		l.torn = page == 0 || l.half(b[8:16])
+		l.torn = page == 0 || l.mayBeOurs(b[8:16])
 		return
 	}
 	l.checks += frameSize
@@ -81,10 +81,10 @@ func (l *logScan) frame(b []byte) {
 	}
 }
 
-// half says whether a salt is ours, whole or cut short with zeros behind it. A log
+// mayBeOurs says whether a salt is ours, whole or cut short with zeros behind it. A log
 // that begins anew leaves the frames of the one before behind it, whose salt has
 // another first half, and a second one by chance.
-func (l *logScan) half(salt []byte) bool {
+func (l *logScan) mayBeOurs(salt []byte) bool {
 	return bytes.Equal(salt[:4], l.salt[:4]) || binary.BigEndian.Uint32(salt[4:]) == 0
 }
 

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestTornHeadIsTold: a frame that was cut within its head, with zeros from there
+// TestTornHeadIsLogged: a frame that was cut within its head, with zeros from there
 // on, was taken for the rest of an older log, and dropped without a word.
-func TestTornHeadIsTold(t *testing.T) {
+func TestTornHeadIsLogged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{})

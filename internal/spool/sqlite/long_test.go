@@ -61,7 +61,7 @@ func BenchmarkAcceptWith2MIDs(b *testing.B) {
 	dir := b.TempDir()
 	fill(b, dir, 2_000_000, false)
 	s := openBench(b, dir)
-	if err := s.learnIDs(bg); err != nil {
+	if err := s.buildFilter(bg); err != nil {
 		b.Fatal(err)
 	}
 	base := serial.Add(1 << 32)

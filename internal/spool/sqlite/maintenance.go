@@ -7,42 +7,42 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// aside is a short step that needs the writing connection outside of any
+// step is a short step that needs the writing connection outside of any
 // transaction. It is taken between two batches.
-type aside struct {
+type step struct {
 	ctx  context.Context
-	step func(*writer) error
+	run  func(*writer) error
 	done chan error
 }
 
-// beside has the writer take a step between two batches. The steps of a caller
+// betweenBatches has the writer take a step between two batches. The steps of a caller
 // whose ctx has ended are not begun any more, and one that runs is waited for.
-func (s *Store) beside(ctx context.Context, step func(*writer) error) error {
+func (s *Store) betweenBatches(ctx context.Context, run func(*writer) error) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	a := &aside{ctx: ctx, step: step, done: make(chan error, 1)}
+	a := &step{ctx: ctx, run: run, done: make(chan error, 1)}
 	select {
-	case s.asides <- a:
+	case s.steps <- a:
 		return <-a.done
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.leaving:
+	case <-s.closeBegun:
 		return spool.ErrClosed
 	}
 }
 
-// spare takes one step, if one waits.
-func (w *writer) spare() {
+// runWaitingStep takes one step, if one waits.
+func (w *writer) runWaitingStep() {
 	select {
-	case a := <-w.s.asides:
-		w.takeStep(a)
+	case a := <-w.s.steps:
+		w.runStep(a)
 	default:
 	}
 }
 
-func (w *writer) takeStep(a *aside) {
+func (w *writer) runStep(a *step) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.done <- fmt.Errorf("panic in a step between batches: %v", p)
@@ -56,5 +56,5 @@ func (w *writer) takeStep(a *aside) {
 		a.done <- spool.ErrUnavailable
 		return
 	}
-	a.done <- a.step(w)
+	a.done <- a.run(w)
 }

@@ -12,40 +12,40 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Still is a store that no process uses, open to be read: its log, and what is
+// Offline is a store that no process uses, open to be read: its log, and what is
 // left of it in SQLite's own after an unclean end. Nothing is written, and the
 // store is not recovered: what was running when its process ended is running.
 //
 // While it is open no process can open the store.
-type Still struct {
+type Offline struct {
 	s       *Store
 	release func()
 }
 
-var _ spool.Log = (*Still)(nil)
+var _ spool.Log = (*Offline)(nil)
 
-// OpenStill opens a store's directory, or a file that Backup wrote. It fails with
+// OpenOffline opens a store's directory, or a file that Backup wrote. It fails with
 // ErrInUse where a process holds the store.
-func OpenStill(path string) (*Still, error) {
-	f, err := findStill(path)
+func OpenOffline(path string) (*Offline, error) {
+	f, err := findOffline(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading store: %w", err)
 	}
-	s := &Store{path: f.path, dir: filepath.Dir(f.path), log: slog.New(slog.DiscardHandler), leaving: make(chan struct{})}
+	s := &Store{path: f.path, dir: filepath.Dir(f.path), log: slog.New(slog.DiscardHandler), closeBegun: make(chan struct{})}
 	s.o.limits = defaultLimits
 	s.logs.init()
-	if err := s.openStill(f); err != nil {
+	if err := s.openOffline(f); err != nil {
 		if s.logs.c != nil {
 			s.logs.shut()
 		}
 		f.release()
 		return nil, fmt.Errorf("reading store: %w", err)
 	}
-	return &Still{s, f.release}, nil
+	return &Offline{s, f.release}, nil
 }
 
-// openStill reads what names the sources and routes.
-func (s *Store) openStill(f stillFiles) error {
+// openOffline reads what names the sources and routes.
+func (s *Store) openOffline(f offlineFiles) error {
 	c, err := openReadOnly(f.path, f.log > 0)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (s *Store) openStill(f stillFiles) error {
 	if err != nil {
 		return err
 	}
-	if err := w.inherit(heirs); err != nil {
+	if err := w.redirectMerged(heirs); err != nil {
 		return err
 	}
 	w.publishAll()
@@ -79,27 +79,27 @@ func (s *Store) openStill(f stillFiles) error {
 }
 
 // Records implements spool.Log.
-func (s *Still) Records(ctx context.Context, q spool.Query) (spool.Page, error) {
+func (s *Offline) Records(ctx context.Context, q spool.Query) (spool.Page, error) {
 	return s.s.Records(ctx, q)
 }
 
 // Routes implements spool.Log.
-func (s *Still) Routes(ctx context.Context) ([]spool.RouteState, error) { return s.s.Routes(ctx) }
+func (s *Offline) Routes(ctx context.Context) ([]spool.RouteState, error) { return s.s.Routes(ctx) }
 
 // Close lets other processes open the store again.
-func (s *Still) Close() {
+func (s *Offline) Close() {
 	s.s.logs.shut()
 	s.release()
 }
 
-// stillFiles are those of a store that no process can open until release.
-type stillFiles struct {
+// offlineFiles are those of a store that no process can open until release.
+type offlineFiles struct {
 	path      string
 	size, log int64 // in bytes
 	release   func()
 }
 
-func findStill(path string) (f stillFiles, err error) {
+func findOffline(path string) (f offlineFiles, err error) {
 	f.release = func() {}
 	if f.path, err = filepath.Abs(path); err != nil {
 		return f, err

@@ -24,7 +24,7 @@ func everything(t *testing.T, dir string) map[string]string {
 
 // A store is read as its process left it, also one that was killed, whose events
 // are in the log alone; nothing is written beside it, not even a file's index.
-func TestStillReadsAndWritesNothing(t *testing.T) {
+func TestOfflineReadsAndWritesNothing(t *testing.T) {
 	t.Parallel()
 	const n = 30
 	dir, s := filled(t, n)
@@ -35,7 +35,7 @@ func TestStillReadsAndWritesNothing(t *testing.T) {
 	if len(contents(t, killed)["spool.db-wal"]) == 0 {
 		t.Fatal("there is nothing in the log: this case proves nothing")
 	}
-	if _, err := OpenStill(dir); !errors.Is(err, ErrInUse) {
+	if _, err := OpenOffline(dir); !errors.Is(err, ErrInUse) {
 		t.Errorf("of a store in use: %v", err)
 	}
 	copied := filepath.Join(t.TempDir(), "copy.db")
@@ -51,7 +51,7 @@ func TestStillReadsAndWritesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := everything(t, home)
-		still, err := OpenStill(path)
+		still, err := OpenOffline(path)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -85,7 +85,7 @@ func TestStillReadsAndWritesNothing(t *testing.T) {
 }
 
 // What is no store is refused, and nothing is made where there is none.
-func TestStillOfNoStore(t *testing.T) {
+func TestOfflineWithoutAStore(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
 	other := filepath.Join(t.TempDir(), "spool.db")
@@ -93,7 +93,7 @@ func TestStillOfNoStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{empty, filepath.Join(empty, "missing"), other} {
-		if s, err := OpenStill(path); err == nil {
+		if s, err := OpenOffline(path); err == nil {
 			s.Close()
 			t.Errorf("%s was read", path)
 		}

@@ -11,17 +11,17 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 )
 
-// stillName is the VFS of files that are read and never written.
-const stillName = "inbox-still"
+// offlineVFSName is the VFS of files that are read and never written.
+const offlineVFSName = "inbox-still"
 
-func init() { vfs.Register(stillName, stillVFS{}) }
+func init() { vfs.Register(offlineVFSName, offlineVFS{}) }
 
-// stillVFS opens files for reading alone, and makes none: not even the index of
+// offlineVFS opens files for reading alone, and makes none: not even the index of
 // a log, which SQLite then keeps in memory (locking_mode=EXCLUSIVE). Locks are the
 // caller's affair.
-type stillVFS struct{}
+type offlineVFS struct{}
 
-func (stillVFS) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+func (offlineVFS) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	if name == "" || flags&(vfs.OPEN_MAIN_DB|vfs.OPEN_WAL) == 0 {
 		return nil, flags, sqlite3.CANTOPEN
 	}
@@ -29,12 +29,12 @@ func (stillVFS) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, e
 	if err != nil {
 		return nil, flags, sqlite3.CANTOPEN
 	}
-	return stillFile{f}, flags&^(vfs.OPEN_READWRITE|vfs.OPEN_CREATE) | vfs.OPEN_READONLY, nil
+	return offlineFile{f}, flags&^(vfs.OPEN_READWRITE|vfs.OPEN_CREATE) | vfs.OPEN_READONLY, nil
 }
 
-func (stillVFS) Delete(string, bool) error { return sqlite3.IOERR_DELETE }
+func (offlineVFS) Delete(string, bool) error { return sqlite3.IOERR_DELETE }
 
-func (stillVFS) Access(name string, flags vfs.AccessFlag) (bool, error) {
+func (offlineVFS) Access(name string, flags vfs.AccessFlag) (bool, error) {
 	_, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) || flags == vfs.ACCESS_READWRITE {
 		return false, nil
@@ -42,13 +42,13 @@ func (stillVFS) Access(name string, flags vfs.AccessFlag) (bool, error) {
 	return err == nil, err
 }
 
-func (stillVFS) FullPathname(name string) (string, error) { return filepath.Abs(name) }
+func (offlineVFS) FullPathname(name string) (string, error) { return filepath.Abs(name) }
 
-type stillFile struct{ f *os.File }
+type offlineFile struct{ f *os.File }
 
-func (s stillFile) Close() error { return s.f.Close() }
+func (s offlineFile) Close() error { return s.f.Close() }
 
-func (s stillFile) ReadAt(b []byte, at int64) (int, error) {
+func (s offlineFile) ReadAt(b []byte, at int64) (int, error) {
 	n, err := s.f.ReadAt(b, at)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = sqlite3.IOERR_READ
@@ -56,11 +56,11 @@ func (s stillFile) ReadAt(b []byte, at int64) (int, error) {
 	return n, err
 }
 
-func (stillFile) WriteAt([]byte, int64) (int, error) { return 0, sqlite3.IOERR_WRITE }
-func (stillFile) Truncate(int64) error               { return sqlite3.IOERR_TRUNCATE }
-func (stillFile) Sync(vfs.SyncFlag) error            { return nil }
+func (offlineFile) WriteAt([]byte, int64) (int, error) { return 0, sqlite3.IOERR_WRITE }
+func (offlineFile) Truncate(int64) error               { return sqlite3.IOERR_TRUNCATE }
+func (offlineFile) Sync(vfs.SyncFlag) error            { return nil }
 
-func (s stillFile) Size() (int64, error) {
+func (s offlineFile) Size() (int64, error) {
 	info, err := s.f.Stat()
 	if err != nil {
 		return 0, err
@@ -68,8 +68,8 @@ func (s stillFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-func (stillFile) Lock(vfs.LockLevel) error                        { return nil }
-func (stillFile) Unlock(vfs.LockLevel) error                      { return nil }
-func (stillFile) CheckReservedLock() (bool, error)                { return false, nil }
-func (stillFile) SectorSize() int                                 { return 0 }
-func (stillFile) DeviceCharacteristics() vfs.DeviceCharacteristic { return 0 }
+func (offlineFile) Lock(vfs.LockLevel) error                        { return nil }
+func (offlineFile) Unlock(vfs.LockLevel) error                      { return nil }
+func (offlineFile) CheckReservedLock() (bool, error)                { return false, nil }
+func (offlineFile) SectorSize() int                                 { return 0 }
+func (offlineFile) DeviceCharacteristics() vfs.DeviceCharacteristic { return 0 }

@@ -36,17 +36,17 @@ var errNotOurs = errors.New("the file is a database of another program; choose a
 // open opens all connections and reads the state. first is the start of the
 // process, else the file must still be there and leases of this process live on.
 func (w *writer) open(first bool) error {
-	err := w.tryFiles(first)
+	err := w.openWithoutPanic(first)
 	if first && errors.Is(err, sqlite3.READONLY) && w.s.o.vfs == "" {
 		// makePrivate could open it for writing, so it is the header that forbids it.
 		err = fmt.Errorf("%w: its header names a format that nobody may write to: %w", errEncoding, err)
 	}
-	return w.damaged(err)
+	return w.explainDamage(err)
 }
 
-// tryFiles: on a damaged schema the driver can panic while it quotes the
+// openWithoutPanic: on a damaged schema the driver can panic while it quotes the
 // statement that failed.
-func (w *writer) tryFiles(first bool) (err error) {
+func (w *writer) openWithoutPanic(first bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: the driver gave it up: %v", errEncoding, p)
@@ -66,11 +66,11 @@ func (w *writer) openFiles(first bool) error {
 		if err := makePrivate(w.s.path); err != nil {
 			return err
 		}
-		if err := w.s.logAlone(); err != nil {
+		if err := w.s.checkLogHasDatabase(); err != nil {
 			return err
 		}
 	}
-	if err := w.s.forgetPages(); err != nil {
+	if err := w.s.forgetDatabasePages(); err != nil {
 		return err
 	}
 	c, err := w.s.connect(first, writerCacheKiB)
@@ -79,15 +79,15 @@ func (w *writer) openFiles(first bool) error {
 	}
 	c.SetInterrupt(w.s.opening)
 	defer c.SetInterrupt(context.Background())
-	w.c, w.q, w.full, w.wal = c, statements{}, true, 0
+	w.c, w.q, w.syncFull, w.logPages = c, statements{}, true, 0
 	c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
-		w.wal = pages
+		w.logPages = pages
 		return nil
 	})
 	if err := w.identify(first); err != nil {
 		return err
 	}
-	whole, err := w.takeLog()
+	whole, err := w.recoverLog()
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (w *writer) openFiles(first bool) error {
 	if err := w.load(first); err != nil {
 		return err
 	}
-	if err := w.note(whole); err != nil {
+	if err := w.recordIdentity(whole); err != nil {
 		return err
 	}
 	if err := w.openOthers(); err != nil {
@@ -113,22 +113,22 @@ func (w *writer) openFiles(first bool) error {
 	return syncDir(w.s.dir)
 }
 
-// takeLog makes the log durable as it was found, and copies it. It says whether
+// recoverLog makes the log durable as it was found, and copies it. It says whether
 // all of it is in the database now.
-func (w *writer) takeLog() (whole bool, err error) {
+func (w *writer) recoverLog() (whole bool, err error) {
 	if !w.s.o.fault.noTruncate {
 		if err := w.renewLog(); err != nil {
 			return false, err
 		}
 	}
 	// Before anything else is written: what is left of a damaged log may be needed.
-	if err := w.reachesMark(); err != nil || w.s.o.fault.noTruncate {
+	if err := w.checkMark(); err != nil || w.s.o.fault.noTruncate {
 		return false, err
 	}
 	// The database, too, may hold pages whose fsync failed: copied again from
 	// the log they are written afresh.
 	if whole, err = w.copyLog(); err == nil && whole {
-		err = w.measureFile()
+		err = w.checkFileLength()
 	}
 	return whole, err
 }
@@ -154,7 +154,7 @@ func (w *writer) load(first bool) error {
 	if err := w.readRoutes(); err != nil {
 		return err
 	}
-	if err := w.readYoung(); err != nil {
+	if err := w.readRecentIDs(); err != nil {
 		return err
 	}
 	if err := w.recoverRunning(first); err != nil {
@@ -166,10 +166,10 @@ func (w *writer) load(first bool) error {
 	if err := w.q.commit.exec(); err != nil {
 		return fmt.Errorf("committing recovery: %w", err)
 	}
-	w.dirty = time.Time{}
+	w.unsyncedSince = time.Time{}
 	w.publishOdd()
 	w.publishAll()
-	w.renamed = false
+	w.namesChanged = false
 	for _, rt := range w.routes {
 		w.touch(rt, true)
 	}
@@ -188,15 +188,15 @@ func (s *Store) machineNow() time.Time {
 func (w *writer) identify(first bool) error {
 	app, err := w.c.one("PRAGMA application_id")
 	if err != nil {
-		return w.damaged(err)
+		return w.explainDamage(err)
 	}
 	version, err := w.c.one("PRAGMA user_version")
 	if err != nil {
-		return w.damaged(err)
+		return w.explainDamage(err)
 	}
 	tables, err := w.c.one("SELECT count(*) FROM sqlite_schema")
 	if err != nil {
-		return w.damaged(err)
+		return w.explainDamage(err)
 	}
 	switch {
 	case app == 0 && version == 0 && tables == 0 && first:
@@ -209,9 +209,9 @@ func (w *writer) identify(first bool) error {
 		return fmt.Errorf("the store has the unknown version %d", version)
 	}
 	if err := w.c.Exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"); err != nil {
-		return w.damaged(err)
+		return w.explainDamage(err)
 	}
-	w.pages, err = w.c.one("PRAGMA page_size")
+	w.pageSize, err = w.c.one("PRAGMA page_size")
 	return err
 }
 
@@ -222,30 +222,30 @@ func (w *writer) create() error {
 	if err := w.c.Exec(sql); err != nil {
 		return fmt.Errorf("creating store: %w", err)
 	}
-	w.pages = pageSize
+	w.pageSize = pageSize
 	if v, err := w.c.one("PRAGMA auto_vacuum"); err != nil || v != 2 {
 		return fmt.Errorf("creating store: auto_vacuum is %d: %w", v, err)
 	}
 	return nil
 }
 
-// damaged says what to do about a file that cannot be read. It is never
+// explainDamage says what to do about a file that cannot be read. It is never
 // shortened or replaced silently.
-func (w *writer) damaged(err error) error {
+func (w *writer) explainDamage(err error) error {
 	if errors.Is(err, spool.ErrDamaged) {
 		return err
 	}
 	// A logic error here means that a table or an index is not as we made it.
-	if spoilt(err) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.ERROR) {
+	if isDamage(err) || errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.ERROR) {
 		return fmt.Errorf("%w: restore a backup into an empty directory (move all of %s away, make it anew, put the backup there as spool.db), "+
 			"or rescue what can be read with `sqlite3 %s .recover`, or move the directory away to begin anew: %w", spool.ErrDamaged, w.s.dir, w.s.path, err)
 	}
 	return err
 }
 
-// measureFile finds a file that was cut short, which SQLite would only notice
+// checkFileLength finds a file that was cut short, which SQLite would only notice
 // when it reads there. All of the log is in it now, so the header tells the truth.
-func (w *writer) measureFile() error {
+func (w *writer) checkFileLength() error {
 	if w.s.o.vfs != "" || w.s.o.fault.noTruncate {
 		return nil
 	}
@@ -262,9 +262,9 @@ func (w *writer) measureFile() error {
 	if err != nil {
 		return err
 	}
-	want := int64(binary.BigEndian.Uint32(head[28:])) * w.pages
+	want := int64(binary.BigEndian.Uint32(head[28:])) * w.pageSize
 	if fi.Size() < want {
-		return w.damaged(fmt.Errorf("it has %d of %d bytes: %w", fi.Size(), want, sqlite3.CORRUPT))
+		return w.explainDamage(fmt.Errorf("it has %d of %d bytes: %w", fi.Size(), want, sqlite3.CORRUPT))
 	}
 	return nil
 }

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// evict makes the page cache forget a file, so that what is read next is what
+// forgetCachedPages makes the page cache forget a file, so that what is read next is what
 // the disk has. After a failed fsync the cache holds pages that the disk lacks
 // and calls them clean. To write them again is not enough: ext4 takes blocks
 // whose first write failed for allocated, never marks them as written, and
 // answers the next fsync with success; after a power cut they read as zeros
 // (measured, Linux 6.18). Pages that were forgotten are written as new ones. All
 // that the disk may lack must be held elsewhere.
-func evict(path string) error {
+func forgetCachedPages(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -2,5 +2,5 @@
 
 package sqlite
 
-// evict is for the page cache of Linux.
-func evict(string) error { return nil }
+// forgetCachedPages is for the page cache of Linux.
+func forgetCachedPages(string) error { return nil }

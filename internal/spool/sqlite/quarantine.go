@@ -69,8 +69,8 @@ func (w *writer) oddEntry(src *source, d spool.Digest) (int64, error) {
 	return n, w.q.findOdd.end()
 }
 
-// letGo removes the entry that an accept releases.
-func (w *writer) letGo(src *source, number int64) error {
+// removeReleased removes the entry that an accept releases.
+func (w *writer) removeReleased(src *source, number int64) error {
 	size := int64(-1)
 	if w.q.oddSize.int(number).int(src.id).next() {
 		size = w.q.oddSize.ColumnInt64(0)

@@ -88,7 +88,7 @@ func (s *Store) event(q *stmt, seq int64) (*spool.Event, error) {
 		switch {
 		case err == nil:
 			err = errors.New("it is missing")
-		case !spoilt(err):
+		case !isDamage(err):
 			return nil, err
 		}
 		return &spool.Event{Seq: seq}, fmt.Errorf("%w: event %d: %w", spool.ErrDamaged, seq, err)
@@ -103,7 +103,7 @@ func (s *Store) event(q *stmt, seq int64) (*spool.Event, error) {
 	switch {
 	case err == nil:
 		return e, nil
-	case spoilt(err):
+	case isDamage(err):
 		return e, fmt.Errorf("%w: event %d: %w", spool.ErrDamaged, seq, err)
 	}
 	return nil, fmt.Errorf("reading event %d: %w", seq, err)

@@ -91,7 +91,7 @@ func (l *listing) page(ctx context.Context) (spool.Page, error) {
 		return spool.Page{}, l.c.err
 	}
 	var err error
-	if l.known, err = l.remembered(); err != nil {
+	if l.known, err = l.byID(); err != nil {
 		return spool.Page{}, err
 	}
 	var page spool.Page
@@ -244,11 +244,11 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	o := l.of.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
 	err := o.each(func() error {
 		d := spool.DeliveryRecord{
-			Number: o.ColumnInt64(0), Route: l.s.view.routeName(o.ColumnInt64(1)), State: public(o.ColumnInt64(2)),
+			Number: o.ColumnInt64(0), Route: l.s.view.routeName(o.ColumnInt64(1)), State: publicState(o.ColumnInt64(2)),
 			Attempts: o.ColumnInt(4), Replay: o.ColumnInt(5), Ended: timeOf(o.ColumnInt64(6)), Reason: o.ColumnText(7),
 		}
 		if d.State == spool.Available || d.State == spool.Retrying {
-			d.Due = l.s.shown(o.ColumnInt64(3))
+			d.Due = l.s.displayDue(o.ColumnInt64(3))
 		}
 		var err error
 		if d.Log, err = decodeLog(o.ColumnRawBlob(8)); err != nil {

@@ -28,11 +28,11 @@ func (l *listing) containing(before *int64) ([]int64, int, error) {
 	return found, maxScan, err
 }
 
-// remembered are the events of an id that the table of ids leads to, newest
+// byID are the events of an id that the table of ids leads to, newest
 // first: it spares most searches the walk to where they lie. The walk goes on
 // behind the last, for an id that was forgotten may have come twice. Young ids
 // are not in the table; the walk begins with them.
-func (l *listing) remembered() ([]int64, error) {
+func (l *listing) byID() ([]int64, error) {
 	if l.q.ID == "" || l.q.Cursor != never || l.q.Seq != 0 {
 		return nil, nil
 	}

@@ -23,7 +23,7 @@ func (s *Store) fail(batch []*request, cause error) {
 
 // reopen tries until the store is open again or closed for good.
 func (w *writer) reopen(cause error) {
-	w.s.count.poisoned.Add(1)
+	w.s.count.failures.Add(1)
 	w.s.log.Error("store failed; reopening it", "path", w.s.path, "error", cause)
 	unsure := make(map[int64]bool, len(w.issued))
 	for _, f := range w.issued {
@@ -32,7 +32,7 @@ func (w *writer) reopen(cause error) {
 	w.rescueLog()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		w.shut(false)
-		err := w.again(unsure)
+		err := w.tryReopen(unsure)
 		if err == nil {
 			w.s.log.Info("store is open again", "path", w.s.path)
 			return
@@ -54,15 +54,15 @@ func (s *Store) pause(d time.Duration, cause error) (closed bool) {
 		select {
 		case <-timer.C:
 			return false
-		case a := <-s.asides:
+		case a := <-s.steps:
 			a.done <- fmt.Errorf("%w: %w", spool.ErrUnavailable, cause)
-		case <-s.closing:
+		case <-s.callsEnded:
 			return true
 		}
 	}
 }
 
-func (w *writer) again(unsure map[int64]bool) (err error) {
+func (w *writer) tryReopen(unsure map[int64]bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic while reopening: %v", p)
@@ -78,7 +78,7 @@ func (w *writer) again(unsure map[int64]bool) (err error) {
 	w.s.mu.Lock()
 	w.s.down = nil
 	w.s.mu.Unlock()
-	w.tell()
+	w.notifyWatchers()
 	return nil
 }
 
@@ -88,10 +88,10 @@ func (w *writer) finish() {
 		return
 	}
 	clean := w.failed == nil
-	if clean && (!w.dirty.IsZero() || w.late()) {
+	if clean && (!w.unsyncedSince.IsZero() || w.hasUnsavedTime()) {
 		clean = w.commit(nil) == nil
 	}
-	w.s.endedWell = w.shut(clean) && w.s.count.poisoned.Load() == 0 && !w.s.ckpt.failed.Load()
+	w.s.endedWell = w.shut(clean) && w.s.count.failures.Load() == 0 && !w.s.ckpt.failed.Load()
 }
 
 // shut closes all connections. clean copies the log, and says whether all of it

@@ -50,7 +50,7 @@ func TestBrokenStoreAnswers(t *testing.T) {
 		"Discard":    func() error { _, err := s.Discard(bg, 1, ""); return err },
 		"DiscardOdd": func() error { return s.DiscardOdd(bg, 1) },
 		"Compact":    func() error { _, err := s.Compact(bg, nil); return err },
-		"beside":     func() error { return s.beside(bg, func(*writer) error { return nil }) },
+		"beside":     func() error { return s.betweenBatches(bg, func(*writer) error { return nil }) },
 		"Backup":     func() error { _, err := s.Backup(bg, "", nil); return err },
 	}
 	answers := make(chan string, len(calls))

@@ -32,26 +32,26 @@ type sweep struct {
 }
 
 // keep applies retention in the background.
-func (s *Store) keep() {
-	defer s.ended.Done()
+func (s *Store) maintain() {
+	defer s.goroutines.Done()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		if s.enter() == nil {
 			// Who cannot learn the ids looks them up, and tries again later.
-			_ = s.learnIDs(context.Background())
+			_ = s.buildFilter(context.Background())
 			s.leave()
 		}
 		select {
 		case <-tick.C:
-		case <-s.closing:
+		case <-s.callsEnded:
 			return
 		}
 		if s.enter() != nil {
 			continue
 		}
 		_ = s.sweepAll(context.Background(), false)
-		s.shorten()
+		s.shrinkLog()
 		s.leave()
 	}
 }
@@ -83,12 +83,12 @@ func (s *Store) sweepAll(ctx context.Context, anew bool) error {
 			return err
 		})
 		if err == nil {
-			s.tellExpired(expired)
+			s.notifyExpired(expired)
 		}
 		if err != nil || !more {
 			return err
 		}
-		if s.isClosed() {
+		if s.isClosing() {
 			return spool.ErrClosed
 		}
 	}
@@ -116,7 +116,7 @@ func (w *writer) forgetIDs() (bool, error) {
 	if err := q.end(); err != nil {
 		return false, err
 	}
-	if young, err := w.anyYoung(id, ids); young || err != nil {
+	if young, err := w.anyRecent(id, ids); young || err != nil {
 		if err != nil {
 			return false, err
 		}
@@ -187,15 +187,15 @@ func (w *writer) retire(seq int64) error {
 			gone = false
 		default:
 			gone = false
-			if w.waitsAnew(d) || !w.mayExpire(d) {
+			if w.isRecentReplay(d) || !w.mayExpire(d) {
 				continue
 			}
 			w.unqueue(d.route, d.state, d.due)
 			d.route.dead++
-			if err := w.q.buried.int(d.number).int(w.wall()).text(reasonWaited).int(w.age).exec(); err != nil {
+			if err := w.q.expire.int(d.number).int(w.wall()).text(reasonWaited).int(w.age).exec(); err != nil {
 				return err
 			}
-			if err := w.noteExpired(seq, d); err != nil {
+			if err := w.recordExpired(seq, d); err != nil {
 				return err
 			}
 		}
@@ -206,7 +206,7 @@ func (w *writer) retire(seq int64) error {
 	return w.drop(seq, all)
 }
 
-func (w *writer) drop(seq int64, all []owned) error {
+func (w *writer) drop(seq int64, all []storedDelivery) error {
 	for _, d := range all {
 		if d.state == dead {
 			d.route.dead--

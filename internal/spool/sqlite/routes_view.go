@@ -39,7 +39,7 @@ type routeView struct {
 	names []spool.RouteKey
 }
 
-func (rt *route) show(v *routeView) {
+func (rt *route) fill(v *routeView) {
 	v.id = rt.id
 	v.known = rt.fresh == 0 && rt.dueExact && rt.untilExact
 	v.next = min(rt.due, rt.until)
@@ -51,8 +51,8 @@ func (rt *route) show(v *routeView) {
 
 // publishOdd shows what is in quarantine.
 func (w *writer) publishOdd() {
-	w.s.count.odd.Store(w.oddBytes)
-	w.s.count.entries.Store(w.oddEntries)
+	w.s.count.oddBytes.Store(w.oddBytes)
+	w.s.count.oddEntries.Store(w.oddEntries)
 }
 
 // publish shows what a batch has touched.
@@ -62,7 +62,7 @@ func (w *writer) publish() {
 	defer v.mu.Unlock()
 	for rt := range w.touched {
 		if rv := v.routes[rt.id]; rv != nil && w.routes[rt.id] == rt {
-			rt.show(rv)
+			rt.fill(rv)
 		}
 	}
 }
@@ -82,7 +82,7 @@ func (w *writer) publishAll() {
 	for _, rt := range w.routes {
 		if v.routes[rt.id] == nil {
 			rv := &routeView{}
-			rt.show(rv)
+			rt.fill(rv)
 			v.routes[rt.id] = rv
 		}
 	}
@@ -98,7 +98,7 @@ func (w *writer) publishAll() {
 }
 
 // tell wakes the watchers of what a batch has made due.
-func (w *writer) tell() {
+func (w *writer) notifyWatchers() {
 	for rt, told := range w.touched {
 		if told {
 			w.s.view.mu.Lock()
@@ -108,7 +108,7 @@ func (w *writer) tell() {
 			}
 			w.s.view.mu.Unlock()
 			for _, k := range names {
-				w.s.watch.tell(k)
+				w.s.watch.notify(k)
 			}
 		}
 	}
@@ -141,7 +141,7 @@ func (t *watchers[T]) add(f func(T)) (stop func()) {
 	}
 }
 
-func (t *watchers[T]) tell(v T) {
+func (t *watchers[T]) notify(v T) {
 	t.mu.Lock()
 	fs := make([]func(T), 0, len(t.fs))
 	for _, f := range t.fs {

@@ -15,7 +15,7 @@ func (s *Store) Settle(ctx context.Context, st spool.Settlement) error {
 		return fmt.Errorf("settling delivery: state %v ends no lease", st.State)
 	}
 	return s.do(ctx, false, 0, func(w *writer) error {
-		mine := w.held(st.Lease)
+		mine := w.lookupLease(st.Lease)
 		if mine == nil {
 			return refuse(spool.ErrLeaseLost)
 		}
@@ -65,22 +65,22 @@ func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 	return n, nil
 }
 
-// owned is a delivery as its event's owner sees it.
-type owned struct {
+// storedDelivery is a delivery as its event's owner sees it.
+type storedDelivery struct {
 	number, state, replay, fence, due, attempts int64
 	route                                       *route
 }
 
 // deliveries lists those of an event.
-func (w *writer) deliveries(seq int64) ([]owned, error) {
-	var all []owned
+func (w *writer) deliveries(seq int64) ([]storedDelivery, error) {
+	var all []storedDelivery
 	q := w.q.ofEvent.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
 	err := q.each(func() error {
 		rt := w.routes[q.ColumnInt64(1)]
 		if rt == nil {
 			return fmt.Errorf("delivery %d: its route is missing", q.ColumnInt64(0))
 		}
-		all = append(all, owned{
+		all = append(all, storedDelivery{
 			number: q.ColumnInt64(0), route: rt, state: q.ColumnInt64(2),
 			replay: q.ColumnInt64(3), fence: q.ColumnInt64(4), due: q.ColumnInt64(5), attempts: q.ColumnInt64(6),
 		})
@@ -120,7 +120,7 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 		if d.state == dead {
 			d.route.dead--
 		}
-		w.queue(d.route, again, w.now)
+		w.queue(d.route, requeued, w.now)
 		if err := w.q.replay.int(d.number).int(w.now).exec(); err != nil {
 			return 0, err
 		}
@@ -133,7 +133,7 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 		return 0, refuse(fmt.Errorf("redelivering event: it has %d deliveries already", last+1))
 	}
 	number := seq<<ordinalBits | (last + 1)
-	w.queue(only, again, w.now)
+	w.queue(only, requeued, w.now)
 	return 1, w.q.extra.int(number).int(only.id).int(w.now).exec()
 }
 

@@ -12,34 +12,34 @@ import (
 // what is stored can still be delivered and settled.
 const DiskFloor = 2*WALCap + 64<<20
 
-// lookEvery paces looks at the disk and the directory.
-const lookEvery = time.Second
+// measureDiskEvery paces looks at the disk and the directory.
+const measureDiskEvery = time.Second
 
-// countEvery paces counts of pages while little is written.
-const countEvery = 50 * time.Millisecond
+// countPagesEvery paces counts of pages while little is written.
+const countPagesEvery = 50 * time.Millisecond
 
 // space knows how full the store and its disk are. The writer fills it.
 type space struct {
-	looked   time.Time
-	counted  time.Time
-	unseen   int64 // bytes of requests since then
-	lowDisk  bool
-	used     int64 // bytes in used pages, at the last batch
-	full     bool
-	free     atomic.Uint64
-	usedNow  atomic.Int64
-	file     atomic.Int64
-	freeDisk func(dir string) (uint64, error) // replaced by tests
-	floor    uint64
+	diskMeasured time.Time
+	pagesCounted time.Time
+	unseen       int64 // bytes of requests since then
+	lowDisk      bool
+	used         int64 // bytes in used pages, at the last batch
+	full         bool
+	free         atomic.Uint64
+	usedNow      atomic.Int64
+	file         atomic.Int64
+	freeDisk     func(dir string) (uint64, error) // replaced by tests
+	floor        uint64
 }
 
-// look measures in a batch: the pages when some have been written or a moment
+// measure measures in a batch: the pages when some have been written or a moment
 // has passed, the disk each second.
-func (p *space) look(w *writer, size int) error {
-	if p.unseen += int64(size); p.unseen < w.s.settings.Load().MaxSize/256 && time.Since(p.counted) < countEvery {
+func (p *space) measure(w *writer, size int) error {
+	if p.unseen += int64(size); p.unseen < w.s.settings.Load().MaxSize/256 && time.Since(p.pagesCounted) < countPagesEvery {
 		return nil
 	}
-	p.unseen, p.counted = 0, time.Now()
+	p.unseen, p.pagesCounted = 0, time.Now()
 	all, err := w.pragma(w.q.allPages)
 	if err != nil {
 		return err
@@ -48,22 +48,22 @@ func (p *space) look(w *writer, size int) error {
 	if err != nil {
 		return err
 	}
-	p.used = (all - free) * w.pages
+	p.used = (all - free) * w.pageSize
 	p.usedNow.Store(p.used)
-	p.file.Store(all * w.pages)
+	p.file.Store(all * w.pageSize)
 	p.full = p.used >= w.s.settings.Load().MaxSize
 	w.s.count.refusing.Store(p.refuses())
-	if time.Since(p.looked) < lookEvery {
+	if time.Since(p.diskMeasured) < measureDiskEvery {
 		return nil
 	}
-	p.looked = time.Now()
+	p.diskMeasured = time.Now()
 	if w.s.lock.moved() {
 		return errors.New("the data directory was removed or replaced")
 	}
-	n, err := p.ask(w.s)
+	n, err := p.freeBytes(w.s)
 	if err == nil && n < p.floor && w.s.endCopy(errNoRoomLeft) {
 		w.dropBackup() // Events come before copies of them.
-		n, err = p.ask(w.s)
+		n, err = p.freeBytes(w.s)
 	}
 	if err != nil {
 		return err
@@ -76,8 +76,8 @@ func (p *space) look(w *writer, size int) error {
 	return nil
 }
 
-// ask asks the file system what it has left.
-func (p *space) ask(s *Store) (uint64, error) {
+// freeBytes asks the file system what it has left.
+func (p *space) freeBytes(s *Store) (uint64, error) {
 	if p.freeDisk == nil {
 		p.freeDisk, p.floor = freeDisk, DiskFloor
 		if s.o.fault.freeDisk != nil {
@@ -99,8 +99,8 @@ func (w *writer) pragma(q *stmt) (int64, error) {
 }
 
 type counters struct {
-	duplicates, conflicts, poisoned, wal, odd, entries, commits, calls atomic.Int64
-	refusing                                                           atomic.Bool
+	duplicates, conflicts, failures, logBytes, oddBytes, oddEntries, commits, calls atomic.Int64
+	refusing                                                                        atomic.Bool
 }
 
 // Stats implements spool.Gauge.
@@ -115,10 +115,10 @@ func (s *Store) Stats() spool.Stats {
 	now := s.clock.Read()
 	return spool.Stats{
 		ClockOff: s.evidence.Off(now), ClockUnset: now.Unset(),
-		Used: s.space.usedNow.Load(), File: s.space.file.Load(), Log: c.wal.Load(), Quarantine: c.odd.Load(),
-		Odd: c.entries.Load(), Free: s.space.free.Load(), Floor: DiskFloor, Refusing: c.refusing.Load(),
+		Used: s.space.usedNow.Load(), File: s.space.file.Load(), Log: c.logBytes.Load(), Quarantine: c.oddBytes.Load(),
+		Odd: c.oddEntries.Load(), Free: s.space.free.Load(), Floor: DiskFloor, Refusing: c.refusing.Load(),
 		Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(),
-		Commits: c.commits.Load(), Calls: c.calls.Load(), Failures: c.poisoned.Load(), Unavailable: down,
+		Commits: c.commits.Load(), Calls: c.calls.Load(), Failures: c.failures.Load(), Unavailable: down,
 	}
 }
 

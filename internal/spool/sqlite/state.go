@@ -19,13 +19,13 @@ const (
 	retrying  = int64(spool.Retrying)
 	delivered = int64(spool.Delivered)
 	dead      = int64(spool.Dead)
-	again     = int64(6)
+	requeued  = int64(6)
 	discarded = int64(7)
 )
 
-func public(state int64) spool.State {
+func publicState(state int64) spool.State {
 	switch state {
-	case again:
+	case requeued:
 		return spool.Available
 	case discarded:
 		return spool.Discarded

@@ -15,7 +15,7 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 	w.newestOf = map[int64]int64{}
 	q := w.c.prepare(`SELECT name, value FROM meta`)
 	if w.c.err != nil {
-		return 0, w.damaged(w.c.err)
+		return 0, w.explainDamage(w.c.err)
 	}
 	err = q.each(func() error {
 		switch v := q.ColumnInt64(1); q.ColumnText(0) {
@@ -41,7 +41,7 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 		return nil
 	})
 	if err := errors.Join(err, q.Close()); err != nil {
-		return 0, w.damaged(err)
+		return 0, w.explainDamage(err)
 	}
 	if w.id = id; id == 0 { // new, or of a version that gave none
 		w.id, w.newID = newID(), true
@@ -51,17 +51,17 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 		w.epoch, w.fences = epoch+1, 0
 		if w.ageBase = passed; passed == 0 {
 			if w.ageBase, err = w.firstAge(last); err != nil {
-				return 0, w.damaged(err)
+				return 0, w.explainDamage(err)
 			}
 		}
-		w.ageBegun, w.leapt = w.ageBase, w.ageBase
+		w.ageBegun, w.jumpAge = w.ageBase, w.ageBase
 	}
 	events, err1 := w.c.one(`SELECT max(seq) FROM events`)
 	odd, err2 := w.c.one(`SELECT max(number) FROM quarantine`)
 	bytes, err3 := w.c.one(`SELECT sum(size) FROM quarantine INDEXED BY bodies`)
 	entries, err4 := w.c.one(`SELECT count(*) FROM quarantine INDEXED BY bodies`)
 	w.seq, w.oddBytes, w.oddEntries = max(w.floor, events, odd), bytes, entries
-	return last, w.damaged(errors.Join(err1, err2, err3, err4))
+	return last, w.explainDamage(errors.Join(err1, err2, err3, err4))
 }
 
 // readRoutes reads the queues, and ends moves between them that a stop has cut
@@ -71,7 +71,7 @@ func (w *writer) readRoutes() error {
 	if err != nil {
 		return err
 	}
-	return w.bequeath(heirs)
+	return w.finishMoves(heirs)
 }
 
 // readQueues reads sources, routes and names, and counts what waits. heirs
@@ -118,7 +118,7 @@ func (w *writer) readQueues() (heirs map[int64]int64, err error) {
 	}
 	for _, rt := range w.routes {
 		if w.names[routeName{rt.source.id, rt.key.Route}] == nil {
-			return nil, w.damaged(fmt.Errorf("%w: nothing leads to route %q", errEncoding, rt.key.Route))
+			return nil, w.explainDamage(fmt.Errorf("%w: nothing leads to route %q", errEncoding, rt.key.Route))
 		}
 	}
 	return heirs, w.countQueues()
@@ -130,7 +130,7 @@ func (w *writer) rows(sql string, f func(*stmt) error) error {
 		return w.c.err
 	}
 	err := q.each(func() error { return f(q) })
-	return w.damaged(errors.Join(err, q.Close()))
+	return w.explainDamage(errors.Join(err, q.Close()))
 }
 
 // countQueues reads only indexes that hold nothing else.
@@ -172,8 +172,8 @@ func (w *writer) countQueues() error {
 	return nil
 }
 
-// inherit has the queues that are being moved lead to their heirs.
-func (w *writer) inherit(heirs map[int64]int64) error {
+// redirectMerged has the queues that are being moved lead to their heirs.
+func (w *writer) redirectMerged(heirs map[int64]int64) error {
 	for id := range heirs {
 		old, to := w.routes[id], id
 		for n := 0; heirs[to] != 0 && n < len(heirs); n++ {
@@ -191,9 +191,9 @@ func (w *writer) inherit(heirs map[int64]int64) error {
 	return nil
 }
 
-// bequeath ends moves between queues that a stop has cut short.
-func (w *writer) bequeath(heirs map[int64]int64) error {
-	if err := w.inherit(heirs); err != nil {
+// finishMoves ends moves between queues that a stop has cut short.
+func (w *writer) finishMoves(heirs map[int64]int64) error {
+	if err := w.redirectMerged(heirs); err != nil {
 		return err
 	}
 	for more := len(w.moving) > 0; more; {
@@ -251,10 +251,10 @@ func (w *writer) recoverOne(l *lease, first, unsure bool) error {
 		return w.interrupt(l, retrying, due, reasonProcessEnded)
 	case unsure && l.fresh:
 		w.queue(l.route, fresh, due)
-		return w.q.give.int(l.number).int(fresh).int(due).exec()
+		return w.q.giveBack.int(l.number).int(fresh).int(due).exec()
 	case unsure:
-		w.queue(l.route, again, due)
-		return w.q.give.int(l.number).int(again).int(due).exec()
+		w.queue(l.route, requeued, due)
+		return w.q.giveBack.int(l.number).int(requeued).int(due).exec()
 	}
 	w.grant(l)
 	return nil

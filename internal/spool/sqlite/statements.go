@@ -11,13 +11,13 @@ type statements struct {
 
 	findOdd, copyOdd, odd, oddSize, anyOddSize, dropOdd *stmt
 
-	firstLater, firstFresh               *stmt
-	pickFresh, pickLater                 *stmt
-	afterFresh, afterLater               *stmt
-	start, cutShort, extend, give, log   *stmt
-	settle                               *stmt
-	ofEvent, replay, eventSource, buried *stmt
-	discard, extra                       *stmt
+	firstLater, firstFresh                 *stmt
+	pickFresh, pickLater                   *stmt
+	afterFresh, afterLater                 *stmt
+	start, cutShort, extend, giveBack, log *stmt
+	settle                                 *stmt
+	ofEvent, replay, eventSource, expire   *stmt
+	discard, extra                         *stmt
 
 	oldBuckets, dropBucket        *stmt
 	oldEvents, dropEvent, dropAll *stmt
@@ -89,7 +89,7 @@ func (q *statements) toDeliver() []prepared {
 		{&q.start, `UPDATE deliveries SET state=2, fence=?2, until=?3 WHERE number=?1`},
 		{&q.cutShort, `UPDATE deliveries SET state=?2, due=?3, attempts=?4, log=?5 WHERE number=?1`},
 		{&q.extend, `UPDATE deliveries SET until=?2 WHERE number=?1`},
-		{&q.give, `UPDATE deliveries SET state=?2, due=?3 WHERE number=?1`},
+		{&q.giveBack, `UPDATE deliveries SET state=?2, due=?3 WHERE number=?1`},
 		{&q.log, `SELECT log FROM deliveries WHERE number=?`},
 		{&q.settle, `UPDATE deliveries SET state=?2, due=?3, attempts=?4, ended=?5, reason=?6, log=?7 WHERE number=?1`},
 		{&q.ofEvent, `SELECT number, route, state, replay, fence, due, attempts FROM deliveries
@@ -99,7 +99,7 @@ func (q *statements) toDeliver() []prepared {
 			VALUES (?1, ?2, 6, ?3, 0, 0, 0, 1, 0, '', x'')`},
 		{&q.eventSource, `SELECT source FROM events WHERE seq=?`},
 		{&q.discard, `UPDATE deliveries SET state=7, ended=?2 WHERE number=?1`},
-		{&q.buried, `UPDATE deliveries SET state=5, ended=?2, reason=?3, due=?4 WHERE number=?1`},
+		{&q.expire, `UPDATE deliveries SET state=5, ended=?2, reason=?3, due=?4 WHERE number=?1`},
 	}
 }
 

@@ -49,23 +49,23 @@ type Store struct {
 	dir      string
 	path     string
 	lock     *dirLock
-	mark     mark
+	mark     ackMark
 	clock    *spool.Clock
 	settings atomic.Pointer[spool.Settings]
 
-	mu      sync.Mutex
-	pending []*request
-	down    error // why the store is not available, nil when it is
-	closed  bool
-	wake    chan struct{}
-	asides  chan *aside
-	copy    oneCopy
-	leaving chan struct{}   // closed when Close begins: no call begins any more
-	closing chan struct{}   // closed when no call is running any more
-	opening context.Context // of tries to open, ended by hurry
-	hurry   context.CancelFunc
-	calls   sync.WaitGroup
-	ended   sync.WaitGroup
+	mu         sync.Mutex
+	pending    []*request
+	down       error // why the store is not available, nil when it is
+	closed     bool
+	wake       chan struct{}
+	steps      chan *step
+	copy       currentCopy
+	closeBegun chan struct{}   // closed when Close begins: no call begins any more
+	callsEnded chan struct{}   // closed when no call is running any more
+	opening    context.Context // of tries to open, ended by hurry
+	hurry      context.CancelFunc
+	calls      sync.WaitGroup
+	goroutines sync.WaitGroup
 
 	view    view
 	space   space
@@ -81,7 +81,7 @@ type Store struct {
 	identity atomic.Int64
 	// learning is held while the filter of ids is made: two at once would each miss
 	// what the other was told.
-	learning sync.Mutex
+	filterBuild sync.Mutex
 	// evidence speaks for or against the machine's clock.
 	evidence spool.ClockCheck
 	// endedWell: all was synced and the log copied at the end, and nothing had
@@ -116,7 +116,7 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{
 		o: o, dir: dir, path: filepath.Join(dir, "spool.db"),
 		log:  o.Log,
-		wake: make(chan struct{}, 1), asides: make(chan *aside), leaving: make(chan struct{}), closing: make(chan struct{}),
+		wake: make(chan struct{}, 1), steps: make(chan *step), closeBegun: make(chan struct{}), callsEnded: make(chan struct{}),
 	}
 	s.opening, s.hurry = context.WithCancel(context.Background())
 	if s.log == nil {
@@ -143,7 +143,7 @@ func Open(dir string, o Options) (*Store, error) {
 		s.lock.release(false)
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	if err := s.ownFiles(); err != nil {
+	if err := s.checkIdentity(); err != nil {
 		s.hurry()
 		s.mark.shut()
 		s.lock.undo()
@@ -161,10 +161,10 @@ func Open(dir string, o Options) (*Store, error) {
 		s.lock.release(false)
 		return nil, fmt.Errorf("opening store %s: %w", s.path, err)
 	}
-	s.ended.Add(3)
+	s.goroutines.Add(3)
 	go s.w.loop()
 	go s.ckpt.loop(s)
-	go s.keep()
+	go s.maintain()
 	return s, nil
 }
 
@@ -174,15 +174,15 @@ func (s *Store) Close() (err error) {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
-		close(s.leaving)
+		close(s.closeBegun)
 		s.endCopy(spool.ErrClosed)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			s.calls.Wait()
-			close(s.closing)
+			close(s.callsEnded)
 			s.hurry()
-			s.ended.Wait()
+			s.goroutines.Wait()
 			s.mark.shut()
 			s.lock.release(s.endedWell)
 		}()
@@ -212,10 +212,10 @@ func (s *Store) enter() error {
 	return nil
 }
 
-// isClosed: what takes long ends early, for a Close that waits for it.
-func (s *Store) isClosed() bool {
+// isClosing: what takes long ends early, for a Close that waits for it.
+func (s *Store) isClosing() bool {
 	select {
-	case <-s.leaving:
+	case <-s.closeBegun:
 		return true
 	default:
 		return false
@@ -260,7 +260,7 @@ func (s *Store) submit(ctx context.Context, durable bool, size int, f func(*writ
 	s.pending = append(s.pending, r)
 	s.mu.Unlock()
 	if !durable || ctx.Done() != nil || !s.w.runHere() {
-		s.rouse()
+		s.wakeWriter()
 	}
 	select {
 	case <-r.done:
@@ -273,8 +273,8 @@ func (s *Store) submit(ctx context.Context, durable bool, size int, f func(*writ
 	}
 }
 
-// rouse wakes the writer's own goroutine.
-func (s *Store) rouse() {
+// wakeWriter wakes the writer's own goroutine.
+func (s *Store) wakeWriter() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -289,8 +289,8 @@ func (r refusal) Unwrap() error { return r.error }
 
 func refuse(err error) error { return refusal{err} }
 
-// answer is what a caller sees of a request's own error.
-func answer(err error) error {
+// callerError is what a caller sees of a request's own error.
+func callerError(err error) error {
 	var r refusal
 	if errors.As(err, &r) {
 		return r.error

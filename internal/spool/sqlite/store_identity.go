@@ -33,11 +33,11 @@ func newID() int64 {
 	return int64(binary.BigEndian.Uint64(b[:])>>2 | 1<<62)
 }
 
-// ownFiles refuses a database that was restored beside what another left,
+// checkIdentity refuses a database that was restored beside what another left,
 // before anything is written. Each start copies the whole log first, so the
 // database alone knows the process before the last one at least.
-func (s *Store) ownFiles() error {
-	noted := s.mark.of
+func (s *Store) checkIdentity() error {
+	noted := s.mark.identity
 	if s.o.vfs != "" || noted.id == 0 {
 		return nil
 	}
@@ -79,9 +79,9 @@ func identityOf(path string) (i identity, err error) {
 	return identity{id, epoch}, errors.Join(err1, err2)
 }
 
-// note notes beside the database which one it is, once the database alone knows
+// recordIdentity notes beside the database which one it is, once the database alone knows
 // it: whole says that all of the log was copied when this process began.
-func (w *writer) note(whole bool) error {
+func (w *writer) recordIdentity(whole bool) error {
 	if !whole || w.s.o.vfs != "" {
 		return nil
 	}
@@ -95,12 +95,12 @@ func (w *writer) note(whole bool) error {
 		}
 		w.newID = false
 	}
-	return w.s.mark.note(identity{w.id, w.epoch})
+	return w.s.mark.recordIdentity(identity{w.id, w.epoch})
 }
 
-// rename gives a copy an identity of its own, so that it is told from this store.
+// giveCopyIdentity gives a copy an identity of its own, so that it is told from this store.
 // It has no name by which a database could be opened.
-func (w *writer) rename(f *backupFile) error {
+func (w *writer) giveCopyIdentity(f *backupFile) error {
 	root, err := w.c.one("SELECT rootpage FROM sqlite_schema WHERE name='meta'")
 	if err != nil || w.id == 0 {
 		return err
@@ -110,7 +110,7 @@ func (w *writer) rename(f *backupFile) error {
 	if f.cause != nil {
 		return f.cause
 	}
-	page, at := make([]byte, w.pages), (root-1)*w.pages
+	page, at := make([]byte, w.pageSize), (root-1)*w.pageSize
 	if _, err := f.f.ReadAt(page, at); err != nil {
 		return fmt.Errorf("reading the copy: %w", err)
 	}

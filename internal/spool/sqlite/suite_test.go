@@ -103,7 +103,7 @@ func TestContract(t *testing.T) {
 }
 
 // tiny has merges begin all the time.
-var tiny = limits{young: 8, run: 3}
+var tiny = limits{recent: 8, run: 3}
 
 func TestContractWhileMerging(t *testing.T) {
 	t.Parallel()

@@ -18,9 +18,9 @@ const (
 	// syncWithin bounds how long a settle stays unsynced; the promise is 1 s.
 	syncWithin = 500 * time.Millisecond
 	// persistEvery is how often the clock's time is written along.
-	persistEvery = time.Second
+	saveEvery = time.Second
 	// persistIdle is how often it is written where nothing else is.
-	persistIdle = 5 * time.Minute
+	saveIdle = 5 * time.Minute
 )
 
 // writer owns the writing connection and all state that is decided upon. Only
@@ -37,45 +37,45 @@ type writer struct {
 	// backup is the copy that is being made, nil if none is. It ends with c.
 	backup *backup
 
-	full  bool          // PRAGMA synchronous is FULL
-	clock spool.Reading // of this batch
-	now   int64         // its Now
+	syncFull bool          // PRAGMA synchronous is FULL
+	clock    spool.Reading // of this batch
+	now      int64         // its Now
 	// age is the time that has passed, by which things are old enough to go. Only
 	// differences count: a clock that was wrong and a process that was down
 	// leave it alone.
-	age        int64
-	ageBase    int64           // age when the clock began
-	ageBegun   int64           // age when the process began
-	leapt      int64           // age when now last went ahead of it
-	newestOf   map[int64]int64 // newest of sources by their number, as read
-	wal        int             // pages in the log
-	pages      int64           // size of a page
-	dirty      time.Time
-	kept       time.Time // when a reader of another process last kept the log
-	files      []opened
-	persist    int64         // the last time persisted
-	persistAge int64         // the last age persisted
-	jumped     time.Duration // of the clock, as followed
-	changes    int64         // rows changed by this connection when the batch began
+	age           int64
+	ageBase       int64           // age when the clock began
+	ageBegun      int64           // age when the process began
+	jumpAge       int64           // age when now last went ahead of it
+	newestOf      map[int64]int64 // newest of sources by their number, as read
+	logPages      int             // pages in the log
+	pageSize      int64           // size of a page
+	unsyncedSince time.Time
+	blockedAt     time.Time // when a reader of another process last kept the log
+	files         []opened
+	savedNow      int64         // the last time persisted
+	savedAge      int64         // the last age persisted
+	jumpFollowed  time.Duration // of the clock, as followed
+	changes       int64         // rows changed by this connection when the batch began
 
-	id       int64 // of the store, kept for its life
-	newID    bool  // the database alone may not know it yet
-	epoch    int64 // of the process, for fences
-	fences   int64
-	issued   []int64 // fences of this batch
-	seq      int64   // the last number given to an event or entry
-	floor    int64   // of seq, as persisted
-	merged   int64   // the ids of all events up to here are in the table
-	young    youngIDs
-	sources  map[string]*source
-	routes   map[int64]*route // merged ones lead to their heir
-	names    map[routeName]*route
-	leases   map[int64]*lease
-	touched  map[*route]bool // whose view is to be published; true: to be told
-	buckets  map[bucketKey][]byte
-	renamed  bool // names or routes have changed
-	moving   []move
-	oddBytes int64
+	id           int64 // of the store, kept for its life
+	newID        bool  // the database alone may not know it yet
+	epoch        int64 // of the process, for fences
+	fences       int64
+	issued       []int64 // fences of this batch
+	seq          int64   // the last number given to an event or entry
+	floor        int64   // of seq, as persisted
+	merged       int64   // the ids of all events up to here are in the table
+	recent       recentIDs
+	sources      map[string]*source
+	routes       map[int64]*route // merged ones lead to their heir
+	names        map[routeName]*route
+	leases       map[int64]*lease
+	touched      map[*route]bool // whose view is to be published; true: to be told
+	buckets      map[bucketKey][]byte
+	namesChanged bool // names or routes have changed
+	moving       []move
+	oddBytes     int64
 	// oddEntries counts what is in quarantine.
 	oddEntries int64
 	sweep      sweep
@@ -96,14 +96,14 @@ func (w *writer) forget() {
 	w.leases = map[int64]*lease{}
 	w.touched = map[*route]bool{}
 	w.buckets = map[bucketKey][]byte{}
-	w.renamed, w.moving, w.oddBytes, w.oddEntries = false, nil, 0, 0
+	w.namesChanged, w.moving, w.oddBytes, w.oddEntries = false, nil, 0, 0
 	w.sweep = sweep{}
 	w.newestOf = nil
-	w.merged, w.young = 0, youngIDs{gathering: newGeneration()}
+	w.merged, w.recent = 0, recentIDs{gathering: newGeneration()}
 }
 
 func (w *writer) loop() {
-	defer w.s.ended.Done()
+	defer w.s.goroutines.Done()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -118,12 +118,12 @@ func (w *writer) loop() {
 			// first, or each would pay for a flush of its own. On one core that
 			// is 0.05 flushes an event in place of 0.6.
 			runtime.Gosched()
-		case a := <-w.s.asides:
+		case a := <-w.s.steps:
 			w.turn.Lock()
-			w.takeStep(a)
+			w.runStep(a)
 			w.turn.Unlock()
 		case <-timer.C:
-		case <-w.s.closing:
+		case <-w.s.callsEnded:
 			w.finish()
 			return
 		}
@@ -142,7 +142,7 @@ func (w *writer) round() (wait time.Duration, again bool) {
 	w.dropBackup()
 	if batch := w.s.take(); len(batch) > 0 {
 		w.serve(batch)
-		w.spare()
+		w.runWaitingStep()
 		if len(batch) > 1 {
 			// Those who were answered may have more: one batch is cheaper
 			// than two that take turns.
@@ -150,10 +150,10 @@ func (w *writer) round() (wait time.Duration, again bool) {
 		}
 		return 0, true
 	}
-	if w.dirty.IsZero() || w.c == nil { // closed in the middle of reopening
+	if w.unsyncedSince.IsZero() || w.c == nil { // closed in the middle of reopening
 		return time.Hour, false
 	}
-	if wait = syncWithin - time.Since(w.dirty); wait <= 0 {
+	if wait = syncWithin - time.Since(w.unsyncedSince); wait <= 0 {
 		w.serve(nil)
 		return 0, true
 	}
@@ -183,8 +183,8 @@ func (w *writer) runHere() bool {
 		return false
 	}
 	w.answer(batch)
-	w.pass()
-	return w.dirty.IsZero() && w.s.nothingPending()
+	w.requestPass()
+	return w.unsyncedSince.IsZero() && w.s.nothingPending()
 }
 
 // take takes what waits, up to a batch.
@@ -220,7 +220,7 @@ func (w *writer) serve(batch []*request) {
 		return
 	}
 	w.answer(batch)
-	if err := w.tidy(); err != nil {
+	if err := w.limitLog(); err != nil {
 		w.s.fail(nil, err)
 		w.reopen(err)
 	}
@@ -230,7 +230,7 @@ func (w *writer) answer(batch []*request) {
 	for _, r := range batch {
 		r.done <- struct{}{}
 	}
-	w.tell()
+	w.notifyWatchers()
 }
 
 // commit applies a batch as one transaction. After an error nothing in memory
@@ -247,7 +247,7 @@ func (w *writer) commit(batch []*request) (err error) {
 		size += r.size
 	}
 	w.readClock()
-	if err := w.mode(durable && !w.s.o.fault.noSync); err != nil {
+	if err := w.setSynchronous(durable && !w.s.o.fault.noSync); err != nil {
 		return err
 	}
 	w.changes = w.c.TotalChanges()
@@ -257,7 +257,7 @@ func (w *writer) commit(batch []*request) (err error) {
 	if err := w.followClock(); err != nil {
 		return err
 	}
-	if err := w.s.space.look(w, size); err != nil {
+	if err := w.s.space.measure(w, size); err != nil {
 		return err
 	}
 	if err := w.apply(batch); err != nil {
@@ -268,20 +268,20 @@ func (w *writer) commit(batch []*request) (err error) {
 	}
 	switch wrote := w.c.TotalChanges() != w.changes; {
 	case durable && wrote:
-		if err := w.present(); err != nil {
+		if err := w.checkFiles(); err != nil {
 			return err
 		}
 		w.s.mark.raise(w.s, w.seq)
-		w.dirty = time.Time{}
+		w.unsyncedSince = time.Time{}
 		w.s.count.commits.Add(1)
 		w.s.count.calls.Add(int64(len(batch)))
-	case wrote && w.dirty.IsZero():
-		w.dirty = time.Now()
+	case wrote && w.unsyncedSince.IsZero():
+		w.unsyncedSince = time.Now()
 	}
 	w.issued = w.issued[:0]
 	w.publishOdd()
-	if w.renamed {
-		w.renamed = false
+	if w.namesChanged {
+		w.namesChanged = false
 		w.publishAll()
 	} else {
 		w.publish()
@@ -296,7 +296,7 @@ func (w *writer) apply(batch []*request) error {
 		if r.err != nil && !errors.As(r.err, &no) {
 			return r.err
 		}
-		r.err = answer(r.err)
+		r.err = callerError(r.err)
 	}
 	if err := w.flushBuckets(); err != nil {
 		return err
@@ -308,15 +308,15 @@ func (w *writer) apply(batch []*request) error {
 		return err
 	}
 	wrote := w.c.TotalChanges() != w.changes
-	if len(batch) == 0 || wrote && w.now-w.persist > int64(persistEvery) || w.age-w.persistAge > int64(persistIdle) {
+	if len(batch) == 0 || wrote && w.now-w.savedNow > int64(saveEvery) || w.age-w.savedAge > int64(saveIdle) {
 		return w.saveTime()
 	}
 	return nil
 }
 
-// mode toggles the pragma, which can only be done between transactions.
-func (w *writer) mode(full bool) error {
-	if full == w.full {
+// setSynchronous toggles the pragma, which can only be done between transactions.
+func (w *writer) setSynchronous(full bool) error {
+	if full == w.syncFull {
 		return nil
 	}
 	sql := "PRAGMA synchronous=NORMAL"
@@ -326,6 +326,6 @@ func (w *writer) mode(full bool) error {
 	if err := w.c.Exec(sql); err != nil {
 		return err
 	}
-	w.full = full
+	w.syncFull = full
 	return nil
 }

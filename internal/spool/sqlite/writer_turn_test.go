@@ -10,7 +10,7 @@ import (
 )
 
 // A caller that may leave must be able to, however long its batch takes.
-func TestWhoMayLeaveRunsNoBatch(t *testing.T) {
+func TestCallerThatMayLeaveRunsNoBatch(t *testing.T) {
 	t.Parallel()
 	s := mustOpen(t, t.TempDir(), Options{})
 	ctx, cancel := context.WithCancel(bg)
