@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
+
+	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
 // parseWebhook sets up the handler from Caddyfile tokens. Syntax:
@@ -127,7 +129,7 @@ func unknownWord(d *caddyfile.Dispenser, word string, words []string) error {
 	if belongs := misplaced(word, words); belongs != "" {
 		return d.Errf("%s", belongs)
 	}
-	if near := nearest(word, words); near != "" {
+	if near := nearest.Word(word, words); near != "" {
 		return d.Errf("unknown word '%s'; did you mean '%s'?", word, near)
 	}
 	return d.Errf("unknown word '%s'; known here: %s", word, strings.Join(words, ", "))

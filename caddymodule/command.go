@@ -10,6 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/nearest"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -82,7 +83,7 @@ func needSubcommand(parent *cobra.Command) {
 			return cmd.Help()
 		}
 		names := commandNames(parent)
-		if near := nearest(args[0], names); near != "" {
+		if near := nearest.Word(args[0], names); near != "" {
 			return usagef("unknown command %q; did you mean %q?", args[0], near)
 		}
 		return usagef("unknown command %q; there are %s", args[0], strings.Join(names, ", "))

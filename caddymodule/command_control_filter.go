@@ -10,6 +10,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
 // deliveryStates are the words of --state.
@@ -78,7 +79,7 @@ func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 		}
 	}
 	if f.State != "" && !slices.Contains(deliveryStates, f.State) {
-		if near := nearest(f.State, deliveryStates); near != "" {
+		if near := nearest.Word(f.State, deliveryStates); near != "" {
 			return f, usagef("--state: unknown state %q; did you mean %q?", f.State, near)
 		}
 		return f, usagef("--state: unknown state %q; there are %s", f.State, strings.Join(deliveryStates, ", "))

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
 func routesCommand() *cobra.Command {
@@ -107,7 +108,7 @@ func (o *operator) findRoute(ctx context.Context, name string) (found control.Ro
 	case len(sources) > 1:
 		return found, usagef("several sources have a route %q: say --source %s", name, strings.Join(sources, " or --source "))
 	}
-	if near := nearest(name, names); near != "" && near != name {
+	if near := nearest.Word(name, names); near != "" && near != name {
 		return found, fmt.Errorf("there is no route %q; did you mean %q?", name, near)
 	}
 	return found, fmt.Errorf("there is no route %q; %q shows them", name, programName()+" routes list")

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
 const (
@@ -204,7 +205,7 @@ func (o *triggerOptions) content(cmd *cobra.Command, args []string) error {
 	if force || slices.Contains(event.Types(), args[0]) {
 		return nil
 	}
-	if near := nearest(args[0], append(event.Types(), allTypes)); near != "" {
+	if near := nearest.Word(args[0], append(event.Types(), allTypes)); near != "" {
 		return usagef("unknown event type %q; did you mean %q? (--force sends it all the same)", args[0], near)
 	}
 	return usagef("unknown event type %q; the platform has %s (--force sends it all the same)", args[0], strings.Join(event.Types(), ", "))

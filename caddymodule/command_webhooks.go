@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/nearest"
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
@@ -205,7 +206,7 @@ func checkTypeName(flag, typ string) error {
 	if slices.Contains(event.Types(), typ) {
 		return nil
 	}
-	if near := nearest(typ, event.Types()); near != "" {
+	if near := nearest.Word(typ, event.Types()); near != "" {
 		return usagef("--%s: unknown event type %q; did you mean %q?", flag, typ, near)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
 // checkType refuses a word in `on` that no event of the platform, and none of
@@ -22,44 +23,10 @@ func checkType(pattern string, own []string) error {
 		}
 		return fmt.Errorf("no known event type matches '%s'; use 'message.*' or '*', or list your own in 'types'", pattern)
 	}
-	if near := nearest(pattern, slices.Concat(event.Types(), own)); near != "" {
+	if near := nearest.Word(pattern, slices.Concat(event.Types(), own)); near != "" {
 		return fmt.Errorf("unknown event type '%s'; did you mean '%s'? (list types of your own in 'types')", pattern, near)
 	}
 	return fmt.Errorf("unknown event type '%s'; the platform has %s (list types of your own in 'types')", pattern, strings.Join(event.Types(), ", "))
-}
-
-// nearest is the word at an edit distance of at most 3 from s, the closest.
-func nearest(s string, words []string) string {
-	best, at := "", 4
-	for _, w := range words {
-		if d := Distance(s, w); d < at {
-			best, at = w, d
-		}
-	}
-	return best
-}
-
-// Distance counts the letters to add, drop, change or swap with the next one to
-// make b of a: how far a slip of the pen is from the word that was meant.
-func Distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		for j := range rows[i] {
-			switch {
-			case i == 0 || j == 0:
-				rows[i][j] = i + j
-			case a[i-1] == b[j-1]:
-				rows[i][j] = rows[i-1][j-1]
-			default:
-				rows[i][j] = 1 + min(rows[i-1][j-1], rows[i-1][j], rows[i][j-1])
-			}
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
 }
 
 // table finds the routes of an event type.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
 const prefix = "INBOX_"
@@ -68,7 +68,7 @@ func meant(name string, known []string) (best string) {
 func slip(name string, known []string, most int) (best string) {
 	least := most + 1
 	for _, k := range known {
-		d := caddymodule.Distance(name, k)
+		d := nearest.Distance(name, k)
 		if d < least || d == least && best != "" && strings.HasPrefix(k, name) && !strings.HasPrefix(best, name) {
 			best, least = k, d
 		}
@@ -82,5 +82,5 @@ func split(name string) []string {
 
 // similar allows one slip in a short word and two in a longer one.
 func similar(a, b string) bool {
-	return caddymodule.Distance(a, b) <= min(len(a), len(b))/4
+	return nearest.Distance(a, b) <= min(len(a), len(b))/4
 }

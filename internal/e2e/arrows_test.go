@@ -32,7 +32,7 @@ type room struct {
 // editor shows them.
 var house = []room{
 	{path: "", may: []string{"caddymodule"}, caddy: true},
-	{path: "sidecar", may: []string{"caddymodule"}, tests: []string{"..."}, caddy: true},
+	{path: "sidecar", may: []string{"caddymodule", "internal/nearest"}, tests: []string{"..."}, caddy: true},
 	{path: "caddymodule", may: []string{"..."}, caddy: true},
 	{path: "verify", bare: true},
 	{path: "dedupe"},
@@ -46,6 +46,7 @@ var house = []room{
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/instance"},
 	{path: "internal/overlay"},
+	{path: "internal/nearest"},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
 	{path: "internal/proof", may: []string{"..."}},
 	{path: "internal/e2e", tests: []string{"..."}, caddy: true},
