@@ -15,6 +15,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/verify"
@@ -23,13 +24,12 @@ import (
 // incoming is a request whose signature was valid.
 type incoming struct {
 	r    *http.Request
-	body []byte
+	body *body.Body
 	// received is the machine's time. The event carries none: the store stamps
 	// it with its own clock, which never runs backwards.
 	received time.Time
 	source   string
 	digest   spool.Digest
-	held     *share
 	tracing  *tracing
 
 	// id, typ and created are the event's; of an odd body, what is beyond doubt.
@@ -41,22 +41,6 @@ type incoming struct {
 
 // key names the event among those of all sources.
 func (in *incoming) key() string { return in.source + "\x00" + in.id }
-
-// share is a request's part of the body budget. Two may need the bytes: the
-// request, and the accept that outlives it. The last to drop it gives it back.
-type share struct {
-	release func()
-	users   atomic.Int32
-	given   atomic.Bool
-}
-
-func (s *share) keep() { s.users.Add(1) }
-
-func (s *share) drop() {
-	if s.users.Add(-1) < 0 && s.given.CompareAndSwap(false, true) {
-		s.release()
-	}
-}
 
 // keptHeaders are what an upstream needs to see as it came. Everything else
 // the platform did not mean for the app, or a client should not be able to say.
@@ -86,7 +70,7 @@ func (in *incoming) event() *spool.Event {
 			RemoteAddr: r.RemoteAddr,
 			Scheme:     "http",
 			Header:     kept,
-			Body:       in.body,
+			Body:       in.body.Bytes(),
 		},
 	}
 	// Not what rewrites in front of us have made of it.
@@ -142,10 +126,10 @@ func (in *incoming) identify() {
 		in.odd = "body is encoded"
 		return
 	}
-	e, err := event.Parse(in.body)
+	e, err := event.Parse(in.body.Bytes())
 	if err != nil {
 		in.odd = event.Reason(err)
-		e = event.Sure(in.body)
+		e = event.Sure(in.body.Bytes())
 	}
 	in.id, in.typ, in.created = e.ID, e.Type, e.CreatedAt
 }
@@ -199,8 +183,8 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	var asked atomic.Bool // Whether this copy is the one that the store saw.
 	verdict, err := app.gate.Do(ctx, key, in.digest, func(ctx context.Context) (dedupe.Verdict, error) {
 		asked.Store(true)
-		in.held.keep()
-		defer in.held.drop()
+		in.body.Keep()
+		defer in.body.Drop()
 		return h.store(ctx, app, e)
 	})
 	var stale staleError
@@ -240,9 +224,9 @@ func (h *Webhook) follow(in *incoming, via []string) error {
 func (in *incoming) quarantine(ctx context.Context, store spool.Store) error {
 	odd := spool.Odd{Event: in.event(), Reason: in.odd}
 	done := make(chan error, 1)
-	in.held.keep()
+	in.body.Keep()
 	go func() {
-		defer in.held.drop()
+		defer in.body.Drop()
 		done <- store.Quarantine(context.WithoutCancel(ctx), odd)
 	}()
 	select {

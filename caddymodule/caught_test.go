@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -81,7 +82,7 @@ func acceptor(t *testing.T, store spool.Store, name string, told func(answer)) f
 	return func() {
 		a, err := h.accept(&incoming{
 			r: httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader("{}")), received: time.Now(),
-			source: name, id: "evt_1", typ: "message.read", held: &share{release: func() {}},
+			source: name, id: "evt_1", typ: "message.read", body: new(body.Body),
 		})
 		if err != nil {
 			t.Error(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 )
 
@@ -161,7 +162,7 @@ func (s *Source) check() []error {
 	if err := checkName("name", s.Name); err != nil {
 		errs = append(errs, err)
 	}
-	if most := bodies().mostBody(); s.MaxBody < 0 || s.MaxBody > most {
+	if most := body.Process().Largest(); s.MaxBody < 0 || s.MaxBody > most {
 		add("max_body is %d bytes: give a size such as 1MiB, at most %dMiB: an eighth of the memory limit, and never more than 128MiB", s.MaxBody, most>>20)
 	}
 	if s.MaxBody > 0 && s.MaxBody < minMaxBody {

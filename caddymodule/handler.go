@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -109,12 +110,12 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, note, errCameBack)
 	}
 
-	body, release, err := h.read(w, r)
+	read, err := h.read(w, r)
 	if err != nil {
 		return h.refuse(w, r, note, err)
 	}
-	held := &share{release: release}
-	defer held.drop()
+	defer read.Drop()
+	body := read.Bytes()
 
 	if err := h.src.verifier.Load().check(body, r.Header[verify.Header]); err != nil {
 		if encoded(r) {
@@ -122,7 +123,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		return h.refuse(w, r, note, refusal{http.StatusUnauthorized, err.Error()})
 	}
-	in := &incoming{r: r, body: body, tracing: &h.src.tracing, received: received, source: h.Name, digest: sha256.Sum256(body), held: held}
+	in := &incoming{r: r, body: read, tracing: &h.src.tracing, received: received, source: h.Name, digest: sha256.Sum256(body)}
 	in.identify()
 	note.eventID, note.eventType = in.id, in.typ
 	var a answer
@@ -141,6 +142,23 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.id, "event_type", in.typ, "reason", a.reason)
 	}
 	return a.write(w)
+}
+
+// read returns the whole body, or why it is refused.
+func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (*body.Body, error) {
+	// Set before anything is refused: the server reads on what was not read, up
+	// to 256 KiB, before it sends an answer.
+	deadline := time.Now().Add(time.Duration(h.ReadTimeout))
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(deadline)
+	if r.Method != http.MethodPost {
+		return nil, refusal{http.StatusMethodNotAllowed, "method is not POST"}
+	}
+	read, err := body.Process().Read(r, control, h.MaxBody, deadline)
+	if no, ok := errors.AsType[body.Error](err); ok {
+		return nil, refusal{no.Status, no.Reason}
+	}
+	return read, err
 }
 
 // told writes the audit log's line of an event.

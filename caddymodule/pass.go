@@ -80,8 +80,8 @@ func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *recorder, next 
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(h.AckTimeout))
 	defer cancel()
 	r := in.r.WithContext(joined{ctx, in.r.Context()})
-	r.Body = io.NopCloser(bytes.NewReader(in.body))
-	r.ContentLength = int64(len(in.body))
+	r.Body = io.NopCloser(bytes.NewReader(in.body.Bytes()))
+	r.ContentLength = int64(len(in.body.Bytes()))
 	r.Header = shown(r.Header, in)
 	left, err := runBounded(ctx, next, rec, r)
 	switch {

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -34,7 +35,7 @@ func TestAnswerComesWithinEightSeconds(t *testing.T) {
 				time.Sleep(late)
 				in := &incoming{
 					r: httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader("x")), received: began,
-					held: &share{release: func() {}}, odd: odd, id: "evt_1",
+					body: new(body.Body), odd: odd, id: "evt_1",
 				}
 				if odd != "" {
 					ctx, cancel := in.deadline()
@@ -101,7 +102,7 @@ func TestLimitsAreThosePromised(t *testing.T) {
 		"grace":               {defaultGrace, 10 * time.Second},
 		"a secret's length":   {minSecret, 16},
 		"overdue handlers":    {overdue, time.Second},
-		"small bodies":        {smallBody, 64 << 10},
+		"small bodies":        {body.Small, 64 << 10},
 		"ids of pass mode":    {passIDs, 1 << 20},
 		"looks at the store":  {watchEvery, time.Second},
 		"the smallest store":  {minMaxSize, 16 << 20},

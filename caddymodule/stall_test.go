@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
@@ -32,28 +33,35 @@ func (s stalled) Quarantine(context.Context, spool.Odd) error {
 func TestBudgetOutlivesTheRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		room := &budget{max: 1 << 10}
-		room.take(100)
-		held := &share{release: func() { room.used.Add(-100) }}
+		room := body.New(0) // The least there is: two such bodies do not fit.
+		big := func() (*body.Body, error) {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader(strings.Repeat("x", 3<<20)))
+			return room.Read(r, http.NewResponseController(w), 4<<20, time.Now().Add(time.Hour))
+		}
+		held, err := big()
+		if err != nil {
+			t.Fatal(err)
+		}
 		in := &incoming{
 			r:        httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader("x")),
-			received: time.Now(), held: held, odd: "not JSON",
+			received: time.Now(), body: held, odd: "not JSON",
 		}
 		store := stalled{goOn: make(chan struct{})}
 		ctx, cancel := in.deadline()
 		defer cancel()
-		err := in.quarantine(ctx, store)
-		held.drop() // As the request does at its end.
+		err = in.quarantine(ctx, store)
+		held.Drop() // As the request does at its end.
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the answer waits for the store: %v", err)
 		}
-		if used := room.used.Load(); used != 100 {
-			t.Errorf("%d bytes are accounted for while the store holds 100", used)
+		if _, err := big(); !errors.Is(err, body.ErrCrowded) {
+			t.Errorf("another body while the store holds the first: %v, want no room", err)
 		}
 		close(store.goOn)
 		synctest.Wait()
-		if used := room.used.Load(); used != 0 {
-			t.Errorf("%d bytes are never given back", used)
+		if _, err := big(); err != nil {
+			t.Errorf("another body when the store has let go: %v", err)
 		}
 	})
 }

@@ -44,6 +44,7 @@ var house = []room{
 	{path: "internal/platform", may: []string{"event", "verify"}, tests: []string{"internal/platform/..."}},
 	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}},
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
+	{path: "internal/body"},
 	{path: "internal/instance"},
 	{path: "internal/overlay"},
 	{path: "internal/nearest"},

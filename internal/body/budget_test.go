@@ -1,4 +1,4 @@
-package caddymodule
+package body
 
 import (
 	"errors"
@@ -13,21 +13,21 @@ import (
 )
 
 // room is a pair of budgets.
-func room(small, large int64) *budgets {
-	b := new(budgets)
+func room(small, large int64) *Budgets {
+	b := new(Budgets)
 	b.small.max, b.large.max = small, large
 	return b
 }
 
-func (b *budgets) used() [2]int64 { return [2]int64{b.small.used.Load(), b.large.used.Load()} }
+func (b *Budgets) used() [2]int64 { return [2]int64{b.small.used.Load(), b.large.used.Load()} }
 
-// reader is one for a body of 1 MiB at most. Its abort ends the body.
-func (b *budgets) reader(body *stalling) *bodyReader {
-	r := &bodyReader{max: 1 << 20, share: &b.small, small: &b.small, large: &b.large, deadline: time.Now().Add(time.Hour), abort: func() {}}
+// of returns one for a body of 1 MiB at most. Its abort ends the body.
+func (b *Budgets) of(body *stalling) *Body {
+	abort := func() {}
 	if body != nil {
-		r.abort = body.end
+		abort = body.end
 	}
-	return r
+	return b.reader(1<<20, time.Now().Add(time.Hour), abort)
 }
 
 // stalling is a body that never ends by itself, after some bytes.
@@ -56,15 +56,15 @@ func (s *stalling) Read(p []byte) (int, error) {
 func whole(n int) io.Reader { return strings.NewReader(strings.Repeat("x", n)) }
 
 func crowded(err error) bool {
-	var no refusal
-	return errors.As(err, &no) && no.status == http.StatusServiceUnavailable
+	var no Error
+	return errors.As(err, &no) && no.Status == http.StatusServiceUnavailable
 }
 
 // Slow large bodies cannot take the room that small ones need.
 func TestBodyBudget(t *testing.T) {
 	t.Parallel()
 	b := room(200<<10, 400<<10)
-	first := b.reader(nil)
+	first := b.of(nil)
 	if err := first.readAll(whole(150<<10), -1); err != nil {
 		t.Fatal(err)
 	}
@@ -72,12 +72,12 @@ func TestBodyBudget(t *testing.T) {
 		t.Errorf("a large body of %d bytes in memory took %d of the small budget and %d of the large", cap(first.buf), used[0], used[1])
 	}
 	// It is being stored, so nobody may take its room.
-	second := b.reader(nil)
+	second := b.of(nil)
 	if err := second.readAll(whole(150<<10), -1); !crowded(err) {
 		t.Errorf("a second large body: %v", err)
 	}
 	second.release()
-	small := b.reader(nil)
+	small := b.of(nil)
 	if err := small.readAll(whole(60<<10), -1); err != nil {
 		t.Errorf("a small body beside it: %v", err)
 	}
@@ -91,10 +91,10 @@ func TestBodyBudget(t *testing.T) {
 // What is counted is what is allocated, whatever way the bytes come.
 func TestBodyBudgetCountsWhatIsAllocated(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{0, 1, 269, 511, 512, 513, 4095, 4096, 5000, 16 << 10, smallBody - 1, smallBody, smallBody + 1, 100_000, 1 << 20} {
+	for _, n := range []int{0, 1, 269, 511, 512, 513, 4095, 4096, 5000, 16 << 10, Small - 1, Small, Small + 1, 100_000, 1 << 20} {
 		for _, announced := range []int64{-1, int64(n), 1 << 20} {
 			b := room(64<<20, 128<<20)
-			r := b.reader(nil)
+			r := b.of(nil)
 			if err := r.readAll(io.MultiReader(whole(n/2), whole(n-n/2)), announced); err != nil {
 				t.Fatalf("%d bytes: %v", n, err)
 			}
@@ -128,10 +128,10 @@ func TestGoodBodiesDoNotStarve(t *testing.T) {
 			s := stall(size)
 			slow = append(slow, s)
 			ended.Go(func() {
-				r := b.reader(s)
+				r := b.of(s)
 				err := r.readAll(s, 1<<20-1)
 				r.release()
-				if !crowded(err) && !errors.Is(err, errSlow) {
+				if !crowded(err) && !errors.Is(err, ErrSlow) {
 					t.Errorf("%s: a slow body ended with %v", name, err)
 				}
 			})
@@ -139,7 +139,7 @@ func TestGoodBodiesDoNotStarve(t *testing.T) {
 		}
 		for range 50 {
 			for _, n := range []int{300, 5_000, 60_000, 200_000} {
-				r := b.reader(nil)
+				r := b.of(nil)
 				if err := r.readAll(whole(n), int64(n)); err != nil {
 					t.Errorf("%s: a good body of %d bytes: %v", name, n, err)
 				}
@@ -169,9 +169,9 @@ func TestBodyBudgetsFollowTheMemoryLimit(t *testing.T) {
 		{math.MaxInt64, 64 << 20, 128 << 20},
 		{16 << 20, 4 << 20, 4 << 20}, // Too little for anything: events come first.
 	} {
-		b := newBudgets(c.limit)
-		if b.small.max != c.small || b.mostBody() != c.large {
-			t.Errorf("of %d bytes %d and %d are for bodies, want %d and %d", c.limit, b.small.max, b.mostBody(), c.small, c.large)
+		b := New(c.limit)
+		if b.small.max != c.small || b.Largest() != c.large {
+			t.Errorf("of %d bytes %d and %d are for bodies, want %d and %d", c.limit, b.small.max, b.Largest(), c.small, c.large)
 		}
 	}
 }
@@ -181,10 +181,10 @@ func TestBodyBudgetsFollowTheMemoryLimit(t *testing.T) {
 func TestOneSenderAlwaysHasRoom(t *testing.T) {
 	t.Parallel()
 	for _, announced := range []int64{900_000, -1} {
-		b := newBudgets(16 << 20)
-		var before *bodyReader
+		b := New(16 << 20)
+		var before *Body
 		for n := range 100 {
-			r := b.reader(nil)
+			r := b.of(nil)
 			if err := r.readAll(whole(900_000), announced); err != nil {
 				t.Fatalf("body %d, %d bytes announced: %v", n, announced, err)
 			}
