@@ -18,6 +18,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/tracing"
+	"github.com/inboxgate/inboxgate/internal/via"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -30,7 +32,7 @@ type incoming struct {
 	received time.Time
 	source   string
 	digest   spool.Digest
-	tracing  *tracing
+	tracing  *tracing.Source
 
 	// id, typ and created are the event's; of an odd body, what is beyond doubt.
 	id, typ string
@@ -55,8 +57,8 @@ func (in *incoming) event() *spool.Event {
 			kept[name] = v
 		}
 	}
-	if via := marks(r.Header[viaHeader]); via != nil {
-		kept[viaHeader] = via
+	if marks := via.Kept(r.Header[via.Header]); marks != nil {
+		kept[via.Header] = marks
 	}
 	if !encoded(r) {
 		delete(kept, "Content-Encoding") // It names no coding, and an app may refuse it.
@@ -80,7 +82,7 @@ func (in *incoming) event() *spool.Event {
 	if r.TLS != nil {
 		e.Request.Scheme = "https"
 	}
-	in.tracing.note(r.Context(), kept)
+	in.tracing.Received(r.Context(), kept)
 	behindProxy(&e.Request, r)
 	return e
 }
@@ -154,8 +156,8 @@ func (e staleError) Error() string { return e.reason }
 
 // accept stores the event, once, and starts what may start.
 func (h *Webhook) accept(in *incoming) (answer, error) {
-	if via := in.r.Header[viaHeader]; via != nil {
-		if err := h.follow(in, via); err != nil {
+	if marks := in.r.Header[via.Header]; marks != nil {
+		if err := h.follow(in, marks); err != nil {
 			return answer{}, err
 		}
 	}
@@ -206,17 +208,28 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 
 // follow refuses an event that has come through this source before. Taken, it would
 // be a duplicate of itself: delivered, and seen by no app.
-func (h *Webhook) follow(in *incoming, via []string) error {
+func (h *Webhook) follow(in *incoming, marks []string) error {
 	ctx, cancel := in.deadline()
 	defer cancel()
 	app, err := h.app.await(ctx)
 	if err != nil {
 		return err
 	}
-	if cameBack(via, markOf(app.store, h.Name)) {
+	if via.CameBack(marks, markOf(app.store, h.Name)) {
 		return errCameBack
 	}
 	return nil
+}
+
+var errCameBack = refusal{http.StatusLoopDetected, "a delivery came back to the webhook that it came from"}
+
+// markOf returns the mark by which a source of a store knows its own deliveries.
+func markOf(store spool.Store, source string) string {
+	n, ok := store.(spool.Named)
+	if !ok {
+		return ""
+	}
+	return via.Mark(n.Identity(), source)
 }
 
 // quarantine keeps the body. Where the store is slow, the request goes when ctx

@@ -56,6 +56,13 @@ func (t *try) judge(ctx context.Context) deliver.Answer {
 	return a
 }
 
+var errOwnListener = errors.New("the address leads back to inboxgate's own listener, or to another that sends here: name the app's own address")
+
+// isLoop reports whether an answer is that of a webhook to its own delivery.
+func isLoop(rec *recorder) bool {
+	return rec.status == http.StatusLoopDetected && rec.header.Get("X-Inbox-Reason") == errCameBack.reason
+}
+
 // errTimeout is what an operator reads of an app that needs longer than its route
 // gives it.
 var errTimeout = fmt.Errorf("the upstream did not answer in time: let it answer first and work later, or set a longer `timeout` for the route (%s for all routes of the sidecar)", envTimeout)

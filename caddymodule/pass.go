@@ -14,6 +14,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/via"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -107,8 +108,8 @@ func shown(sent http.Header, in *incoming) http.Header {
 			h[name] = values
 		}
 	}
-	if via := marks(sent[viaHeader]); via != nil {
-		h[viaHeader] = via // An instance further on may know its own.
+	if marks := via.Kept(sent[via.Header]); marks != nil {
+		h[via.Header] = marks // An instance further on may know its own.
 	}
 	h["X-Inbox-Source"] = []string{in.source}
 	if in.odd == "" {

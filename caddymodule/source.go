@@ -13,6 +13,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/tracing"
 )
 
 // source is one webhook endpoint in life, shared by the handlers of its name.
@@ -26,7 +27,7 @@ type source struct {
 	rotation rotation
 	// meters are made when they are first needed, like a checker's.
 	meters  func() *sourceMeters
-	tracing tracing
+	tracing tracing.Source
 	refused burst
 	table   *table
 	keys    []spool.RouteKey

@@ -18,12 +18,14 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/tracing"
+	"github.com/inboxgate/inboxgate/internal/via"
 )
 
 // chain is a route's handlers, run outside a server.
 type chain struct {
 	handler caddyhttp.Handler
-	tracing *tracing
+	tracing *tracing.Source
 	server  *caddyhttp.Server // reverse_proxy reads its settings unchecked.
 	run     func(context.Context, caddyhttp.Handler, *recorder, *http.Request) (left bool, err error)
 	// mark names the source to itself; set before the first attempt.
@@ -63,7 +65,7 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) (answer deliver.
 	var carry func(http.Header)
 	if c.tracing != nil {
 		var end func(deliver.Answer)
-		ctx, carry, end = c.tracing.begin(ctx, a)
+		ctx, carry, end = c.tracing.Begin(ctx, a)
 		defer func() { end(answer) }()
 	}
 	var tour tour
@@ -97,7 +99,7 @@ func (c *chain) once(ctx context.Context, a deliver.Attempt, carry func(http.Hea
 	if err != nil {
 		return deliver.Answer{Reach: deliver.Answered, Err: err}
 	}
-	addMark(req.Header, c.mark)
+	via.Add(req.Header, c.mark)
 	if carry != nil {
 		carry(req.Header)
 	}

@@ -48,6 +48,8 @@ var house = []room{
 	{path: "internal/instance"},
 	{path: "internal/overlay"},
 	{path: "internal/nearest"},
+	{path: "internal/via"},
+	{path: "internal/tracing", may: []string{"internal/deliver"}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
 	{path: "internal/proof", may: []string{"..."}},
 	{path: "internal/e2e", tests: []string{"..."}, caddy: true},

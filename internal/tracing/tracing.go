@@ -1,4 +1,11 @@
-package caddymodule
+// Package tracing joins the spans of an event: that of the request which brought it,
+// and one for each attempt to deliver it, which may come hours later.
+//
+// Guarantee: where requests of a source are traced, so are its attempts, as parts of
+// the same trace. Where none is, an attempt costs nothing.
+//
+// Limits: after a restart attempts are traced only once a traced request has come.
+package tracing
 
 import (
 	"context"
@@ -13,21 +20,20 @@ import (
 	"github.com/inboxgate/inboxgate/internal/deliver"
 )
 
-// tracing joins the spans of an event: Caddy's own around the request, and one
-// for each attempt, which may come hours later. The link between them is the
-// traceparent that is stored with the event.
+// Source joins the spans of one source's events. The link between them is the
+// traceparent that is stored with the event. The zero Source is ready for use.
 //
 // Caddy keeps the provider of its `tracing` directive to itself; the span of a
 // request leads to it.
-type tracing struct {
-	provider atomic.Pointer[trace.TracerProvider]
+type Source struct {
+	provider atomic.Pointer[trace.TracerProvider] // Of the last request that was traced.
 }
 
 var traceContext propagation.TraceContext
 
-// note remembers the provider of a request that is traced, and puts the
+// Received remembers the provider of a request that is traced, and puts the
 // request's own span where the event keeps its traceparent.
-func (t *tracing) note(ctx context.Context, kept http.Header) {
+func (t *Source) Received(ctx context.Context, kept http.Header) {
 	span := trace.SpanFromContext(ctx)
 	if !span.SpanContext().IsValid() {
 		return
@@ -40,9 +46,9 @@ func (t *tracing) note(ctx context.Context, kept http.Header) {
 	traceContext.Inject(ctx, propagation.HeaderCarrier(kept))
 }
 
-// begin starts the span of an attempt, if requests of this source are traced.
-// The attempt's request then carries it on. end must be called.
-func (t *tracing) begin(ctx context.Context, a deliver.Attempt) (_ context.Context, carry func(http.Header), end func(deliver.Answer)) {
+// Begin starts the span of an attempt, if requests of this source are traced.
+// carry puts it into the header of the attempt's request. end must be called.
+func (t *Source) Begin(ctx context.Context, a deliver.Attempt) (_ context.Context, carry func(http.Header), end func(deliver.Answer)) {
 	p := t.provider.Load()
 	if p == nil {
 		return ctx, func(http.Header) {}, func(deliver.Answer) {}
