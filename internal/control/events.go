@@ -15,36 +15,27 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-func (a *api) events(r *request) (any, error) { return a.list(r, spool.Events, Filter{}) }
+func (a *api) events(r *request) (any, error) { return a.list(r, OfEvents) }
 
-func (a *api) dead(r *request) (any, error) { return a.list(r, spool.Events, Filter{State: "dead"}) }
+func (a *api) dead(r *request) (any, error) { return a.list(r, OfDead) }
 
-func (a *api) quarantine(r *request) (any, error) { return a.list(r, spool.Quarantined, Filter{}) }
+func (a *api) quarantine(r *request) (any, error) { return a.list(r, OfQuarantine) }
 
 // list answers with one page.
-func (a *api) list(r *request, kind spool.Kind, fixed Filter) (any, error) {
+func (a *api) list(r *request, list Lists) (any, error) {
 	reveal, err := r.reveal()
 	if err != nil {
 		return nil, err
 	}
 	v := r.URL.Query()
-	f, err := readFilter(v, listWords...)
+	f, err := readFilter(v, list, listWords...)
 	if err != nil {
 		return nil, err
-	}
-	if fixed.State != "" {
-		f.State = fixed.State
 	}
 	if err := a.sane(f); err != nil {
 		return nil, err
 	}
-	q, err := f.query()
-	if err != nil {
-		return nil, err
-	}
-	if q.Kind = kind; kind == spool.Events && f.Reason != "" {
-		return nil, bad("reason chooses among the entries of quarantine")
-	}
+	q := f.queryOf(list)
 	limit, err := readNumber(v, "limit")
 	if err != nil {
 		return nil, err
@@ -179,7 +170,7 @@ func (a *api) logs(r *request) (any, error) {
 }
 
 func (a *api) allLogs(r *request) (any, error) {
-	v, err := a.list(r, spool.Events, Filter{})
+	v, err := a.list(r, OfEvents)
 	if err != nil {
 		return nil, err
 	}

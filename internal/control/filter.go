@@ -1,9 +1,7 @@
 package control
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -15,61 +13,68 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Filter chooses events. Its zero value chooses all.
+// Filter chooses events, or entries of quarantine. The zero value chooses all. Each
+// field is a word of the table words, which says what it chooses.
 type Filter struct {
-	Source    string `json:"source,omitempty"`
-	ID        string `json:"id,omitempty"`
-	Type      string `json:"type,omitempty"`
-	Route     string `json:"route,omitempty"`
-	State     string `json:"state,omitempty"` // of a delivery, or "unrouted"
-	MessageID string `json:"message_id,omitempty"`
-	// Contains is a text that stands in the body as it came: an order's number, a
-	// code, a phone number. No index serves it.
-	Contains string `json:"contains,omitempty"`
-	// Status and Error choose by the last attempt of a delivery: its status, and
-	// what its error holds, in any case.
+	Source string `json:"source,omitempty"`
+	ID     string `json:"id,omitempty"`
+	Type   string `json:"type,omitempty"`
+	Route  string `json:"route,omitempty"`
+	// State is a delivery's, or "unrouted" for an event that has none.
+	State string `json:"state,omitempty"`
+	// Status and Error are of a delivery's last attempt: its HTTP status, and a text
+	// that its error holds in any case.
 	Status int    `json:"status,omitempty"`
 	Error  string `json:"error,omitempty"`
+	// Contains is a text in the body as it came: an order's number, a code, a phone
+	// number. No index serves it.
+	Contains  string `json:"contains,omitempty"`
+	MessageID string `json:"message_id,omitempty"`
 	// Reason is why an entry is in quarantine, or how that begins.
-	Reason string    `json:"reason,omitempty"`
-	Since  time.Time `json:"since,omitzero"`
-	Until  time.Time `json:"until,omitzero"`
+	Reason string `json:"reason,omitempty"`
+	// Since and Until bound the time of receipt: Since <= t < Until.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
 }
 
-// states are the words for State.
-var states = map[string]spool.State{
-	"available": spool.Available, "running": spool.Running, "retrying": spool.Retrying,
-	"delivered": spool.Delivered, "dead": spool.Dead, "discarded": spool.Discarded,
+// query returns the filter in the store's words. Filter.chooses tells the rest.
+func (f Filter) query() spool.Query {
+	var q spool.Query
+	for _, w := range words {
+		if w.text(&f) != "" {
+			w.narrow(&f, &q)
+		}
+	}
+	return q
 }
 
-const unrouted = "unrouted"
+// queryOf returns the filter's query of a list.
+func (f Filter) queryOf(list Lists) spool.Query {
+	q := f.query()
+	switch list {
+	case OfDead:
+		q.State = spool.Dead
+	case OfQuarantine:
+		q.Kind = spool.Quarantined
+	}
+	return q
+}
 
-// query is the filter in the store's words.
-func (f Filter) query() (spool.Query, error) {
-	q := spool.Query{Source: f.Source, ID: f.ID, Type: f.Type, Route: f.Route, Since: f.Since, Until: f.Until}
-	switch state, ok := states[f.State]; {
-	case f.State == unrouted:
-		q.Unrouted = true
-	case f.State != "" && !ok:
-		return q, bad(fmt.Sprintf("unknown state %q: available, running, retrying, delivered, dead, discarded or unrouted", f.State))
-	default:
-		q.State = state
-	}
-	if f.Status != 0 || f.Error != "" {
-		q.Delivery = f.lastWas
-	}
-	if f.MessageID != "" {
-		// In the text it may stand escaped, if it has such characters at all.
-		if raw, err := json.Marshal(f.MessageID); err == nil && string(raw) == `"`+f.MessageID+`"` {
-			q.Contains = []byte(f.MessageID)
+// check returns an error where the filter has a word that cannot choose from the
+// list, or a value that a word cannot have.
+func (f Filter) check(list Lists) error {
+	for _, w := range words {
+		if w.text(&f) == "" {
+			continue
 		}
-		q.Match = func(e *spool.Event) bool {
-			return messageID(e.Request.Body) == f.MessageID && bytes.Contains(e.Request.Body, []byte(f.Contains))
+		if w.lists&list == 0 {
+			return bad(fmt.Sprintf("%s cannot choose here: there are %s", w.Name, wordNames(list)))
 		}
-	} else if f.Contains != "" {
-		q.Contains = []byte(f.Contains)
+		if err := w.valid(&f); err != nil {
+			return bad(w.Name + ": " + err.Error())
+		}
 	}
-	return q, nil
+	return nil
 }
 
 // last is a delivery's last attempt, if one was made.
@@ -162,65 +167,37 @@ func (f Filter) chooses(rec spool.Record) bool { return strings.HasPrefix(rec.Re
 // values are the filter as a query string.
 func (f Filter) values() url.Values {
 	v := url.Values{}
-	for name, value := range map[string]string{
-		"source": f.Source, "id": f.ID, "type": f.Type, "route": f.Route, "state": f.State,
-		"message_id": f.MessageID, "contains": f.Contains, "error": f.Error, "reason": f.Reason, "status": number(f.Status), "since": stamp(f.Since), "until": stamp(f.Until),
-	} {
-		if value != "" {
-			v.Set(name, value)
+	for _, w := range words {
+		if text := w.text(&f); text != "" {
+			v.Set(w.Name, text)
 		}
 	}
 	return v
 }
 
-func number(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.Itoa(n)
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
-}
-
-// list is what a list may be asked with besides a filter.
+// listWords are the query parameters of a list besides those of a Filter.
 var listWords = []string{"cursor", "limit", "reveal"}
 
-// readFilter reads a query string. A word that is not known is an error: a
-// mistyped filter would choose everything.
-func readFilter(v url.Values, also ...string) (f Filter, err error) {
-	texts := map[string]*string{
-		"source": &f.Source, "id": &f.ID, "type": &f.Type, "route": &f.Route, "state": &f.State, "message_id": &f.MessageID, "contains": &f.Contains, "error": &f.Error,
-		"reason": &f.Reason,
-	}
-	times := map[string]*time.Time{"since": &f.Since, "until": &f.Until}
-next:
+// readFilter reads the query string of a list. A word that is not known is an error:
+// a mistyped filter would choose everything.
+func readFilter(v url.Values, list Lists, also ...string) (f Filter, err error) {
+	known := Words(list)
 	for name, values := range v {
 		if len(values) != 1 {
 			return f, bad(name + " is given more than once")
 		}
-		for _, word := range also {
-			if name == word {
-				continue next
-			}
+		if slices.Contains(also, name) {
+			continue
 		}
-		switch {
-		case name == "status":
-			if f.Status, err = strconv.Atoi(values[0]); err != nil || f.Status < 100 || f.Status > 999 {
-				return f, bad("status is " + strconv.Quote(values[0]) + ": give a status such as 500")
-			}
-		case texts[name] != nil:
-			*texts[name] = values[0]
-		case times[name] != nil:
-			if *times[name], err = ParseTime(values[0], time.Now()); err != nil {
-				return f, bad(name + ": " + err.Error())
-			}
-		default:
-			return f, bad(fmt.Sprintf("unknown parameter %q: source, id, type, route, state, status, error, message_id, contains, reason, since, until, %s", name, strings.Join(also, ", ")))
+		i := slices.IndexFunc(known, func(w Word) bool { return w.Name == name })
+		if i < 0 {
+			return f, bad(fmt.Sprintf("unknown parameter %q: there are %s", name, wordNames(list, also...)))
+		}
+		if values[0] == "" {
+			continue
+		}
+		if err := known[i].Set(&f, values[0], time.Now()); err != nil {
+			return f, bad(name + ": " + err.Error())
 		}
 	}
 	return f, nil

@@ -19,10 +19,9 @@ type Released struct {
 
 // oddBulk reads what is to be done with many entries.
 func (a *api) oddBulk(r *request) (b Bulk, q spool.Query, err error) {
-	b, q, err = a.bulk(r)
-	q.Kind = spool.Quarantined
-	if err == nil && (b.Filter.State != "" || b.Filter.Route != "" || b.Route != "" || b.OnlyState) {
-		err = bad("an entry in quarantine has no route and no state: choose by reason, type, id, message_id, contains, source, since or until")
+	b, q, err = a.bulk(r, OfQuarantine)
+	if err == nil && (b.Route != "" || b.OnlyState) {
+		err = bad("an entry in quarantine has no route and no state: leave route and only_state out")
 	}
 	return b, q, err
 }

@@ -36,7 +36,10 @@ const (
 	tellEvery = 250 * time.Millisecond
 )
 
-func (b *Bulk) check() error {
+func (b *Bulk) check(list Lists) error {
+	if err := b.Filter.check(list); err != nil {
+		return err
+	}
 	switch {
 	case b.Filter.empty() && !b.All:
 		return bad("no filter would choose every event: give one, or set all")
@@ -58,7 +61,7 @@ func (b *Bulk) check() error {
 // replay sends again what the filter chooses, oldest page last: the log is read
 // from its end, and what comes meanwhile is not met.
 func (a *api) replay(r *request, s *stream) error {
-	b, q, err := a.bulk(r)
+	b, q, err := a.bulk(r, OfEvents)
 	if err != nil {
 		return err
 	}
@@ -80,19 +83,23 @@ func (a *api) replay(r *request, s *stream) error {
 	return err
 }
 
-func (a *api) bulk(r *request) (b Bulk, q spool.Query, err error) {
+// bulk reads what is to be done with many events or entries of a list.
+func (a *api) bulk(r *request, list Lists) (b Bulk, q spool.Query, err error) {
 	if err = readBody(r, &b); err != nil {
 		return b, q, err
 	}
-	if err = b.check(); err != nil {
+	if list == OfDead && b.Filter.State == "dead" {
+		b.Filter.State, b.All = "", true // They all are.
+	}
+	if err = b.check(list); err != nil {
 		return b, q, err
 	}
 	if err = a.sane(b.Filter); err != nil {
 		return b, q, err
 	}
-	q, err = b.Filter.query()
+	q = b.Filter.queryOf(list)
 	q.Limit = 200
-	return b, q, err
+	return b, q, nil
 }
 
 // atOnce is how many events are changed beside each other: they share a commit.
@@ -172,11 +179,10 @@ func (a *api) discardAll(r *request, s *stream) error {
 	if !ok {
 		return errNoHands
 	}
-	b, q, err := a.bulk(r)
+	b, q, err := a.bulk(r, OfDead)
 	if err != nil {
 		return err
 	}
-	q.State, q.Unrouted = spool.Dead, false
 	route := cmp.Or(b.Route, b.Filter.Route)
 	step, err := a.walk(r, s, b, q, func(rec spool.Record, _ *Step) (n int, err error) {
 		for _, v := range rec.Deliveries {

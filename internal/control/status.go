@@ -114,7 +114,7 @@ func (a *api) status(r *request) (any, error) {
 }
 
 func (a *api) deadGroups(r *request) (any, error) {
-	f, err := readFilter(r.URL.Query())
+	f, err := readFilter(r.URL.Query(), OfDead)
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +127,7 @@ func (a *api) deadGroups(r *request) (any, error) {
 // group counts the dead letters of what a filter chooses, of at most so many
 // events; 0 is no end.
 func (a *api) group(ctx context.Context, f Filter, most int) (g Groups, err error) {
-	f.State = "dead"
-	q, err := f.query()
-	if err != nil {
-		return g, err
-	}
+	q := f.queryOf(OfDead)
 	counts := map[Group]*Group{}
 	for seen := 0; ; {
 		page, err := a.Store.Records(ctx, q)
