@@ -216,7 +216,11 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 
 // onlyOne refuses flags that choose many beside an id, except those.
 func (o *operator) onlyOne(but ...string) error {
-	for _, name := range []string{"type", "state", "route", "source", "since", "until", "id", "message-id", "contains", "status", "error", "reason", "all", "max", "rate", "dry-run", "to"} {
+	names := []string{"all", "max", "rate", "dry-run", "to"}
+	for _, w := range control.AllWords() {
+		names = append(names, w.Flag())
+	}
+	for _, name := range names {
 		if f := o.cmd.Flags().Lookup(name); f == nil || !f.Changed {
 			continue
 		}

@@ -1,9 +1,8 @@
 package caddymodule
 
 import (
+	"errors"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,64 +12,55 @@ import (
 	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
-// deliveryStates are the words of --state.
-var deliveryStates = []string{"available", "running", "retrying", "delivered", "dead", "discarded", "unrouted"}
-
-// filterFlags are all flags of a filter, with their help.
-var filterFlags = map[string]string{
-	"type":       "only events of this type",
-	"state":      "only events with a delivery in this state, or unrouted",
-	"route":      "only events with a delivery to this route",
-	"source":     "only events of this source",
-	"status":     "only events with a delivery whose last attempt had this status",
-	"error":      "only events with a delivery whose last attempt had an error that holds this",
-	"since":      "only what came since then: 2026-03-01T14:00:00Z, 2026-03-01 or 2h (ago)",
-	"until":      "only what came before then",
-	"id":         "only the event of this id",
-	"reason":     "only what is in quarantine for this reason, or for one that begins so",
-	"message-id": "only events whose data.message_id is this",
-	"contains":   "only events whose body holds this text, as it came (reads each body)",
-}
-
-// addFilter adds all flags of a filter but some.
-func addFilter(cmd *cobra.Command, but ...string) {
-	for name, help := range filterFlags {
-		// Entries of quarantine have reasons, and no deliveries.
-		if slices.Contains(but, name) || name == "reason" && !slices.Contains(but, "route") {
+// addFilter adds the flags of a list's filter, but some.
+func addFilter(cmd *cobra.Command, list control.Lists, but ...string) {
+	for _, w := range control.Words(list) {
+		if slices.Contains(but, w.Name) {
 			continue
 		}
-		cmd.Flags().String(name, "", help)
-		switch name {
-		case "type":
-			completes(cmd, name, event.Types()...)
-		case "state":
-			completes(cmd, name, deliveryStates...)
-		case "route", "source":
-			_ = cmd.RegisterFlagCompletionFunc(name, completeRoutes(name == "source"))
-		default:
-			_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+		addWord(cmd, w, list)
+	}
+}
+
+// addOnly adds one flag of an event's filter.
+func addOnly(cmd *cobra.Command, name string) {
+	for _, w := range control.Words(control.OfEvents) {
+		if w.Name == name {
+			addWord(cmd, w, control.OfEvents)
 		}
 	}
 }
 
-// addOnly adds one flag of a filter.
-func addOnly(cmd *cobra.Command, name string) {
-	var others []string
-	for other := range filterFlags {
-		if other != name {
-			others = append(others, other)
-		}
+func addWord(cmd *cobra.Command, w control.Word, list control.Lists) {
+	help := "only events " + w.Help
+	if list == control.OfQuarantine {
+		help = "only entries " + w.Help
 	}
-	addFilter(cmd, others...)
+	flag := w.Flag()
+	cmd.Flags().String(flag, "", help)
+	switch w.Name {
+	case "type":
+		completes(cmd, flag, event.Types()...)
+	case "route", "source":
+		_ = cmd.RegisterFlagCompletionFunc(flag, completeRoutes(w.Name == "source"))
+	default:
+		completes(cmd, flag, w.Values...)
+	}
 }
 
 // readFilter reads the flags that a command has.
 func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
-	for name, to := range map[string]*string{
-		"type": &f.Type, "state": &f.State, "route": &f.Route, "source": &f.Source, "id": &f.ID, "message-id": &f.MessageID, "contains": &f.Contains, "error": &f.Error, "reason": &f.Reason,
-	} {
-		if *to, err = wordOf(cmd, name); err != nil {
+	now := time.Now()
+	for _, w := range control.AllWords() {
+		text, err := wordOf(cmd, w.Flag())
+		if err != nil {
 			return f, err
+		}
+		if text == "" {
+			continue
+		}
+		if err := w.Set(&f, text, now); err != nil {
+			return f, badWord(w, err)
 		}
 	}
 	if f.Type != "" {
@@ -78,31 +68,18 @@ func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 			return f, err
 		}
 	}
-	if f.State != "" && !slices.Contains(deliveryStates, f.State) {
-		if near := nearest.Word(f.State, deliveryStates); near != "" {
-			return f, usagef("--state: unknown state %q; did you mean %q?", f.State, near)
-		}
-		return f, usagef("--state: unknown state %q; there are %s", f.State, strings.Join(deliveryStates, ", "))
-	}
-	if text, err := wordOf(cmd, "status"); err != nil || text != "" {
-		if f.Status, err = strconv.Atoi(text); err != nil || f.Status < 100 || f.Status > 999 {
-			return f, usagef("--status is %q: give a status such as 500", text)
-		}
-	}
-	now := time.Now()
-	for name, to := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
-		text, err := wordOf(cmd, name)
-		if err != nil {
-			return f, err
-		}
-		if text == "" {
-			continue
-		}
-		if *to, err = control.ParseTime(text, now); err != nil {
-			return f, usagef("--%s: %w", name, err)
-		}
-	}
 	return f, nil
+}
+
+// badWord returns the error of a flag, with the value that was meant if one is near.
+func badWord(w control.Word, err error) error {
+	var unknown *control.UnknownValueError
+	if errors.As(err, &unknown) {
+		if near := nearest.Word(unknown.Text, unknown.Values); near != "" {
+			return usagef("--%s: unknown %s %q; did you mean %q?", w.Flag(), unknown.Word, unknown.Text, near)
+		}
+	}
+	return usagef("--%s: %w", w.Flag(), err)
 }
 
 // wordOf is what a flag says, if the command has it. An empty one is refused: in

@@ -42,7 +42,7 @@ func deadList() *cobra.Command {
 			return o.list(ctx, control.List{Filter: control.Filter{State: "dead"}}, (*operator).deadLetters)
 		}),
 	}
-	addFilter(cmd, "state")
+	addFilter(cmd, control.OfDead)
 	cmd.Flags().Bool("group", false, "count those of one route whose last attempts had the same status and error")
 	addLimit(cmd, 50, "how many events at most; 0 for all")
 	addReveal(cmd)
@@ -114,7 +114,7 @@ passed over, and told.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: operated(replayDead),
 	}
-	addFilter(cmd, "state")
+	addFilter(cmd, control.OfDead)
 	addBulk(cmd)
 	cmd.Flags().Float64("rate", 0, "how many events a second, up to 10000 (default: 100)")
 	return cmd
@@ -178,7 +178,7 @@ func deadDiscard() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    operated(discardDead),
 	}
-	addFilter(cmd, "state")
+	addFilter(cmd, control.OfDead)
 	addBulk(cmd)
 	return cmd
 }

@@ -41,7 +41,7 @@ func eventsList() *cobra.Command {
 			return o.list(ctx, control.List{}, (*operator).events)
 		}),
 	}
-	addFilter(cmd)
+	addFilter(cmd, control.OfEvents)
 	addLimit(cmd, 50, "how many at most; 0 for all")
 	addReveal(cmd)
 	addStore(cmd)
@@ -127,7 +127,7 @@ event: none is left out or shown twice. Ctrl-C ends it.`,
 		RunE:    operated(tail),
 	}
 	// What an event is and does not become: its state changes later.
-	addFilter(cmd, "state", "since", "until", "id")
+	addFilter(cmd, control.OfEvents, "state", "since", "until", "id")
 	addLimit(cmd, 10, "how many that came before; 0 for none")
 	addReveal(cmd)
 	cmd.Flags().Duration("every", time.Second, "how often to look")
@@ -146,7 +146,7 @@ each event has its body as it came, in base64, as "raw".`,
 		Args:    cobra.NoArgs,
 		RunE:    operated(export),
 	}
-	addFilter(cmd)
+	addFilter(cmd, control.OfEvents)
 	addLimit(cmd, 0, "how many at most; 0 for all")
 	addReveal(cmd)
 	addStore(cmd)
@@ -175,7 +175,7 @@ ends with this command; what was sent again by then stays so.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: operated(replay),
 	}
-	addFilter(cmd)
+	addFilter(cmd, control.OfEvents)
 	addBulk(cmd)
 	cmd.Flags().Float64("rate", 0, "how many events a second, up to 10000 (default: 100)")
 	cmd.Flags().String("to", "", "send to this route alone, also events that had none for it")

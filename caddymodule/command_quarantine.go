@@ -33,7 +33,7 @@ body. The platform got its 200. Each entry has a number.
 			return o.list(ctx, control.List{Quarantine: true}, (*operator).entries)
 		}),
 	}
-	addFilter(list, "state", "route")
+	addFilter(list, control.OfQuarantine)
 	addLimit(list, 50, "how many at most; 0 for all")
 	addReveal(list)
 	addStore(list)
@@ -57,7 +57,7 @@ route takes it, it is kept as unrouted. What is known already stays.`,
 			return o.decide(ctx, args, decision{what: "release", did: "released", question: "%s will be released.", do: o.client.ReleaseOdd, say: o.released})
 		}),
 	}
-	addFilter(cmd, "state", "route")
+	addFilter(cmd, control.OfQuarantine)
 	addBulk(cmd)
 	return cmd
 }
@@ -76,7 +76,7 @@ func discardOddCommand() *cobra.Command {
 			})
 		}),
 	}
-	addFilter(cmd, "state", "route")
+	addFilter(cmd, control.OfQuarantine)
 	addBulk(cmd)
 	return cmd
 }
