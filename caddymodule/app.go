@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -131,13 +132,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	if a.DataDir == "" {
-		a.DataDir = DefaultDataDir()
+		a.DataDir = defaultDataDir()
 	}
 	dir, err := caddy.NewReplacer().ReplaceOrErr(a.DataDir, true, true)
 	if err != nil {
 		return fmt.Errorf("data_dir: %w: set what the placeholder names", err)
 	}
-	if a.dir, err = canonical(dir); err != nil {
+	if a.dir, err = env.CanonicalDir(dir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
 	if err := a.provisionAdmin(ctx); err != nil {
@@ -333,3 +334,6 @@ var (
 	_ caddy.Validator    = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
 )
+
+// defaultDataDir is where the store is unless `data_dir` says otherwise.
+func defaultDataDir() string { return env.DefaultDataDir(caddy.AppDataDir()) }

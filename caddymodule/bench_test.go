@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -24,7 +25,7 @@ const benchSecret = "a-secret-of-the-benchmark"
 // reached, so that it is soon held and only the accept is measured.
 func provisioned(b *testing.B) *Webhook {
 	b.Helper()
-	b.Setenv(EnvSecret, benchSecret)
+	b.Setenv(env.Secret, benchSecret)
 	conf, err := json.Marshal(App{DataDir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)

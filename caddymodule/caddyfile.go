@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
@@ -138,7 +139,7 @@ func unknownWord(d *caddyfile.Dispenser, word string, words []string) error {
 func (p *webhookParser) secret() error {
 	var s Secret
 	if !p.NextArg() {
-		return p.Errf("secret needs a value, for example: secret {env.%s}", EnvSecret)
+		return p.Errf("secret needs a value, for example: secret {env.%s}", env.Secret)
 	}
 	s.Value = p.Val()
 	if err := s.mistyped(); err != nil {
@@ -187,7 +188,7 @@ func (p *webhookParser) whole(start caddyfile.Token) error {
 	}
 	for _, sec := range s.Secrets {
 		if strings.TrimSpace(sec.Value) == "" {
-			return errAt(start, "%s: a secret is empty: give the webhook's secret, for example {env.%s}", directiveName, EnvSecret)
+			return errAt(start, "%s: a secret is empty: give the webhook's secret, for example {env.%s}", directiveName, env.Secret)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -41,9 +42,9 @@ Look after an inboxgate that runs:
   store       how the store is; back it up, check and compact it
 
 The secret is never an argument, because the list of processes shows
-arguments to everybody on the machine. It is read from ` + EnvSecret + `,
-from the file that ` + EnvSecretFile + ` names, or from --secret-file. In the
-same way the API key is read from ` + EnvAPIKey + ` or ` + EnvAPIKeyFile + `.
+arguments to everybody on the machine. It is read from ` + env.Secret + `,
+from the file that ` + env.SecretFile + ` names, or from --secret-file. In the
+same way the API key is read from ` + env.APIKey + ` or ` + env.APIKeyFile + `.
 ` + aboutExit,
 		CobraFunc: commandTree,
 	})
@@ -128,7 +129,7 @@ func told(cmd *cobra.Command) error {
 const secretFileFlag = "secret-file"
 
 func addSecretFile(cmd *cobra.Command) {
-	cmd.Flags().String(secretFileFlag, "", "read the secret from this file (default: "+EnvSecret+", or the file that "+EnvSecretFile+" names)")
+	cmd.Flags().String(secretFileFlag, "", "read the secret from this file (default: "+env.Secret+", or the file that "+env.SecretFile+" names)")
 	_ = cmd.MarkFlagFilename(secretFileFlag)
 }
 
@@ -151,7 +152,7 @@ func secretValues(cmd *cobra.Command) ([]string, error) {
 		return nil, err
 	}
 	if path == "" {
-		return EnvSecrets()
+		return env.ReadSecrets()
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -167,7 +168,7 @@ func secretValues(cmd *cobra.Command) ([]string, error) {
 	if len(values) == 0 {
 		return nil, fmt.Errorf("no secret in %s: put the webhook's secret into it, at least %d bytes long", path, verify.MinSecret)
 	}
-	return textsOf(values), nil
+	return env.Texts(values), nil
 }
 
 func keysOf(values []string) []verify.Secret {

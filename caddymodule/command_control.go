@@ -12,14 +12,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
 var aboutControl = `
-It asks a running inboxgate, whose address is that of --admin or ` + EnvAdmin + `,
-else the socket in the data directory (` + envDataDir + `), else the one that runs on
+It asks a running inboxgate, whose address is that of --admin or ` + env.Admin + `,
+else the socket in the data directory (` + env.DataDir + `), else the one that runs on
 this machine, else ` + caddy.DefaultAdminListen + `. From another machine, changes need the
-token of ` + EnvAdminToken + ` or of the file that ` + EnvAdminTokenFile + ` names.
+token of ` + env.AdminToken + ` or of the file that ` + env.AdminTokenFile + ` names.
 
 With --format json each line of the output is one object, with the API's names.
 ` + aboutExit
@@ -84,7 +85,7 @@ func newOperator(cmd *cobra.Command) (*operator, error) {
 			return nil, err
 		}
 	}
-	token, err := envAdminToken()
+	token, err := env.ReadAdminToken()
 	if err != nil {
 		return nil, err
 	}

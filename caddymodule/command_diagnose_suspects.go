@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 const (
@@ -197,7 +199,7 @@ func secretSuspects(secrets []string) []suspect {
 		if bare := strings.Trim(strings.TrimSpace(s), "\"'`"); bare != strings.TrimSpace(s) {
 			add([]byte(bare), "stands in quotes here", "remove the quotes; env files and YAML lists often keep them")
 		}
-		if _, value, ok := strings.Cut(s, EnvSecret+"="); ok {
+		if _, value, ok := strings.Cut(s, env.Secret+"="); ok {
 			add([]byte(strings.Trim(value, `"'`)), "has the name of its variable before it here", "put only the value there")
 		}
 		addDecoded(add, s)

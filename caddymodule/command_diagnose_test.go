@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -171,7 +172,7 @@ func TestDiagnoseSecret(t *testing.T) {
 		{name: "in single quotes there", signature: sha256Of("'"+ourSecret+"'", body), says: []string{"in single quotes"}},
 		{name: "in quotes here", signature: sha256Of(ourSecret, body), secrets: []string{`"` + ourSecret + `"`}, says: []string{"stands in quotes here"}},
 		{name: "white space here", signature: sha256Of(ourSecret, body), secrets: []string{ourSecret + " "}, says: []string{"has white space around it here"}},
-		{name: "variable's name here", signature: sha256Of(ourSecret, body), secrets: []string{EnvSecret + "=" + ourSecret}, says: []string{"name of its variable"}},
+		{name: "variable's name here", signature: sha256Of(ourSecret, body), secrets: []string{env.Secret + "=" + ourSecret}, says: []string{"name of its variable"}},
 		{name: "from hex", signature: sha256Of(ourSecret, body), secrets: []string{hexSecret}, says: []string{"decoded from hex"}},
 		{name: "from base64", signature: sha256Of(ourSecret, body), secrets: []string{b64Secret}, says: []string{"decoded from base64"}},
 		{name: "from whsec_ base64", signature: sha256Of(ourSecret, body), secrets: []string{"whsec_" + b64Secret}, says: []string{"decoded from base64"}},

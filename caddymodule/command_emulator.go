@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
 )
 
@@ -26,7 +27,7 @@ Answers the platform's webhook API and delivers as the platform does: signed,
 with 10 s for an answer, and up to six attempts after 0 s, 30 s, 2 m, 8 m, 32 m
 and 2 h. --speed 600 makes seconds of these delays; the 10 s stay.
 
-Its API key is that of ` + EnvAPIKey + ` or of the file that ` + EnvAPIKeyFile + `
+Its API key is that of ` + env.APIKey + ` or of the file that ` + env.APIKeyFile + `
 names, else one that it makes and prints. Under /_emulator/, where it answers
 this machine without a key, it sends events on request, with duplicates,
 forgeries and broken connections if you like, moves its clock and tells what it
@@ -127,10 +128,10 @@ func introduceEmulator(cmd *cobra.Command, key string, showKey bool, addr *net.T
 	out := cmd.OutOrStdout()
 	paint := paletteFor(out)
 	fmt.Fprintf(out, "%s  %s\n", paint.bold("The emulator of the Inbox platform:"), url)
-	export := "export " + EnvAPIURL + "=" + url
+	export := "export " + env.APIURL + "=" + url
 	if showKey {
 		fmt.Fprintf(out, "Its API key: %s\n", key)
-		export += " " + EnvAPIKey + "=" + shellWord(key)
+		export += " " + env.APIKey + "=" + shellWord(key)
 	} else {
 		fmt.Fprintln(out, "Its API key is yours, from the environment.")
 	}

@@ -13,12 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-const (
-	// envOps is the sidecar's variable for the listener of probes.
-	envOps     = "INBOX_OPS_LISTEN"
-	defaultOps = "127.0.0.1:9180"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 func healthCommand() *cobra.Command {
@@ -26,7 +22,7 @@ func healthCommand() *cobra.Command {
 		Use:   "health [--ready]",
 		Short: "Asks a running inboxgate how it is, for containers without a shell",
 		Long: `
-Asks the listener of ` + envOps + ` (default ` + defaultOps + `) for /healthz: whether
+Asks the listener of ` + env.OpsListen + ` (default ` + env.DefaultOpsListen + `) for /healthz: whether
 the process lives. With --ready it asks for /readyz: whether new events can be
 taken. It ends with 0 if so, else with another code.`,
 		Example: `  ` + programName() + ` health
@@ -91,11 +87,11 @@ func runHealth(cmd *cobra.Command, _ []string) error {
 func opsAddress(address string) (string, error) {
 	from := "--address"
 	if address == "" {
-		from, address = envOps, strings.TrimSpace(os.Getenv(envOps))
+		from, address = env.OpsListen, strings.TrimSpace(os.Getenv(env.OpsListen))
 	}
 	switch address {
 	case "":
-		address = defaultOps
+		address = env.DefaultOpsListen
 	case "off":
 		return "", usagef("%s is off: there are no probes to ask", from)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -19,8 +20,8 @@ Prints the value that the platform's ` + verify.Header + ` header has for a body
 The body is read from the file, or from stdin if there is none or it is "-".
 Every byte counts: a newline at the end is part of the body.
 
-The secret comes from ` + EnvSecret + ` (of several the first), from the file
-that ` + EnvSecretFile + ` names, or from --secret-file. There is no flag for
+The secret comes from ` + env.Secret + ` (of several the first), from the file
+that ` + env.SecretFile + ` names, or from --secret-file. There is no flag for
 the secret itself: the list of processes would show it to everybody.`,
 		Example: `  printf '{"id":"evt_1"}' | ` + programName() + ` sign
   curl --data-binary @body.json -H "$(` + programName() + ` sign --header body.json)" \

@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
 
@@ -36,7 +37,7 @@ func runStoreCheck(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	path := dataDir()
+	path := env.DataDirOr(defaultDataDir())
 	if len(args) == 1 {
 		path = args[0]
 	}
@@ -87,12 +88,4 @@ func (o *operator) report(r sqlite.Report) error {
 	}
 	return o.say("%s is %s: %s with %s, %s in quarantine, %s.", cell(r.Path), state, count(r.Events, "event", "events"),
 		count(r.Deliveries, "delivery", "deliveries"), count(r.Quarantined, "entry", "entries"), humanize.IBytes(uint64(r.Bytes)))
-}
-
-// dataDir is where this environment has the store.
-func dataDir() string {
-	if dir := os.Getenv(envDataDir); dir != "" {
-		return dir
-	}
-	return DefaultDataDir()
 }

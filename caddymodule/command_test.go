@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -121,8 +122,8 @@ func TestSign(t *testing.T) {
 }
 
 func TestSecretsOfCommands(t *testing.T) {
-	t.Setenv(caddymodule.EnvSecret, secret)
-	t.Setenv(caddymodule.EnvSecretFile, "")
+	t.Setenv(env.Secret, secret)
+	t.Setenv(env.SecretFile, "")
 	want := verify.Sign([]byte(secret), []byte("x")) + "\n"
 	if r := runCommand(t.Context(), "x", "sign"); r.out != want {
 		t.Errorf("from the environment: %+v", r)
@@ -136,11 +137,11 @@ func TestSecretsOfCommands(t *testing.T) {
 	runCommand(t.Context(), "x", "sign", "--secret-file", writeFile(t, "short")).complains(t, "shorter than 16 bytes")
 	runCommand(t.Context(), "x", "sign", "/no/such/file").complains(t, "reading body", "no such file")
 	runCommand(t.Context(), "x", "sign", "one", "two").complains(t, "accepts at most 1 arg")
-	t.Setenv(caddymodule.EnvSecret, "")
-	runCommand(t.Context(), "x", "sign").complains(t, "no secret: set "+caddymodule.EnvSecret)
-	t.Setenv(caddymodule.EnvSecretFile, other)
+	t.Setenv(env.Secret, "")
+	runCommand(t.Context(), "x", "sign").complains(t, "no secret: set "+env.Secret)
+	t.Setenv(env.SecretFile, other)
 	if r := runCommand(t.Context(), "x", "sign"); r.failed != nil {
-		t.Errorf("from %s: %+v", caddymodule.EnvSecretFile, r)
+		t.Errorf("from %s: %+v", env.SecretFile, r)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
 )
 
@@ -39,8 +40,8 @@ or "all" for one of each.
 The exit code is 1 unless every answer was the right one: 200 with inboxgate's
 X-Inbox-Result, or 401 with --bad-signature. With --direct, which is for an app
 without inboxgate before it, any 200 will do. Names that end in .localhost are
-this machine. The secret comes from ` + EnvSecret + ` (of several the
-first), from the file that ` + EnvSecretFile + ` names, or from --secret-file.`,
+this machine. The secret comes from ` + env.Secret + ` (of several the
+first), from the file that ` + env.SecretFile + ` names, or from --secret-file.`,
 		Example: `  ` + programName() + ` trigger message.failed
   ` + programName() + ` trigger message.delivered --override data.to=+15557654321 --duplicate
   ` + programName() + ` trigger all --count 1000 --rate 200 --format json

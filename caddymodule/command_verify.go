@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -22,8 +23,8 @@ cut or in another notation, a secret with a newline or in quotes, …) and says
 what it found and how to put it right. It prints neither secret nor body.
 
 The body is read from the file, or from stdin if there is none or it is "-".
-The secrets come from ` + EnvSecret + ` (several: one a line, or separated by
-commas), from the file that ` + EnvSecretFile + ` names, or from --secret-file.
+The secrets come from ` + env.Secret + ` (several: one a line, or separated by
+commas), from the file that ` + env.SecretFile + ` names, or from --secret-file.
 
 The exit code is 0 if the signature is valid and 1 if it is not.`,
 		Example: `  ` + programName() + ` verify --signature sha256=5f2b… body.json`,

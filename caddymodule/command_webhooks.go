@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,15 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
 	"github.com/inboxgate/inboxgate/internal/platform"
-)
-
-// Environment variables of the commands that ask the platform's API.
-const (
-	EnvAPIURL     = "INBOX_API_URL"
-	EnvAPIKey     = "INBOX_API_KEY"
-	EnvAPIKeyFile = "INBOX_API_KEY_FILE"
 )
 
 func webhooksCommand() *cobra.Command {
@@ -28,9 +23,9 @@ func webhooksCommand() *cobra.Command {
 		Long: `
 Asks the platform's API, or an emulator of it, about your webhooks.
 
-The API's address is ` + platform.DefaultURL + ` unless ` + EnvAPIURL + ` or
---api-url says otherwise. The API key comes from ` + EnvAPIKey + ` or from the
-file that ` + EnvAPIKeyFile + ` names. There is no flag for the key: the list of
+The API's address is ` + platform.DefaultURL + ` unless ` + env.APIURL + ` or
+--api-url says otherwise. The API key comes from ` + env.APIKey + ` or from the
+file that ` + env.APIKeyFile + ` names. There is no flag for the key: the list of
 processes would show it to everybody.
 
 With --format json each line of the output is one object, with the API's names.`,
@@ -39,7 +34,7 @@ With --format json each line of the output is one object, with the API's names.`
   ` + programName() + ` webhooks logs wh_1234567890 --format json`,
 	}
 	f := cmd.PersistentFlags()
-	f.String("api-url", "", "the API's address (default: "+EnvAPIURL+", or "+platform.DefaultURL+")")
+	f.String("api-url", "", "the API's address (default: "+env.APIURL+", or "+platform.DefaultURL+")")
 	f.Duration("timeout", platform.DefaultTimeout, "how long to wait for each answer of the API")
 	f.String("format", "text", "text, or json for one object a line")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -55,7 +50,7 @@ func webhooksCreate() *cobra.Command {
 		Long: `
 Registers a webhook. The answer holds the secret that signs its events; it is
 shown this once. --save-secret writes it to a new file that only you can read,
-rather than to the terminal: ` + EnvSecretFile + ` takes its name.`,
+rather than to the terminal: ` + env.SecretFile + ` takes its name.`,
 		Example: `  ` + programName() + ` webhooks create --url https://yourapp.com/webhooks/inbox --events message.read,message.failed
   ` + programName() + ` webhooks create --url https://yourapp.com/webhooks/inbox --save-secret webhook.secret`,
 		Args: cobra.NoArgs,
@@ -156,7 +151,7 @@ func newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 		return nil, usagef("--format is %q: say text or json", format)
 	}
 	if url == "" {
-		url = os.Getenv(EnvAPIURL)
+		url = os.Getenv(env.APIURL)
 	}
 	key, err := envAPIKey()
 	if err != nil {
@@ -173,28 +168,11 @@ func newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 
 // envAPIKey reads the API key that the environment holds; none is no error.
 func envAPIKey() (string, error) {
-	value, file := os.Getenv(EnvAPIKey), os.Getenv(EnvAPIKeyFile)
-	if value != "" && file != "" {
-		return "", usagef("both %s and %s are set: unset one of them", EnvAPIKey, EnvAPIKeyFile)
+	key, err := env.ReadAPIKey()
+	if _, ok := errors.AsType[env.BothSetError](err); ok {
+		err = usageError{err}
 	}
-	if file == "" {
-		key, err := oneKey(value)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", EnvAPIKey, err)
-		}
-		return key, nil
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", EnvAPIKeyFile, err)
-	}
-	if value, err = oneKey(string(raw)); err != nil {
-		return "", fmt.Errorf("%s, which %s names: %w", file, EnvAPIKeyFile, err)
-	}
-	if value == "" {
-		return "", fmt.Errorf("no API key in %s, which %s names: put the key into it", file, EnvAPIKeyFile)
-	}
-	return value, nil
+	return key, err
 }
 
 // checkTypeName refuses what is nearly a type of the platform. Whether there

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
@@ -41,11 +42,11 @@ func (o *webhooksOutput) created(w platform.Webhook, file string) error {
 	}
 	switch {
 	case file != "":
-		return o.say("The secret is in %s. inboxgate reads it from there:\n  export %s=%s", file, EnvSecretFile, shellWord(file))
+		return o.say("The secret is in %s. inboxgate reads it from there:\n  export %s=%s", file, env.SecretFile, shellWord(file))
 	case w.Secret == "":
-		return o.say("The answer holds no secret: look for it where the platform shows it, and set %s.", EnvSecret)
+		return o.say("The answer holds no secret: look for it where the platform shows it, and set %s.", env.Secret)
 	}
-	return o.say("The secret is shown only this once. inboxgate reads it from its environment:\n  export %s=%s", EnvSecret, shellWord(w.Secret))
+	return o.say("The secret is shown only this once. inboxgate reads it from its environment:\n  export %s=%s", env.Secret, shellWord(w.Secret))
 }
 
 func (o *webhooksOutput) updated(w platform.Webhook) error {

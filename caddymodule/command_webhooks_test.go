@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
 	"github.com/inboxgate/inboxgate/verify"
@@ -43,9 +43,9 @@ func emulate(t *testing.T) (*emulator.Emulator, string) {
 
 func apiEnv(t *testing.T, url, key, keyFile string) {
 	t.Helper()
-	t.Setenv(caddymodule.EnvAPIURL, url)
-	t.Setenv(caddymodule.EnvAPIKey, key)
-	t.Setenv(caddymodule.EnvAPIKeyFile, keyFile)
+	t.Setenv(env.APIURL, url)
+	t.Setenv(env.APIKey, key)
+	t.Setenv(env.APIKeyFile, keyFile)
 }
 
 // objects runs a command with --format json and reads the lines.

@@ -11,11 +11,13 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
 	// The demo's Caddyfile keeps all of Caddy's files in one directory.
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -72,7 +74,7 @@ func (g *demoGate) start(secret, key, app, onCall string) error {
 }
 
 // socket is where the operator's commands reach the demo.
-func (g *demoGate) socket() string { return filepath.Join(g.dir, AdminSocket) }
+func (g *demoGate) socket() string { return filepath.Join(g.dir, env.AdminSocket) }
 
 // operated: the kernel takes no longer path for a socket everywhere.
 func (g *demoGate) operated() bool { return len(g.socket()) < 100 }
@@ -83,7 +85,7 @@ func (g *demoGate) announce() {
 	if !g.operated() {
 		return
 	}
-	dir, err := canonical(g.store)
+	dir, err := env.CanonicalDir(g.store)
 	if err == nil {
 		g.withdraw, err = instance.Announce(instance.Pointer{Admin: "unix/" + g.socket(), DataDir: dir, Started: time.Now().UTC()}, instance.Directories())
 	}
@@ -207,7 +209,7 @@ func (g *demoGate) await(ctx context.Context, wanted func(map[string]spool.Route
 }
 
 func (g *demoGate) storage() (found *storage) {
-	dir, err := canonical(g.store)
+	dir, err := env.CanonicalDir(g.store)
 	if err != nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
@@ -65,12 +66,12 @@ func (d *demo) hints() {
 		d.command(line)
 	}
 	d.say("trigger and webhooks read these:")
-	d.command("export " + EnvAPIURL + "=" + api)
-	d.command("export " + EnvAPIKeyFile + "=" + shellWord(d.gate.keyFile))
-	d.command("export " + EnvSecretFile + "=" + shellWord(d.gate.secretFile))
+	d.command("export " + env.APIURL + "=" + api)
+	d.command("export " + env.APIKeyFile + "=" + shellWord(d.gate.keyFile))
+	d.command("export " + env.SecretFile + "=" + shellWord(d.gate.secretFile))
 	if d.gate.operated() && len(instance.Running(instance.Directories())) > 1 {
 		d.say("Another inboxgate runs here; this one is meant by:")
-		d.command("export " + EnvAdmin + "=" + shellWord("unix/"+d.gate.socket()))
+		d.command("export " + env.Admin + "=" + shellWord("unix/"+d.gate.socket()))
 	}
 	if !d.gate.operated() {
 		d.say("status, events and routes have no way in: the path of its socket is too long.")

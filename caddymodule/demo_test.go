@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
@@ -228,10 +229,10 @@ func TestDemoStaysUp(t *testing.T) {
 		}
 		return found[1]
 	}
-	t.Setenv(caddymodule.EnvAdmin, "")
+	t.Setenv(env.Admin, "")
 	apiEnv(t, find(`INBOX_API_URL=(\S+)`), "", find(`INBOX_API_KEY_FILE=(\S+)`))
-	t.Setenv(caddymodule.EnvSecret, "")
-	t.Setenv(caddymodule.EnvSecretFile, find(`INBOX_WEBHOOK_SECRET_FILE=(\S+)`))
+	t.Setenv(env.Secret, "")
+	t.Setenv(env.SecretFile, find(`INBOX_WEBHOOK_SECRET_FILE=(\S+)`))
 	r := runCommand(t.Context(), "", "trigger", "message.failed", "--to", find(`trigger all --to (\S+)`), "--override", "id=evt_mine")
 	if r.failed != nil || !strings.Contains(r.out, "accepted") {
 		t.Errorf("following the example: %+v", r)

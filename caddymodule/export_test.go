@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -20,7 +21,7 @@ var CaddyState sync.Mutex
 
 // StoreOf is the open store of a data directory, nil if there is none.
 func StoreOf(dir string) spool.Store {
-	key, err := canonical(dir)
+	key, err := env.CanonicalDir(dir)
 	if err != nil {
 		return nil
 	}
@@ -42,7 +43,7 @@ func OpenStorages() (n int) {
 
 // DrainAll does what an exiting process does with the attempts of a store.
 func DrainAll(dir string, grace time.Duration) {
-	key, _ := canonical(dir)
+	key, _ := env.CanonicalDir(dir)
 	storages.Range(func(k, v any) bool {
 		if k == key {
 			v.(*storage).drain(grace)

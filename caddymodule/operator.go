@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 // Operator serves the operator's API below `/inbox/` to callers on other
@@ -37,7 +38,7 @@ func (o *Operator) Provision(ctx caddy.Context) error {
 	o.app = app.(*App)
 	if o.app.token == "" {
 		return fmt.Errorf("%s without a token would be open to everybody: set %s to, for example, the output of `openssl rand -hex 24` (or `admin_token` in the global option %s)",
-			operatorDirective, EnvAdminToken, appID)
+			operatorDirective, env.AdminToken, appID)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/internal/body"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -100,7 +101,7 @@ func TestLimitsAreThosePromised(t *testing.T) {
 		"max_body":            {s.MaxBody, int64(1 << 20)},
 		"Retry-After":         {retryAfter, "10"},
 		"grace":               {defaultGrace, 10 * time.Second},
-		"a secret's length":   {minSecret, 16},
+		"a secret's length":   {env.MinSecret, 16},
 		"overdue handlers":    {overdue, time.Second},
 		"small bodies":        {body.Small, 64 << 10},
 		"ids of pass mode":    {passIDs, 1 << 20},

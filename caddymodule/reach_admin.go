@@ -8,48 +8,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
-
-// EnvAdmin holds the address of the operator's API: unix//path, host:port, or
-// off.
-const EnvAdmin = "INBOX_ADMIN"
-
-// AdminSocket is the name of the sidecar's admin socket in its data directory.
-const AdminSocket = "admin.sock"
-
-// envDataDir is the sidecar's variable for the data directory.
-const envDataDir = "INBOX_DATA_DIR"
-
-// DefaultDataDir is where the store is unless `data_dir` says otherwise.
-func DefaultDataDir() string { return filepath.Join(caddy.AppDataDir(), appID) }
-
-// announced is the address of this process's admin endpoint, which a module
-// cannot learn from Caddy.
-var announced atomic.Pointer[string]
-
-// AnnounceAdmin has the app, when it starts, leave a pointer by which commands
-// find this process's admin endpoint.
-func AnnounceAdmin(address string) {
-	if address != "off" {
-		address, _, _ = strings.Cut(address, "|") // Caddy's form for the mode.
-		announced.Store(&address)
-	}
-}
 
 // announce leaves the pointer until the process exits. Without it commands need
 // --admin, which is no reason not to start.
 func (a *App) announce() {
-	address := announced.Load()
-	if address == nil {
+	address := instance.Admin()
+	if address == "" {
 		return
 	}
-	withdraw, err := instance.Announce(instance.Pointer{Admin: *address, DataDir: a.dir, Started: started}, instance.Directories())
+	withdraw, err := instance.Announce(instance.Pointer{Admin: address, DataDir: a.dir, Started: started}, instance.Directories())
 	if err != nil {
 		a.log.Debug("commands find this process by its data directory only", "error", err)
 		return
@@ -69,20 +43,20 @@ type finder struct {
 
 // find returns the address of the one instance that the user can mean.
 func (s *finder) find() (string, error) {
-	if address := os.Getenv(EnvAdmin); address != "" && address != "off" {
+	if address := os.Getenv(env.Admin); address != "" && address != "off" {
 		return address, nil
 	}
-	dir, err := canonical(dataDir())
+	dir, err := env.CanonicalDir(env.DataDirOr(defaultDataDir()))
 	if err != nil {
 		return "", err
 	}
-	if socket := filepath.Join(dir, AdminSocket); s.answers("unix/" + socket) {
+	if socket := filepath.Join(dir, env.AdminSocket); s.answers("unix/" + socket) {
 		return "unix/" + socket, nil
 	}
-	named := os.Getenv(envDataDir) != ""
+	named := os.Getenv(env.DataDir) != ""
 	var found []instance.Pointer
 	for _, p := range instance.Running(s.dirs) {
-		if named && p.DataDir != dir || p.Admin == "unix/"+filepath.Join(dir, AdminSocket) {
+		if named && p.DataDir != dir || p.Admin == "unix/"+filepath.Join(dir, env.AdminSocket) {
 			continue
 		}
 		if s.answers(p.Admin) {
@@ -151,5 +125,5 @@ func (s *finder) nobodyThere(err error) error {
 	if len(s.tried) > 0 {
 		tried = " Tried before: " + strings.Join(s.tried, ", ") + "."
 	}
-	return unreachableError{fmt.Errorf("%w: is it running there?%s --admin or %s names another address, %s another data directory", err, tried, EnvAdmin, envDataDir)}
+	return unreachableError{fmt.Errorf("%w: is it running there?%s --admin or %s names another address, %s another data directory", err, tried, env.Admin, env.DataDir)}
 }

@@ -1,37 +1,12 @@
 package caddymodule
 
 import (
-	"context"
-	"net"
-	"net/netip"
 	"reflect"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
-)
 
-// Loopback tells whether only this machine reaches a listener on host. What is
-// no address and cannot be looked up is taken for one that others reach.
-func Loopback(host string) bool {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap().IsLoopback()
-	}
-	if host == "" {
-		return false // Every interface.
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil || len(all) == 0 {
-		return host == "localhost"
-	}
-	for _, ip := range all {
-		if !ip.Unmap().IsLoopback() {
-			return false
-		}
-	}
-	return true
-}
+	"github.com/inboxgate/inboxgate/internal/env"
+)
 
 // openAdmin is where Caddy's own admin endpoint listens, if other machines reach
 // it there, and else empty.
@@ -48,7 +23,7 @@ func openAdmin(ctx caddy.Context) string {
 		return "" // Caddy refuses it.
 	}
 	addr, err := caddy.ParseNetworkAddress(listen)
-	if err != nil || addr.IsUnixNetwork() || addr.IsFdNetwork() || Loopback(addr.Host) {
+	if err != nil || addr.IsUnixNetwork() || addr.IsFdNetwork() || env.Loopback(addr.Host) {
 		return ""
 	}
 	return listen

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -25,7 +26,7 @@ type rotation struct {
 // secretFiles are the files that hold secrets of the source.
 func (s *source) secretFiles() (paths []string) {
 	if len(s.Secrets) == 0 {
-		if path := os.Getenv(EnvSecretFile); path != "" {
+		if path := os.Getenv(env.SecretFile); path != "" {
 			paths = append(paths, path)
 		}
 	}

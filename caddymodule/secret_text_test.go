@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -37,7 +38,7 @@ func TestPlaceholdersAreNoSecrets(t *testing.T) {
 		} else if strings.Contains(err.Error(), value) {
 			t.Errorf("%q is in its error", value)
 		}
-		if _, err := checkToken("token", value); err == nil {
+		if _, err := env.CheckToken("token", value); err == nil {
 			t.Errorf("%q is taken as a token", value)
 		}
 	}
@@ -65,9 +66,9 @@ func TestRandomSecretsAreTaken(t *testing.T) {
 		secret := randomSecrets().Draw(t, "secret")
 		values, odd, err := verify.ParseSecrets("secret", secret)
 		if err != nil || len(odd) > 0 || len(values) != 1 || string(values[0].Key) != secret {
-			t.Fatalf("%q: %q, %q, %v", secret, textsOf(values), odd, err)
+			t.Fatalf("%q: %q, %q, %v", secret, env.Texts(values), odd, err)
 		}
-		if got, err := checkToken("token", secret); err != nil || got != secret {
+		if got, err := env.CheckToken("token", secret); err != nil || got != secret {
 			t.Fatalf("as a token: %q, %v", got, err)
 		}
 	})
@@ -172,32 +173,12 @@ func TestOneNormalisation(t *testing.T) {
 			{secrets: []Secret{{Value: "{env.HELD}"}}},
 			{secrets: []Secret{{Value: "{file." + path + "}"}}},
 		} {
-			t.Setenv(EnvSecret, way.variable)
-			t.Setenv(EnvSecretFile, way.file)
+			t.Setenv(env.Secret, way.variable)
+			t.Setenv(env.SecretFile, way.file)
 			keys, warnings, err := resolveSecrets(way.secrets, time.Now())
 			if err != nil || len(keys) != c.want || len(warnings) > 0 || !bytes.Equal(keys[0].Key, []byte(a)) {
 				t.Errorf("%s by %+v: %d keys, %q, %v", name, way, len(keys), warnings, err)
 			}
-		}
-	}
-}
-
-// A token is read as a secret is, from a file with whatever editors add.
-func TestTokensAsPeopleWriteThem(t *testing.T) {
-	t.Parallel()
-	const token = "5d41402abc4b2a76b9719d911017c592"
-	for text, ok := range map[string]bool{
-		token: true, "\ufeff" + token + "\r\n": true, " " + token + " ": true, token + "\n\n": true,
-		`"` + token + `"`: false, "INBOX_ADMIN_TOKEN=" + token: false, token + "\n" + token: false, token + " " + token: false,
-		string(utf16Of(token, binary.LittleEndian, true)): false, string(utf16Of(token, binary.BigEndian, false)): false,
-	} {
-		if got, err := checkToken("token", text); (err == nil) != ok || ok && got != token {
-			t.Errorf("%q: %q, %v", text, got, err)
-		} else if err != nil && strings.Contains(err.Error(), token) {
-			t.Errorf("the token is in %v", err)
-		}
-		if got, err := oneToken(text); (err == nil) != ok || ok && got != token {
-			t.Errorf("%q as a key: %q, %v", text, got, err)
 		}
 	}
 }

@@ -11,29 +11,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
-
-// Environment variables that hold the secrets of a source that lists none.
-const (
-	EnvSecret     = verify.EnvSecret
-	EnvSecretFile = verify.EnvSecretFile
-)
-
-const minSecret = verify.MinSecret
-
-// EnvSecrets reads the secrets that the environment holds.
-func EnvSecrets() ([]string, error) {
-	secrets, _, err := verify.EnvSecrets(os.Getenv)
-	return textsOf(secrets), err
-}
-
-func textsOf(secrets []verify.Secret) (texts []string) {
-	for _, s := range secrets {
-		texts = append(texts, string(s.Key))
-	}
-	return texts
-}
 
 // resolveSecrets turns the configured secrets into keys, and says in warnings
 // what an operator should know without having to stop.
@@ -81,7 +61,7 @@ func (s Secret) resolve(i int, now time.Time) (keys []verify.Secret, odd []strin
 	case err != nil:
 		return nil, nil, fmt.Errorf("%s is empty: set what it names, or mark the secret `optional`", s.placeholder())
 	case strings.TrimSpace(value) == "":
-		return nil, nil, errors.New("it is empty: give the webhook's secret, for example {env." + EnvSecret + "}")
+		return nil, nil, errors.New("it is empty: give the webhook's secret, for example {env." + env.Secret + "}")
 	}
 	if s.Until != nil && !now.Before(*s.Until) {
 		return nil, []string{"ran out at " + s.Until.Format(time.RFC3339) + " and is ignored: remove it"}, nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -31,45 +32,9 @@ func TestTakeSecrets(t *testing.T) {
 		"":                           nil,
 	} {
 		values, odd, err := verify.ParseSecrets("secret", text)
-		if got := textsOf(values); err != nil || odd != nil || !slices.Equal(got, want) {
+		if got := env.Texts(values); err != nil || odd != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, %q, %v, want %q", text, got, odd, err, want)
 		}
-	}
-}
-
-func TestEnvSecrets(t *testing.T) {
-	long := "9f86d081884c7d65"
-	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte(long+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		value, file string
-		want        int
-		err         string
-	}{
-		"value":        {value: long, want: 1},
-		"two":          {value: long + "," + long + "2", want: 3}, // And the whole.
-		"file":         {file: file, want: 1},
-		"neither":      {err: "set INBOX_WEBHOOK_SECRET"},
-		"blank":        {value: "  ", err: "set INBOX_WEBHOOK_SECRET"},
-		"both":         {value: long, file: file, err: "unset one"},
-		"missing file": {file: file + ".not", err: "reading INBOX_WEBHOOK_SECRET_FILE"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv(EnvSecret, c.value)
-			t.Setenv(EnvSecretFile, c.file)
-			got, err := EnvSecrets()
-			if c.err != "" {
-				if err == nil || !strings.Contains(err.Error(), c.err) {
-					t.Fatalf("error is %v, want %q in it", err, c.err)
-				}
-				return
-			}
-			if err != nil || len(got) != c.want {
-				t.Errorf("got %d secrets, %v", len(got), err)
-			}
-		})
 	}
 }
 

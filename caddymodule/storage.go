@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -118,16 +117,6 @@ func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storag
 	return v.(*storage), nil
 }
 
-// PrepareDataDir makes the directory of a store, or says in one sentence why it can
-// be none and what to do.
-func PrepareDataDir(dir string) error {
-	dir, err := canonical(dir)
-	if err != nil {
-		return err
-	}
-	return sqlite.PrepareDir(dir)
-}
-
 func closeStorage(dir string) error {
 	_, err := storages.Delete(dir)
 	return err
@@ -187,23 +176,4 @@ func (s *storage) drain(grace time.Duration) {
 		})
 	}
 	wg.Wait()
-}
-
-// canonical is the one name of a directory, whatever links lead to it and
-// whether or not it exists yet.
-func canonical(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("finding %s: %w", dir, err)
-	}
-	rest := ""
-	for p := abs; ; p = filepath.Dir(p) {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			return filepath.Join(real, rest), nil
-		}
-		if p == filepath.Dir(p) {
-			return abs, nil
-		}
-		rest = filepath.Join(filepath.Base(p), rest)
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
 // mountedCaddyfile replaces the built-in Caddyfile where it exists. Caddy's own
@@ -63,7 +65,7 @@ func refuseWrongEnvironment(args []string) {
 	if !slices.Contains(args, adapterName) {
 		return
 	}
-	s, warnings, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets)
+	s, warnings, err := readEnvironment(os.Environ(), env.ReadSecrets)
 	if err == nil && args[1] == "run" {
 		keepPrivate()
 		if s.Admin == "" {
@@ -72,7 +74,7 @@ func refuseWrongEnvironment(args []string) {
 		if err = s.makeRoom(); err == nil {
 			err = s.checkFree()
 		}
-		caddymodule.AnnounceAdmin(s.Admin)
+		instance.SetAdmin(s.Admin)
 	}
 	if err == nil {
 		return // Caddy logs the warnings.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 // adapterName is a config adapter, so that the built-in Caddyfile works with
@@ -34,7 +34,7 @@ func (envAdapter) Adapt(body []byte, _ map[string]any) ([]byte, []caddyconfig.Wa
 	if len(bytes.TrimSpace(body)) > 0 {
 		return nil, nil, fmt.Errorf("the adapter %s reads the environment and no file: give --config %s", adapterName, os.DevNull)
 	}
-	s, warnings, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets)
+	s, warnings, err := readEnvironment(os.Environ(), env.ReadSecrets)
 	if err != nil {
 		return nil, nil, err
 	}

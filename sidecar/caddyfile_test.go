@@ -12,7 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -155,7 +157,7 @@ func checkContained(t *testing.T, name, value string) {
 	if err := json.Unmarshal(config.Apps["http"], &http); err != nil {
 		t.Fatal(err)
 	}
-	if name == caddymodule.EnvAdmin && openToOthers(value) {
+	if name == env.Admin && openToOthers(value) {
 		checkOperator(t, http.Servers)
 	}
 	checkServers(t, name+"="+value, http.Servers, name == "INBOX_OPS_LISTEN" && value == off)
@@ -165,12 +167,12 @@ func checkContained(t *testing.T, name, value string) {
 // directory that only its owner may use, or what is said of it alone.
 func containedAdmin(t *testing.T, name, value string) []byte {
 	t.Helper()
-	dir := caddymodule.DefaultDataDir()
+	dir := env.DefaultDataDir(caddy.AppDataDir())
 	if name == "INBOX_DATA_DIR" && value != "" {
 		dir = value
 	}
-	admin := map[string]any{"listen": "unix/" + filepath.Join(dir, caddymodule.AdminSocket) + "|0600", "config": map[string]bool{"persist": false}}
-	if name == caddymodule.EnvAdmin && value != "" && !openToOthers(value) {
+	admin := map[string]any{"listen": "unix/" + filepath.Join(dir, env.AdminSocket) + "|0600", "config": map[string]bool{"persist": false}}
+	if name == env.Admin && value != "" && !openToOthers(value) {
 		admin["listen"] = value
 		if strings.HasPrefix(value, "unix/") && !strings.Contains(value, "|") {
 			admin["listen"] = value + "|0600"

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 // description is the help text of the command.
@@ -25,14 +26,14 @@ Without arguments it runs on these variables of the environment:
 		}
 		fmt.Fprintf(w, "  %s\t%s\n", name, use)
 	}
-	row(caddymodule.EnvSecret, "the webhook's secret, 16 bytes or more", "required")
+	row(env.Secret, "the webhook's secret, 16 bytes or more", "required")
 	row("", "several, one a line or separated by commas, are all valid", "")
-	row(caddymodule.EnvSecretFile, "or a file that holds it", "")
+	row(env.SecretFile, "or a file that holds it", "")
 	for _, v := range variables {
 		row(v.name, v.use, v.byDefault)
 	}
-	row(caddymodule.EnvAdminToken, "needed where other machines reach INBOX_ADMIN", "")
-	row(caddymodule.EnvAdminTokenFile, "or a file that holds it", "")
+	row(env.AdminToken, "needed where other machines reach INBOX_ADMIN", "")
+	row(env.AdminTokenFile, "or a file that holds it", "")
 	_ = w.Flush() // A strings.Builder takes everything.
 	fmt.Fprintf(&b, `
 %s or one of those for a type is required. Several addresses,
@@ -42,7 +43,7 @@ separated by commas or spaces, are replicas of one app. A Caddyfile at
 Short commands:
 %s
 Every command of Caddy works too: inboxgate is Caddy with one more module.
-`, envUpstream, mountedCaddyfile, wrapped(caddymodule.Subcommands()))
+`, env.Upstream, mountedCaddyfile, wrapped(caddymodule.Subcommands()))
 	return b.String()
 }
 

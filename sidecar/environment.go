@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 // settings is what the built-in Caddyfile is written from.
@@ -52,11 +52,9 @@ func (r route) Name() string {
 	return r.Type
 }
 
-const defaultOps = "127.0.0.1:9180"
-
 func defaults() settings {
 	s := settings{Site: "http://:8080", Path: "/webhooks/inbox"}
-	if err := s.ops(defaultOps); err != nil {
+	if err := s.ops(env.DefaultOpsListen); err != nil {
 		panic(err) // A constant.
 	}
 	return s
@@ -80,7 +78,7 @@ func readEnvironment(environ []string, secrets func() ([]string, error)) (settin
 		if !ok {
 			continue
 		}
-		upstreams = upstreams || strings.HasPrefix(v.name, envUpstream)
+		upstreams = upstreams || strings.HasPrefix(v.name, env.Upstream)
 		if err := v.check(value); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", v.name, err))
 			continue
@@ -89,17 +87,15 @@ func readEnvironment(environ []string, secrets func() ([]string, error)) (settin
 			errs = append(errs, fmt.Errorf("%s: %w", v.name, err))
 		}
 	}
-	if s.Operator != "" && values[caddymodule.EnvAdminToken] == "" && values[caddymodule.EnvAdminTokenFile] == "" {
+	if s.Operator != "" && values[env.AdminToken] == "" && values[env.AdminTokenFile] == "" {
 		errs = append(errs, fmt.Errorf("%s: other machines reach '%s', and there is no token that they must show: set %s to, for example, the output of `openssl rand -hex 24`, or choose 127.0.0.1:2019 or a socket",
-			caddymodule.EnvAdmin, values[caddymodule.EnvAdmin], caddymodule.EnvAdminToken))
+			env.Admin, values[env.Admin], env.AdminToken))
 	}
 	if !upstreams {
-		errs = append(errs, fmt.Errorf("no upstream: set %s to the address of your app, for example %s=app:3000 (or one of %s_MESSAGE_DELIVERED, _READ, _FAILED, _ACTION)", envUpstream, envUpstream, envUpstream))
+		errs = append(errs, fmt.Errorf("no upstream: set %s to the address of your app, for example %s=app:3000 (or one of %s_MESSAGE_DELIVERED, _READ, _FAILED, _ACTION)", env.Upstream, env.Upstream, env.Upstream))
 	}
 	return s, warnings(values), errors.Join(errs...)
 }
-
-const minSecret = 16
 
 // checkSecrets says what the module would refuse later, before anything starts.
 func checkSecrets(read func() ([]string, error)) (errs []error) {
@@ -111,9 +107,9 @@ func checkSecrets(read func() ([]string, error)) (errs []error) {
 		return []error{err}
 	}
 	for i, s := range secrets {
-		if len(s) < minSecret {
+		if len(s) < env.MinSecret {
 			errs = append(errs, fmt.Errorf("%s: secret %d of %d has %d bytes: a secret needs at least %d; copy all of it, or choose a longer one on the platform",
-				caddymodule.EnvSecret, i+1, len(secrets), len(s), minSecret))
+				env.Secret, i+1, len(secrets), len(s), env.MinSecret))
 		}
 	}
 	return errs
@@ -138,7 +134,7 @@ func (v variable) check(value string) error {
 // warnings tells of what is not wrong, and probably not meant.
 func warnings(values map[string]string) (all []string) {
 	all = strays(values)
-	if values[envUpstream] != "" {
+	if values[env.Upstream] != "" {
 		return all
 	}
 	var without []string
@@ -148,7 +144,7 @@ func warnings(values map[string]string) (all []string) {
 		}
 	}
 	if n := len(without); n > 0 && n < len(typeVariables()) {
-		all = append(all, fmt.Sprintf("neither %s nor %s is set: such events are stored, and go to no app", envUpstream, strings.Join(without, ", ")))
+		all = append(all, fmt.Sprintf("neither %s nor %s is set: such events are stored, and go to no app", env.Upstream, strings.Join(without, ", ")))
 	}
 	return all
 }

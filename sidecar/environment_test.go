@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -51,7 +52,7 @@ func TestOneMistakeIsToldWithItsFix(t *testing.T) {
 		{"INBOX_DATA_DIR=/data\nadmin :2019", "INBOX_DATA_DIR: it holds a control character or a line break, or is no UTF-8: remove it"},
 	} {
 		environ := []string{c.env}
-		if !strings.HasPrefix(c.env, envUpstream) {
+		if !strings.HasPrefix(c.env, env.Upstream) {
 			environ = append(environ, "INBOX_UPSTREAM=app:3000")
 		}
 		_, _, err := readEnvironment(environ, secretsAre(goodSecret))
@@ -89,8 +90,8 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 
 func TestShortSecretIsRefusedAndNotShown(t *testing.T) {
 	t.Parallel()
-	if minSecret != verify.MinSecret {
-		t.Fatalf("secrets need %d bytes here and %d in verify", minSecret, verify.MinSecret)
+	if env.MinSecret != verify.MinSecret {
+		t.Fatalf("secrets need %d bytes here and %d in verify", env.MinSecret, verify.MinSecret)
 	}
 	const short = "fifteen bytes!!"
 	_, _, err := readEnvironment([]string{"INBOX_UPSTREAM=app:3000"}, secretsAre(goodSecret, short, "x"))

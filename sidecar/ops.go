@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
 
 // off turns a listener off.
@@ -57,7 +60,7 @@ func (s *settings) admin(value string) error {
 	if port == "" || !onMachine(host) {
 		return fmt.Errorf("'%s' is no address of this machine with a port: write it as unix//run/inboxgate.sock, 127.0.0.1:2019 or off", value)
 	}
-	if !caddymodule.Loopback(host) {
+	if !env.Loopback(host) {
 		s.Operator, s.OperatorBind = "http://:"+port, host
 		return nil
 	}
@@ -87,34 +90,44 @@ func (s *settings) makeRoom() error {
 		return nil // The store tells the same of its directory.
 	}
 	if _, mode, _ := strings.Cut(s.Admin, "|"); strings.Contains(mode, "|") || strings.Contains(mode, "/") {
-		return fmt.Errorf("%s holds a bar, which ends the path of the admin socket there: choose another INBOX_DATA_DIR, or set %s", filepath.Dir(path), caddymodule.EnvAdmin)
+		return fmt.Errorf("%s holds a bar, which ends the path of the admin socket there: choose another INBOX_DATA_DIR, or set %s", filepath.Dir(path), env.Admin)
 	}
 	if len(path) > maxSocket {
 		return fmt.Errorf("the admin socket %s has a path of %d bytes, and %d are allowed: set %s to a shorter one such as unix//run/inboxgate.sock, or to off",
-			path, len(path), maxSocket, caddymodule.EnvAdmin)
+			path, len(path), maxSocket, env.Admin)
 	}
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		_ = c.Close()
 		return fmt.Errorf("another inboxgate answers at %s: stop it, or give this one an INBOX_DATA_DIR of its own", path)
 	}
-	if err := caddymodule.PrepareDataDir(s.dataDir()); err != nil {
-		return fmt.Errorf("INBOX_DATA_DIR: %w", err)
+	if err := prepareDataDir(s.dataDir()); err != nil {
+		return fmt.Errorf("%s: %w", env.DataDir, err)
 	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the directory of the admin socket: %w: set %s to a socket elsewhere, or to off", err, caddymodule.EnvAdmin)
+		return fmt.Errorf("making the directory of the admin socket: %w: set %s to a socket elsewhere, or to off", err, env.Admin)
 	}
 	f, err := os.CreateTemp(dir, ".try-*")
 	if err != nil {
-		return fmt.Errorf("no admin socket can be made in %s: %w: make room there, or set %s to a socket elsewhere, or to off", dir, err, caddymodule.EnvAdmin)
+		return fmt.Errorf("no admin socket can be made in %s: %w: make room there, or set %s to a socket elsewhere, or to off", dir, err, env.Admin)
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// prepareDataDir makes the directory of a store, or returns in one sentence why it
+// can be none and what to do.
+func prepareDataDir(dir string) error {
+	dir, err := env.CanonicalDir(dir)
+	if err != nil {
+		return err
+	}
+	return sqlite.PrepareDir(dir)
 }
 
 // defaultAdmin is the socket in the data directory, which only its owner may
 // enter.
 func (s *settings) defaultAdmin() string {
-	return "unix/" + filepath.Join(s.dataDir(), caddymodule.AdminSocket) + "|0600"
+	return "unix/" + filepath.Join(s.dataDir(), env.AdminSocket) + "|0600"
 }
 
 // dataDir is where the store is.
@@ -124,5 +137,5 @@ func (s *settings) dataDir() string {
 			return o.Value
 		}
 	}
-	return caddymodule.DefaultDataDir()
+	return env.DefaultDataDir(caddy.AppDataDir())
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 func TestRoomForTheAdminSocket(t *testing.T) {
@@ -65,7 +65,7 @@ func TestWhereOthersReachTheOperator(t *testing.T) {
 		"127.0.0.1:2019": false, "127.0.0.2:2019": false, "[::1]:2019": false, "localhost:2019": false, "[::ffff:127.0.0.1]:2019": false,
 		":2019": true, "0.0.0.0:2019": true, "[::]:2019": true, "192.0.2.7:2019": true, "10.0.0.1:2019": true, "[fe80::1]:2019": true, "[::ffff:192.0.2.7]:2019": true,
 	} {
-		s, _, err := readEnvironment([]string{"INBOX_UPSTREAM=app:3000", "INBOX_ADMIN=" + value, caddymodule.EnvAdminToken + "=a-token-of-the-tests"}, secretsAre(goodSecret))
+		s, _, err := readEnvironment([]string{"INBOX_UPSTREAM=app:3000", "INBOX_ADMIN=" + value, env.AdminToken + "=a-token-of-the-tests"}, secretsAre(goodSecret))
 		if err != nil {
 			t.Errorf("%s: %v", value, err)
 			continue

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 func init() { caddy.RegisterModule(new(startLine)) }
@@ -39,7 +39,7 @@ func (*startLine) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 // Handle logs the line.
 func (l *startLine) Handle(context.Context, caddy.Event) error {
 	// With another environment, nothing of this has been loaded.
-	if s, _, err := readEnvironment(os.Environ(), caddymodule.EnvSecrets); err == nil {
+	if s, _, err := readEnvironment(os.Environ(), env.ReadSecrets); err == nil {
 		l.log.Info("inboxgate takes webhooks", s.where()...)
 	}
 	return nil

@@ -6,17 +6,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
 )
-
-const prefix = "INBOX_"
 
 // strays tells of variables with our prefix that nobody reads and that look
 // like one that somebody would.
 func strays(values map[string]string) (all []string) {
 	known := names()
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if !strings.HasPrefix(name, prefix) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, env.Prefix) || slices.Contains(known, name) {
 			continue
 		}
 		// Kubernetes sets INBOX_PORT=tcp://… for a service named inbox.
@@ -77,7 +76,7 @@ func slip(name string, known []string, most int) (best string) {
 }
 
 func split(name string) []string {
-	return strings.Split(strings.TrimPrefix(name, prefix), "_")
+	return strings.Split(strings.TrimPrefix(name, env.Prefix), "_")
 }
 
 // similar allows one slip in a short word and two in a longer one.

@@ -6,10 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
-
-const envUpstream = "INBOX_UPSTREAM"
 
 // variable is one of the environment that ends up in the Caddyfile.
 type variable struct {
@@ -20,31 +18,31 @@ type variable struct {
 }
 
 var variables = []variable{
-	{envUpstream, "", "your app, for example app:3000 or http://app:3000/hooks", upstream("")},
-	{envUpstream + "_MESSAGE_DELIVERED", "", "another app for message.delivered", upstream("message.delivered")},
-	{envUpstream + "_MESSAGE_READ", "", "… for message.read", upstream("message.read")},
-	{envUpstream + "_MESSAGE_FAILED", "", "… for message.failed", upstream("message.failed")},
-	{envUpstream + "_MESSAGE_ACTION", "", "… for message.action", upstream("message.action")},
-	{"INBOX_LISTEN", ":8080", "a port or address; a host name turns on HTTPS", plain((*settings).listen)},
-	{"INBOX_PATH", "/webhooks/inbox", "the path of the webhook", plain((*settings).path)},
-	{"INBOX_TRUSTED_PROXIES", "", "networks of proxies in front, or private_ranges", proxies},
-	{"INBOX_DATA_DIR", "in Caddy's data directory", "where events are stored", appOption("data_dir")},
-	{"INBOX_RETRY_SCHEDULE", "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
-	{"INBOX_TIMEOUT", "10s", "how long an app may take for one event", routeOption("timeout")},
-	{"INBOX_MAX_IN_FLIGHT", "32", "how many events an app works on at once", routeOption("max_in_flight")},
-	{"INBOX_RATE", "", "events a second at most: 50, or 50,10 with a burst", rates},
-	{"INBOX_WINDOW", "24h", "how long an event id is remembered", appOption("window")},
-	{"INBOX_RETENTION", "72h", "how long delivered events are kept", appOption("retention")},
-	{"INBOX_OPS_LISTEN", defaultOps, "where probes and metrics are; off for none", plain((*settings).ops)},
-	{caddymodule.EnvAdmin, "a socket in the data directory", "operator's API; off for none", adminAddress},
-	{"INBOX_MAX_SIZE", "10GiB", "the size of the store at most", appOption("max_size")},
+	{env.Upstream, "", "your app, for example app:3000 or http://app:3000/hooks", upstream("")},
+	{env.UpstreamDelivered, "", "another app for message.delivered", upstream("message.delivered")},
+	{env.UpstreamRead, "", "… for message.read", upstream("message.read")},
+	{env.UpstreamFailed, "", "… for message.failed", upstream("message.failed")},
+	{env.UpstreamAction, "", "… for message.action", upstream("message.action")},
+	{env.Listen, ":8080", "a port or address; a host name turns on HTTPS", plain((*settings).listen)},
+	{env.Path, "/webhooks/inbox", "the path of the webhook", plain((*settings).path)},
+	{env.TrustedProxies, "", "networks of proxies in front, or private_ranges", proxies},
+	{env.DataDir, "in Caddy's data directory", "where events are stored", appOption("data_dir")},
+	{env.RetrySchedule, "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
+	{env.Timeout, "10s", "how long an app may take for one event", routeOption("timeout")},
+	{env.MaxInFlight, "32", "how many events an app works on at once", routeOption("max_in_flight")},
+	{env.Rate, "", "events a second at most: 50, or 50,10 with a burst", rates},
+	{env.Window, "24h", "how long an event id is remembered", appOption("window")},
+	{env.Retention, "72h", "how long delivered events are kept", appOption("retention")},
+	{env.OpsListen, env.DefaultOpsListen, "where probes and metrics are; off for none", plain((*settings).ops)},
+	{env.Admin, "a socket in the data directory", "operator's API; off for none", adminAddress},
+	{env.MaxSize, "10GiB", "the size of the store at most", appOption("max_size")},
 }
 
 func typeVariables() []variable { return variables[1:5] }
 
 // names are all variables that the built-in Caddyfile or the module reads.
 func names() []string {
-	all := []string{caddymodule.EnvSecret, caddymodule.EnvSecretFile, caddymodule.EnvAdminToken, caddymodule.EnvAdminTokenFile}
+	all := []string{env.Secret, env.SecretFile, env.AdminToken, env.AdminTokenFile}
 	for _, v := range variables {
 		all = append(all, v.name)
 	}

@@ -32,7 +32,7 @@ type room struct {
 // editor shows them.
 var house = []room{
 	{path: "", may: []string{"caddymodule"}, caddy: true},
-	{path: "sidecar", may: []string{"caddymodule", "internal/nearest"}, tests: []string{"..."}, caddy: true},
+	{path: "sidecar", may: []string{"caddymodule", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
 	{path: "caddymodule", may: []string{"..."}, caddy: true},
 	{path: "verify", bare: true},
 	{path: "dedupe"},
@@ -45,6 +45,7 @@ var house = []room{
 	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}},
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/body"},
+	{path: "internal/env", may: []string{"verify"}},
 	{path: "internal/instance"},
 	{path: "internal/overlay"},
 	{path: "internal/nearest"},

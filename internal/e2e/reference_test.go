@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 var update = flag.Bool("update", false, "write docs/reference.md")
@@ -94,20 +94,20 @@ func environmentTable(t *testing.T) string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, byDefault, cell(use))
 	}
-	row(caddymodule.EnvSecret, "required", "the webhook's secret, 16 bytes or more; several, one a line or separated by commas, are all valid")
-	row(caddymodule.EnvSecretFile, "", "or a file that holds it; a change is picked up within 2 s")
+	row(env.Secret, "required", "the webhook's secret, 16 bytes or more; several, one a line or separated by commas, are all valid")
+	row(env.SecretFile, "", "or a file that holds it; a change is picked up within 2 s")
 	for _, v := range variables(t) {
 		switch v.name {
-		case caddymodule.EnvSecret, caddymodule.EnvSecretFile, caddymodule.EnvAdminToken, caddymodule.EnvAdminTokenFile: // Here, in more words.
+		case env.Secret, env.SecretFile, env.AdminToken, env.AdminTokenFile: // Here, in more words.
 		default:
 			row(v.name, v.byDefault, v.use)
 		}
 	}
-	row(caddymodule.EnvAdminToken, "", "what callers from other machines must show to the operator's API")
-	row(caddymodule.EnvAdminTokenFile, "", "or a file that holds it")
-	row(caddymodule.EnvAPIURL, "the platform's", "where the commands `webhooks` find the platform's API")
-	row(caddymodule.EnvAPIKey, "", "the key that they show")
-	row(caddymodule.EnvAPIKeyFile, "", "or a file that holds it")
+	row(env.AdminToken, "", "what callers from other machines must show to the operator's API")
+	row(env.AdminTokenFile, "", "or a file that holds it")
+	row(env.APIURL, "the platform's", "where the commands `webhooks` find the platform's API")
+	row(env.APIKey, "", "the key that they show")
+	row(env.APIKeyFile, "", "or a file that holds it")
 	return b.String()
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 var variableName = regexp.MustCompile(`\bINBOX_[A-Z]+(_[A-Z]+)*\b`)
@@ -18,7 +18,7 @@ var variableName = regexp.MustCompile(`\bINBOX_[A-Z]+(_[A-Z]+)*\b`)
 func TestDocumentsNameVariablesThatExist(t *testing.T) {
 	t.Parallel()
 	known := []string{
-		caddymodule.EnvAPIURL, caddymodule.EnvAPIKey, caddymodule.EnvAPIKeyFile,
+		env.APIURL, env.APIKey, env.APIKeyFile,
 		"INBOX_WEBHOOK_SECRET_OLD", // What Caddyfile.example calls it; any name would do.
 	}
 	for _, v := range variables(t) {
