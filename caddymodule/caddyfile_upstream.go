@@ -3,89 +3,17 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+
+	"github.com/inboxgate/inboxgate/internal/address"
 )
-
-// upstream is one address of an `on` or a `to`.
-type upstream struct {
-	dial string // As reverse_proxy takes it.
-	// uri replaces path and query where the address is a full URL.
-	uri string
-	// bare: the URL's path is a single slash, which few who write it mean.
-	bare bool
-}
-
-func parseUpstream(s string) (upstream, error) {
-	if err := notOfRequest(s); err != nil {
-		return upstream{}, err
-	}
-	if strings.HasPrefix(s, "unix/") || strings.HasPrefix(s, "unix+h2c/") || strings.HasPrefix(s, "{") {
-		return upstream{dial: s}, nil
-	}
-	if !strings.Contains(s, "://") {
-		host, port, err := net.SplitHostPort(s)
-		switch {
-		case err != nil || port == "":
-			return upstream{}, fmt.Errorf("upstream '%s' needs a port, for example %s:3000", s, strings.TrimSuffix(strings.SplitN(s, "/", 2)[0], ":"))
-		case host == "":
-			return upstream{}, fmt.Errorf("upstream '%s' has no host: write it as 127.0.0.1%s", s, s)
-		}
-		return upstream{dial: s}, checkPort(s, port)
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || strings.ContainsAny(s, "{}") {
-		return upstream{}, fmt.Errorf("upstream '%s' is no URL: write it as http://app:3000/path", s)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "h2c" {
-		return upstream{}, fmt.Errorf("upstream '%s' has the scheme %s: use http, https or h2c", s, u.Scheme)
-	}
-	if u.User != nil || u.Fragment != "" {
-		return upstream{}, fmt.Errorf("upstream '%s' holds a user or a fragment: leave them out (a header goes into a handle block)", u.Redacted())
-	}
-	if p := u.Port(); p != "" {
-		if err := checkPort(s, p); err != nil {
-			return upstream{}, err
-		}
-	}
-	up := upstream{dial: u.Scheme + "://" + u.Host}
-	if u.Path != "" || u.RawQuery != "" {
-		path := u.EscapedPath()
-		if path == "" {
-			path = "/"
-		}
-		up.uri = path + "?" + u.RawQuery
-		up.bare = path == "/" && u.RawQuery == "" && !u.ForceQuery
-	}
-	return up, nil
-}
-
-func scheme(dial string) string {
-	s, _, ok := strings.Cut(dial, "://")
-	if !ok {
-		return ""
-	}
-	return s
-}
-
-func checkPort(address, port string) error {
-	if strings.Contains(port, "{") {
-		return nil
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("upstream '%s' has the port %s: use a number from 1 to 65535", address, port)
-	}
-	return nil
-}
 
 // idleBelowNode is shorter than the 5 s for which a Node server keeps an idle
 // connection, so that an attempt seldom meets one that is being closed.
@@ -98,36 +26,39 @@ const handshakeWithin = "10s"
 // a full URL.
 func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token, r Route) ([]json.RawMessage, error) {
 	var dials []string
-	var uri string
+	var first address.Upstream
 	for i, t := range addresses {
-		u, err := parseUpstream(t.Text)
+		u, err := address.ParseUpstream(t.Text)
 		if err != nil {
 			return nil, errAt(t, "%w", err)
 		}
-		if i > 0 && scheme(u.dial) != scheme(dials[0]) {
+		if i == 0 {
+			first = u
+		}
+		if u.Scheme() != first.Scheme() {
 			return nil, errAt(t, "upstreams of one route are replicas of one app and must have the same scheme: give '%s' an `on` of its own", t.Text)
 		}
-		if i > 0 && u.uri != uri {
+		if u.URI != first.URI {
 			return nil, errAt(t, "upstreams of one route are replicas of one app and must have the same path: give '%s' an `on` of its own", t.Text)
 		}
-		if slices.Contains(dials, u.dial) {
+		if slices.Contains(dials, u.Dial) {
 			return nil, errAt(t, "'%s' stands twice among the upstreams of one route: remove one", t.Text)
 		}
-		if u.bare {
-			caddy.Log().Named("caddyfile").Warn(bareSlash(u.dial), zap.String("file", t.File), zap.Int("line", t.Line))
+		if u.Bare {
+			caddy.Log().Named("caddyfile").Warn(bareSlash(u.Dial), zap.String("file", t.File), zap.Int("line", t.Line))
 		}
-		dials, uri = append(dials, u.dial), u.uri
+		dials = append(dials, u.Dial)
 	}
 	b := tokenBlock{at: start}
 	b.line("handle", "{")
-	if uri != "" {
-		b.line("rewrite", "*", uri)
+	if first.URI != "" {
+		b.line("rewrite", "*", first.URI)
 	}
 	b.line(slices.Concat([]string{"reverse_proxy"}, dials, []string{"{"})...)
 	if len(dials) > 1 {
 		b.line("lb_policy", inTurnName)
 	}
-	secure := scheme(dials[0]) == "https"
+	secure := first.Scheme() == "https"
 	if secure {
 		b.line("header_up", "Host", "{http.request.hostport}") // As with http; Caddy would put the upstream's own.
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/handlers"
 )
 
 // Defaults of a webhook.
@@ -256,7 +257,7 @@ func (r *Route) check(own []string) []error {
 		add("no upstream: give an address such as app:3000, or a handle block")
 	}
 	for _, raw := range r.HandleRaw {
-		if mentionsHandler(raw, directiveName) {
+		if handlers.Mentions(raw, directiveName) {
 			add("%s inside its own route: an event would come back to itself", directiveName)
 		}
 	}

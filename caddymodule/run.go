@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -72,28 +71,4 @@ func runBounded(ctx context.Context, h caddyhttp.Handler, rec *recorder, r *http
 // runHere is runBounded for handlers that do heed their context.
 func runHere(_ context.Context, h caddyhttp.Handler, rec *recorder, r *http.Request) (left bool, err error) {
 	return false, runHandler(h, rec, r)
-}
-
-// heedsContext says that handlers are known to end with their context, so that
-// an attempt needs no goroutine beside its own.
-func heedsContext(handlers []json.RawMessage) bool {
-	for _, raw := range handlers {
-		var h struct {
-			Handler   string
-			Transport struct{ Protocol string }
-		}
-		if json.Unmarshal(raw, &h) != nil {
-			return false
-		}
-		switch h.Handler {
-		case "rewrite", "headers", "vars", "static_response", "error":
-		case "reverse_proxy":
-			if p := h.Transport.Protocol; p != "" && p != "http" {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
 }

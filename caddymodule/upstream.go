@@ -11,12 +11,15 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/inboxgate/inboxgate/internal/address"
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/handlers"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
 	"github.com/inboxgate/inboxgate/internal/via"
@@ -36,8 +39,8 @@ type chain struct {
 
 // compile loads the route's handlers, once for all attempts.
 func (r *Route) compile(ctx caddy.Context) error {
-	for _, raw := range r.HandleRaw {
-		if err := resolvable(raw); err != nil {
+	for _, dial := range handlers.Dials(r.HandleRaw...) {
+		if err := resolvable(dial); err != nil {
 			return fmt.Errorf("route %q: %w", r.Name, err)
 		}
 	}
@@ -53,8 +56,24 @@ func (r *Route) compile(ctx caddy.Context) error {
 		server.NamedRoutes = of.NamedRoutes // For `invoke`.
 	}
 	r.upstream = &chain{handler: routes.Compile(end), server: server, run: runBounded, sockets: listenToAnswers(routes)}
-	if heedsContext(r.HandleRaw) {
+	if handlers.EndWithContext(r.HandleRaw) {
 		r.upstream.run = runHere
+	}
+	return nil
+}
+
+// resolvable refuses an address whose placeholder names nothing: Caddy would dial an
+// empty host, and the route would wait for ever. It refuses one that a request fills
+// in, too.
+func resolvable(dial string) error {
+	if err := address.Fixed(dial); err != nil {
+		return err
+	}
+	if !strings.Contains(dial, "{env.") && !strings.Contains(dial, "{file.") {
+		return nil
+	}
+	if _, err := caddy.NewReplacer().ReplaceOrErr(dial, true, true); err != nil {
+		return fmt.Errorf("upstream '%s' is unknown or empty: set what it names", dial)
 	}
 	return nil
 }

@@ -15,28 +15,6 @@ import (
 	"github.com/inboxgate/inboxgate/internal/deliver"
 )
 
-// What an address may look like, and what its app does meanwhile.
-func TestAddressesAsPeopleWriteThem(t *testing.T) {
-	t.Parallel()
-	for address, ok := range map[string]bool{
-		"app:0": false, "app:99999": false, "http://app:0": false, "[::1]:3000": true, "::1:3000": false,
-		"[fe80::1%eth0]:3000": true, "http://[fe80::1%25eth0]:3000": true, "[::1]:0": false,
-		"http://app": true, "unix//run/app.sock": true, "localhost:3000": true,
-	} {
-		if _, err := parseUpstream(address); (err == nil) != ok {
-			t.Errorf("%s: %v", address, err)
-		}
-	}
-	for address, bare := range map[string]bool{
-		"http://app:3000/": true, "https://app/": true, "http://app:3000": false, "http://app:3000/?": false,
-		"http://app:3000/?a=b": false, "http://app:3000/hooks": false, "http://app:3000//": false, "app:3000": false,
-	} {
-		if u, err := parseUpstream(address); err != nil || u.bare != bare {
-			t.Errorf("%s: bare is %t, %v", address, u.bare, err)
-		}
-	}
-}
-
 // localhost may name ::1 first, where the app does not listen.
 func TestLocalhostIsFound(t *testing.T) {
 	t.Parallel()

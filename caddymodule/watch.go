@@ -1,10 +1,10 @@
 package caddymodule
 
 import (
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/address"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -39,8 +39,7 @@ var lookOnce sync.Once
 // warnShared warns of a second process on a port of ours, as after an upgrade that
 // has left the former one running.
 func (a *App) warnShared() {
-	for _, hex := range sharedPorts() {
-		port, _ := strconv.ParseUint(hex, 16, 16)
+	for _, port := range address.SharedPorts() {
 		a.log.Warn("another process listens on the same port: requests go to either, and each knows only the event ids of its own store; stop one of them", "port", port)
 	}
 }

@@ -20,6 +20,7 @@ const (
 	signed   = "verify"
 	inCaddy  = "caddymodule"
 	whole    = "internal/e2e"
+	bodies   = "internal/body"
 )
 
 // test is a test by its package and name. A name with a slash is that of a

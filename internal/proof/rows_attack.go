@@ -50,7 +50,7 @@ var attackRows = []row{
 	},
 	{
 		n: 52, fault: "bodies over the cap; bodies that drip, by the thousand", expect: "413 or 408; memory bounded; good ones go on",
-		tests: []test{{inCaddy, "TestWebhook/refused"}, {inCaddy, "TestBodyBudget"}},
+		tests: []test{{inCaddy, "TestWebhook/refused"}, {bodies, "TestBodyBudget"}},
 	},
 	{
 		n: 53, fault: "a compressed bomb", expect: "never inflated: 415 or 413, or quarantined if signed so",

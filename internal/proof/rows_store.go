@@ -39,7 +39,7 @@ var storeRows = []row{
 	{n: 11, fault: "no file descriptors left", expect: "no 200 that is not stored, and recovery"},
 	{
 		n: 12, fault: "out of memory", expect: "queues are bounded; an OOM kill is row 1",
-		tests: []test{{dispatch, "TestMemoryIsBoundedByTheRouteNotTheBacklog"}, {inCaddy, "TestBodyBudget"}, {inCaddy, "TestGoodBodiesDoNotStarve"}, {store, "TestRecentIDsAreBounded"}},
+		tests: []test{{dispatch, "TestMemoryIsBoundedByTheRouteNotTheBacklog"}, {bodies, "TestBodyBudget"}, {bodies, "TestGoodBodiesDoNotStarve"}, {store, "TestRecentIDsAreBounded"}},
 	},
 	{
 		n: 13, fault: "data directory removed while running", expect: "noticed, and 503",

@@ -1,14 +1,15 @@
-package caddymodule
+package address
 
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// sharedPorts are the addresses, as the kernel writes them, on which both this
-// process and another one listen. Caddy's listeners let that happen.
-func sharedPorts() (all []string) {
+// SharedPorts returns the TCP ports on which both this process and another one
+// listen. Caddy's listeners let that happen.
+func SharedPorts() (all []uint16) {
 	own := make(map[string]bool)
 	fds, _ := filepath.Glob("/proc/self/fd/*") // The pattern is well-formed.
 	for _, fd := range fds {
@@ -19,7 +20,7 @@ func sharedPorts() (all []string) {
 	for _, table := range []string{"tcp", "tcp6"} {
 		text, err := os.ReadFile("/proc/self/net/" + table)
 		if err != nil {
-			continue // Not told here.
+			continue // Not known here.
 		}
 		all = append(all, sharedIn(string(text), own)...)
 	}
@@ -28,7 +29,7 @@ func sharedPorts() (all []string) {
 
 // sharedIn looks through one table of the kernel: each line has an address, a
 // state, of which 0A is listening, and the number of a socket.
-func sharedIn(table string, own map[string]bool) (all []string) {
+func sharedIn(table string, own map[string]bool) (all []uint16) {
 	const listens = "0A"
 	ours, theirs := make(map[string]bool), make(map[string]bool)
 	for line := range strings.Lines(table) {
@@ -44,8 +45,10 @@ func sharedIn(table string, own map[string]bool) (all []string) {
 	}
 	for address := range ours {
 		if theirs[address] {
-			_, port, _ := strings.Cut(address, ":")
-			all = append(all, port)
+			_, hex, _ := strings.Cut(address, ":")
+			if port, err := strconv.ParseUint(hex, 16, 16); err == nil {
+				all = append(all, uint16(port))
+			}
 		}
 	}
 	return all
