@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/inboxgate/inboxgate/internal/address"
 )
 
 // listen turns INBOX_LISTEN into a site. In a Caddyfile, 127.0.0.1:8080 is the
@@ -21,7 +23,7 @@ func (s *settings) listen(value string) error {
 	if scheme != "" && scheme != "http" && scheme != "https" {
 		return fmt.Errorf("'%s' is no scheme to listen with: leave it out, or write http or https", scheme)
 	}
-	host, port, err := splitAddress(rest)
+	host, port, err := splitAddress(rest, "8080")
 	if err != nil {
 		return err
 	}
@@ -54,8 +56,13 @@ func onMachine(host string) bool {
 	return host == "" || host == "localhost" || err == nil
 }
 
-func splitAddress(s string) (host, port string, err error) {
+// splitAddress takes an address to listen on apart. The port stands in the fix where
+// the address has none.
+func splitAddress(s, example string) (host, port string, err error) {
 	wrong := fmt.Errorf("'%s' is no address: write one as :8080, 127.0.0.1:8080 or hooks.example.com", s)
+	if what, write := address.Fix(s, example); strings.HasPrefix(write, "[") {
+		wrong = fmt.Errorf("'%s' %s: write it as %s", s, what, write)
+	}
 	host = s
 	if strings.Contains(s, ":") {
 		if host, port, err = net.SplitHostPort(s); err != nil {

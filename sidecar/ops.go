@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/inboxgate/inboxgate/internal/address"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
@@ -24,7 +25,7 @@ func (s *settings) ops(value string) error {
 		s.Ops, s.OpsBind = "", ""
 		return nil
 	}
-	host, port, err := splitAddress(value)
+	host, port, err := splitAddress(value, "9180")
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,13 @@ func (s *settings) admin(value string) error {
 		s.Admin = value
 		return nil
 	}
-	host, port, err := splitAddress(value)
+	if what, write := address.Fix(value, "2019"); strings.HasPrefix(write, "unix/") {
+		return fmt.Errorf("'%s' %s: write it as %s", value, what, write)
+	}
+	if scheme, rest, ok := strings.Cut(value, "://"); ok {
+		return fmt.Errorf("'%s' has the scheme %s: leave it out, as in %s", value, scheme, rest)
+	}
+	host, port, err := splitAddress(value, "2019")
 	if err != nil {
 		return err
 	}

@@ -31,23 +31,34 @@ func ParseUpstream(s string) (Upstream, error) {
 	}
 	if !strings.Contains(s, "://") {
 		host, port, err := net.SplitHostPort(s)
-		switch {
-		case err != nil || port == "":
-			return Upstream{}, fmt.Errorf("upstream '%s' needs a port, for example %s:3000", s, strings.TrimSuffix(strings.SplitN(s, "/", 2)[0], ":"))
-		case host == "":
-			return Upstream{}, fmt.Errorf("upstream '%s' has no host: write it as 127.0.0.1%s", s, s)
+		network, name, ok := strings.Cut(host, "/")
+		if !ok || !strings.HasPrefix(network, "tcp") { // tcp4/app:3000 is Caddy's.
+			name = host
+		}
+		if err != nil || port == "" || strings.Contains(port, "/") || !IsHost(name) {
+			return Upstream{}, badUpstream(s, "is no address")
 		}
 		return Upstream{Dial: s}, checkPort(s, port)
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || strings.ContainsAny(s, "{}") {
-		return Upstream{}, fmt.Errorf("upstream '%s' is no URL: write it as http://app:3000/path", s)
+		return Upstream{}, badUpstream(s, "is no URL")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "h2c" {
-		return Upstream{}, fmt.Errorf("upstream '%s' has the scheme %s: use http, https or h2c", s, u.Scheme)
+		eg := ""
+		switch wrong, write := Fix(s, examplePort); {
+		case strings.HasPrefix(write, "unix/"):
+			return Upstream{}, fmt.Errorf("upstream '%s' %s: write it as %s", s, wrong, write)
+		case write != "":
+			eg = ", for example " + write
+		}
+		return Upstream{}, fmt.Errorf("upstream '%s' has the scheme %s: use http, https or h2c%s", s, u.Scheme, eg)
 	}
 	if u.User != nil || u.Fragment != "" {
 		return Upstream{}, fmt.Errorf("upstream '%s' holds a user or a fragment: leave them out (a header goes into a handle block)", u.Redacted())
+	}
+	if !IsHost(u.Hostname()) {
+		return Upstream{}, badUpstream(s, "is no URL")
 	}
 	if p := u.Port(); p != "" {
 		if err := checkPort(s, p); err != nil {
@@ -64,6 +75,18 @@ func ParseUpstream(s string) (Upstream, error) {
 		up.Bare = path == "/" && u.RawQuery == "" && !u.ForceQuery
 	}
 	return up, nil
+}
+
+// examplePort stands in examples for the port of an app.
+const examplePort = "3000"
+
+// badUpstream returns an error that says how the address that was meant is written.
+func badUpstream(s, byDefault string) error {
+	wrong, write := Fix(s, examplePort)
+	if write == "" {
+		wrong, write = byDefault, "app:"+examplePort+" or http://app:"+examplePort+"/path"
+	}
+	return fmt.Errorf("upstream '%s' %s: write it as %s", s, wrong, write)
 }
 
 // Scheme returns the scheme of the address, empty if it has none.

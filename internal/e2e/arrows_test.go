@@ -32,7 +32,7 @@ type room struct {
 // editor shows them.
 var house = []room{
 	{path: "", may: []string{"caddymodule"}, caddy: true},
-	{path: "sidecar", may: []string{"caddymodule", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
+	{path: "sidecar", may: []string{"caddymodule", "internal/address", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
 	{path: "caddymodule", may: []string{"..."}, caddy: true},
 	{path: "verify", bare: true},
 	{path: "dedupe"},
