@@ -22,11 +22,11 @@ func TestTriggerRate(t *testing.T) {
 		var at []time.Duration
 		start := time.Now()
 		tr := trigger{
-			triggerOptions: triggerOptions{types: event.Types()[:2], count: 2, duplicate: true, pause: 250 * time.Millisecond, secret: []byte(ourSecret)},
+			triggerOptions: triggerOptions{types: event.Types()[:2], count: 2, duplicate: true, pause: 250 * time.Millisecond, secret: []byte("whsec-0123456789abcdef")},
 			out:            newTriggerOutput(io.Discard, false),
 			sender: senderFunc(func(context.Context, message) reply {
 				at = append(at, time.Since(start))
-				return reply{status: http.StatusOK, result: resultAccepted}
+				return reply{status: http.StatusOK, result: "accepted"}
 			}),
 		}
 		if err := tr.run(t.Context()); err != nil || tr.sent != 8 || tr.wrong != 0 {

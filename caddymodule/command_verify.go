@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/diagnose"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -63,14 +64,14 @@ func runVerify(cmd *cobra.Command, args []string) error {
 		_, err = fmt.Fprintf(out, "%s: signed with secret %d of %d\n", paint.good("valid"), match.Index+1, len(secrets))
 		return err
 	}
-	if err := explain(out, paint, err, diagnose(body, signature, secrets)); err != nil {
+	if err := explain(out, paint, err, diagnose.Explain(body, signature, secrets, programName())); err != nil {
 		return err
 	}
 	return told(cmd)
 }
 
 // explain writes the verdict and what is known about its cause.
-func explain(out io.Writer, paint palette, verdict error, findings []finding) error {
+func explain(out io.Writer, paint palette, verdict error, findings []diagnose.Finding) error {
 	what := verdict.Error()
 	if errors.Is(verdict, verify.ErrMismatch) {
 		what = "the signature is not that of this body"
@@ -79,10 +80,10 @@ func explain(out io.Writer, paint palette, verdict error, findings []finding) er
 		return err
 	}
 	for _, f := range findings {
-		if _, err := fmt.Fprintf(out, "  %s %s\n", paint.bold("cause:"), f.cause); err != nil {
+		if _, err := fmt.Fprintf(out, "  %s %s\n", paint.bold("cause:"), f.Cause); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(out, "  %s   %s\n", paint.bold("fix:"), f.fix); err != nil {
+		if _, err := fmt.Fprintf(out, "  %s   %s\n", paint.bold("fix:"), f.Fix); err != nil {
 			return err
 		}
 	}

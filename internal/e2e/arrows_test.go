@@ -46,6 +46,7 @@ var house = []room{
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/address"},
 	{path: "internal/body"},
+	{path: "internal/diagnose", may: []string{"verify"}},
 	{path: "internal/env", may: []string{"verify"}},
 	{path: "internal/handlers"},
 	{path: "internal/instance"},

@@ -1,4 +1,4 @@
-package caddymodule
+package diagnose
 
 import (
 	"crypto/sha1" //nolint:gosec // To recognise it, not to rely on it.
@@ -18,49 +18,49 @@ const (
 )
 
 // unwrapSignature takes off what people copy along with a header's value.
-func unwrapSignature(s string) (text string, odd []finding) {
+func unwrapSignature(s string) (text string, odd []Finding) {
 	text = strings.TrimSpace(s)
 	if name, value, ok := strings.Cut(text, ":"); ok && strings.EqualFold(strings.TrimSpace(name), verify.Header) {
 		text = strings.TrimSpace(value)
-		odd = append(odd, finding{"the signature begins with the header's name", "give only what follows the colon"})
+		odd = append(odd, Finding{"the signature begins with the header's name", "give only what follows the colon"})
 	}
 	if bare := strings.Trim(text, "\"'`"); bare != text {
 		text = strings.TrimSpace(bare)
-		odd = append(odd, finding{"the signature stands in quotes", "give it without them"})
+		odd = append(odd, Finding{"the signature stands in quotes", "give it without them"})
 	}
 	return text, odd
 }
 
 // decodeSignature reads one signature of any algorithm, with any prefix, in
 // hex or base64.
-func decodeSignature(text string, odd []finding) ([]byte, []finding) {
+func decodeSignature(text string, odd []Finding) ([]byte, []Finding) {
 	digits := text
 	if n := len(signaturePrefix); len(text) > n && strings.EqualFold(text[:n], signaturePrefix) {
 		digits = text[n:]
 	} else if prefix, value, ok := cutPrefix(text); ok {
 		digits = value
-		odd = append(odd, finding{fmt.Sprintf("the signature begins with %q", prefix), "the platform's begins with \"" + signaturePrefix + "\", or with its first digit"})
+		odd = append(odd, Finding{fmt.Sprintf("the signature begins with %q", prefix), "the platform's begins with \"" + signaturePrefix + "\", or with its first digit"})
 	}
 	if strings.HasPrefix(digits, signaturePrefix) {
 		digits = strings.TrimPrefix(digits, signaturePrefix)
-		odd = append(odd, finding{"the prefix \"" + signaturePrefix + "\" stands twice", fixForm})
+		odd = append(odd, Finding{"the prefix \"" + signaturePrefix + "\" stands twice", fixForm})
 	}
 	if tidy := strings.Join(strings.FieldsFunc(digits, func(r rune) bool { return r == ':' || r == ' ' || r == '\t' || r == '\n' || r == '\r' }), ""); tidy != digits {
 		digits = tidy
-		odd = append(odd, finding{"there are spaces or colons between the digits", fixForm})
+		odd = append(odd, Finding{"there are spaces or colons between the digits", fixForm})
 	}
 	if sum, err := hex.DecodeString(digits); err == nil {
 		return lengthOf(sum, len(digits), odd)
 	}
 	if sum, ok := decodeBase64(digits); ok && knownSize(len(sum)) {
-		return sum, append(odd, finding{"the signature is written in base64", "write the digest as 64 hex digits"})
+		return sum, append(odd, Finding{"the signature is written in base64", "write the digest as 64 hex digits"})
 	}
 	return nil, append(odd, notHex(digits))
 }
 
 // lengthOf judges digits that are hex. A digest of another algorithm's length
 // is left to the search, which can say whether it is one.
-func lengthOf(sum []byte, digits int, odd []finding) ([]byte, []finding) {
+func lengthOf(sum []byte, digits int, odd []Finding) ([]byte, []Finding) {
 	if knownSize(len(sum)) {
 		return sum, odd
 	}
@@ -68,16 +68,16 @@ func lengthOf(sum []byte, digits int, odd []finding) ([]byte, []finding) {
 	if digits > 2*sha256.Size {
 		how = "two copies, or something is appended"
 	}
-	return nil, append(odd, finding{fmt.Sprintf("the signature has %d hex digits and must have 64: it is %s", digits, how), "copy the whole value of the header"})
+	return nil, append(odd, Finding{fmt.Sprintf("the signature has %d hex digits and must have 64: it is %s", digits, how), "copy the whole value of the header"})
 }
 
-func notHex(digits string) finding {
+func notHex(digits string) Finding {
 	for i, r := range digits {
 		if !strings.ContainsRune("0123456789abcdefABCDEF", r) {
-			return finding{fmt.Sprintf("character %d of the signature is no hex digit (it has %d characters, and must have 64 of 0-9 and a-f)", i+1, len(digits)), fixForm}
+			return Finding{fmt.Sprintf("character %d of the signature is no hex digit (it has %d characters, and must have 64 of 0-9 and a-f)", i+1, len(digits)), fixForm}
 		}
 	}
-	return finding{fmt.Sprintf("the signature has %d hex digits and must have 64: it is cut off", len(digits)), "copy the whole value of the header"}
+	return Finding{fmt.Sprintf("the signature has %d hex digits and must have 64: it is cut off", len(digits)), "copy the whole value of the header"}
 }
 
 func knownSize(n int) bool {

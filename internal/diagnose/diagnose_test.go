@@ -1,4 +1,4 @@
-package caddymodule
+package diagnose
 
 import (
 	"bytes"
@@ -15,7 +15,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -81,26 +80,30 @@ func (m mismatch) check(t *testing.T) {
 	if m.secrets == nil {
 		m.secrets = []string{ourSecret}
 	}
-	v, err := verify.New(keysOf(m.secrets)...)
+	keys := make([]verify.Secret, len(m.secrets))
+	for i, s := range m.secrets {
+		keys[i] = verify.Key(s)
+	}
+	v, err := verify.New(keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := v.Verify([]byte(m.body), m.signature); err == nil {
 		t.Fatal("the signature is valid, so there is nothing to explain")
 	}
-	found := diagnose([]byte(m.body), m.signature, m.secrets)
+	found := Explain([]byte(m.body), m.signature, m.secrets, "inboxgate")
 	if len(found) != len(m.says) {
 		t.Errorf("found %d causes, want %d: %q", len(found), len(m.says), found)
 	}
 	for i, f := range found {
-		if f.cause == "" || f.fix == "" {
+		if f.Cause == "" || f.Fix == "" {
 			t.Errorf("finding %d lacks a part: %q", i, f)
 		}
-		if i < len(m.says) && !strings.Contains(f.cause, m.says[i]) {
-			t.Errorf("cause %d is %q, want %q in it", i, f.cause, m.says[i])
+		if i < len(m.says) && !strings.Contains(f.Cause, m.says[i]) {
+			t.Errorf("cause %d is %q, want %q in it", i, f.Cause, m.says[i])
 		}
 		for _, hidden := range append(m.secrets, "5551234567") {
-			if bare := strings.Trim(hidden, "\"' \n"); strings.Contains(f.cause+f.fix, bare) {
+			if bare := strings.Trim(hidden, "\"' \n"); strings.Contains(f.Cause+f.Fix, bare) {
 				t.Errorf("%q gives away %q", f, bare)
 			}
 		}
@@ -172,7 +175,7 @@ func TestDiagnoseSecret(t *testing.T) {
 		{name: "in single quotes there", signature: sha256Of("'"+ourSecret+"'", body), says: []string{"in single quotes"}},
 		{name: "in quotes here", signature: sha256Of(ourSecret, body), secrets: []string{`"` + ourSecret + `"`}, says: []string{"stands in quotes here"}},
 		{name: "white space here", signature: sha256Of(ourSecret, body), secrets: []string{ourSecret + " "}, says: []string{"has white space around it here"}},
-		{name: "variable's name here", signature: sha256Of(ourSecret, body), secrets: []string{env.Secret + "=" + ourSecret}, says: []string{"name of its variable"}},
+		{name: "variable's name here", signature: sha256Of(ourSecret, body), secrets: []string{verify.EnvSecret + "=" + ourSecret}, says: []string{"name of its variable"}},
 		{name: "from hex", signature: sha256Of(ourSecret, body), secrets: []string{hexSecret}, says: []string{"decoded from hex"}},
 		{name: "from base64", signature: sha256Of(ourSecret, body), secrets: []string{b64Secret}, says: []string{"decoded from base64"}},
 		{name: "from whsec_ base64", signature: sha256Of(ourSecret, body), secrets: []string{"whsec_" + b64Secret}, says: []string{"decoded from base64"}},
@@ -251,7 +254,7 @@ func TestDiagnoseAnything(t *testing.T) {
 		if _, err := v.Verify(body, signature); err == nil {
 			t.Skip("valid")
 		}
-		if len(diagnose(body, signature, []string{ourSecret})) == 0 {
+		if len(Explain(body, signature, []string{ourSecret}, "inboxgate")) == 0 {
 			t.Errorf("nothing found")
 		}
 	})

@@ -1,4 +1,4 @@
-package caddymodule
+package diagnose
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/verify"
 )
 
 const (
@@ -31,9 +31,9 @@ func bodySuspects(body []byte) []suspect {
 			continue
 		}
 		for _, second := range endings(first.value) {
-			second.cause = first.cause + "; and " + second.cause
-			if second.fix != first.fix {
-				second.fix = first.fix + "; and " + second.fix
+			second.Cause = first.Cause + "; and " + second.Cause
+			if second.Fix != first.Fix {
+				second.Fix = first.Fix + "; and " + second.Fix
 			}
 			second.twice = true
 			all = append(all, second)
@@ -49,7 +49,7 @@ const maxTwice = 64 << 10
 // mistake.
 func endings(body []byte) (all []suspect) {
 	add := func(value []byte, cause, fix string) {
-		all = append(all, suspect{finding: finding{cause, fix}, value: value})
+		all = append(all, suspect{Finding: Finding{cause, fix}, value: value})
 	}
 	add(append(bytes.Clone(body), '\n'), "a newline at the end was signed and is missing here", fixNewline)
 	add(append(bytes.Clone(body), "\r\n"...), "a CRLF at the end was signed and is missing here", fixNewline)
@@ -66,7 +66,7 @@ func endings(body []byte) (all []suspect) {
 func oneChange(body []byte) []suspect {
 	all := []suspect{{value: body}}
 	add := func(value []byte, cause, fix string) {
-		all = append(all, suspect{finding: finding{cause, fix}, value: value})
+		all = append(all, suspect{Finding: Finding{cause, fix}, value: value})
 	}
 	all = append(all, endings(body)...)
 	lf := bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n"))
@@ -102,7 +102,7 @@ func jsonSuspects(body []byte) []suspect {
 	all := jsonForms(doc)
 	var inner string
 	if doc.Kind() == '"' && json.Unmarshal(doc, &inner) == nil {
-		all = append(all, suspect{finding: finding{"the body is a JSON string that holds the JSON that was signed", "do not encode the body a second time"}, value: []byte(inner)})
+		all = append(all, suspect{Finding: Finding{"the body is a JSON string that holds the JSON that was signed", "do not encode the body a second time"}, value: []byte(inner)})
 	}
 	return all
 }
@@ -147,7 +147,7 @@ func jsonForms(doc jsontext.Value) []suspect {
 				if sorted {
 					how += ", keys sorted"
 				}
-				all = append(all, suspect{finding: finding{"a JSON parser has written the body anew: the signature is that of the same JSON " + how, fixRaw}, value: signed})
+				all = append(all, suspect{Finding: Finding{"a JSON parser has written the body anew: the signature is that of the same JSON " + how, fixRaw}, value: signed})
 			}
 		}
 	}
@@ -186,7 +186,7 @@ func secretSuspects(secrets []string) []suspect {
 			name = fmt.Sprintf("secret %d", i+1)
 		}
 		add := func(value []byte, cause, fix string) {
-			all = append(all, suspect{finding: finding{name + " " + cause, fix}, value: value})
+			all = append(all, suspect{Finding: Finding{name + " " + cause, fix}, value: value})
 		}
 		for _, end := range []struct{ text, name string }{{"\n", "a newline"}, {"\r\n", "a CRLF"}, {"\r", "a carriage return"}, {" ", "a space"}} {
 			add([]byte(s+end.text), "was used with "+end.name+" at its end", "the sender must sign with the secret alone; make its file with printf, not echo")
@@ -199,14 +199,14 @@ func secretSuspects(secrets []string) []suspect {
 		if bare := strings.Trim(strings.TrimSpace(s), "\"'`"); bare != strings.TrimSpace(s) {
 			add([]byte(bare), "stands in quotes here", "remove the quotes; env files and YAML lists often keep them")
 		}
-		if _, value, ok := strings.Cut(s, env.Secret+"="); ok {
+		if _, value, ok := strings.Cut(s, verify.EnvSecret+"="); ok {
 			add([]byte(strings.Trim(value, `"'`)), "has the name of its variable before it here", "put only the value there")
 		}
 		addDecoded(add, s)
 	}
 	if len(secrets) > 1 {
 		all = append(all, suspect{
-			finding: finding{"the secrets were used as one, with the comma between them", "if the comma belongs to the secret, end it with a line break and put it into a file for --" + secretFileFlag},
+			Finding: Finding{"the secrets were used as one, with the comma between them", "if the comma belongs to the secret, end it with a line break and put it into a file for --secret-file"},
 			value:   []byte(strings.Join(secrets, ",")),
 		})
 	}

@@ -1,4 +1,13 @@
-package caddymodule
+// Package diagnose explains why a signature is not that of a body. It tries the
+// mistakes that are usual on the way from the sender to here: a body that was
+// written anew, a secret with a newline, a digest in another notation.
+//
+// Guarantee: a finding was tried and fits the signature, or it says that none does.
+// Findings show neither body nor secret.
+//
+// Limits: two mistakes at once are found only where one of them is at an end of the
+// body; JSON is written in other ways up to 256 KiB.
+package diagnose
 
 import (
 	"bytes"
@@ -16,13 +25,13 @@ import (
 	"github.com/inboxgate/inboxgate/verify"
 )
 
-// finding is one thing that is wrong, and what to do about it.
-type finding struct{ cause, fix string }
+// Finding is one thing that is wrong, and what to do about it.
+type Finding struct{ Cause, Fix string }
 
 // suspect is a change that turns what we have into what was perhaps signed.
 // The one without a finding is no change at all.
 type suspect struct {
-	finding
+	Finding
 	value []byte
 	twice bool // It differs by two changes.
 }
@@ -30,11 +39,11 @@ type suspect struct {
 // maxReserialised bounds the bodies whose JSON is written in other ways.
 const maxReserialised = 256 << 10
 
-// diagnose says why a signature is not that of body: what is odd about its
+// Explain says why a signature is not that of body: what is odd about its
 // form, and which usual change of body, secret or algorithm would make it
 // valid. It finds the smallest change first, and two together where one is not
-// enough.
-func diagnose(body []byte, signature string, secrets []string) []finding {
+// enough. program is how the reader starts commands, for the fix that names one.
+func Explain(body []byte, signature string, secrets []string, program string) []Finding {
 	sum, form := readSignature(signature)
 	if sum == nil {
 		return form
@@ -49,19 +58,19 @@ func diagnose(body []byte, signature string, secrets []string) []finding {
 		if a.plain {
 			for _, b := range bodySuspects(body) {
 				if hmac.Equal(plainSum(a.hash, b.value), sum) {
-					return joinFindings(form, a.finding, b.finding)
+					return joinFindings(form, a.Finding, b.Finding)
 				}
 			}
 			continue
 		}
 		if b, k, ok := search(a.hash, sum, bodySuspects(body), secretSuspects(secrets)); ok {
-			return joinFindings(form, a.finding, b.finding, k.finding)
+			return joinFindings(form, a.Finding, b.Finding, k.Finding)
 		}
 	}
 	if digits := 2 * len(sum); digits != 2*sha256.Size {
-		return append(form, finding{fmt.Sprintf("the signature has %d hex digits and must have 64", digits), fixAlgorithm})
+		return append(form, Finding{fmt.Sprintf("the signature has %d hex digits and must have 64", digits), fixAlgorithm})
 	}
-	return append(form, unexplained(body, len(secrets)))
+	return append(form, unexplained(body, len(secrets), program))
 }
 
 // search tries every body with every secret, those with one change before
@@ -81,7 +90,7 @@ func search(h func() hash.Hash, sum []byte, bodies, keys []suspect) (body, key s
 
 func (s suspect) changes() int {
 	switch {
-	case s.cause == "":
+	case s.Cause == "":
 		return 0
 	case s.twice:
 		return 2
@@ -89,9 +98,9 @@ func (s suspect) changes() int {
 	return 1
 }
 
-func joinFindings(form []finding, more ...finding) []finding {
+func joinFindings(form []Finding, more ...Finding) []Finding {
 	for _, f := range more {
-		if f.cause != "" {
+		if f.Cause != "" {
 			form = append(form, f)
 		}
 	}
@@ -99,7 +108,7 @@ func joinFindings(form []finding, more ...finding) []finding {
 }
 
 type algorithm struct {
-	finding
+	Finding
 	hash  func() hash.Hash
 	size  int
 	plain bool // Without a secret.
@@ -109,10 +118,10 @@ const fixAlgorithm = "sign with HMAC-SHA256 over the raw body, as the platform d
 
 var algorithms = []algorithm{
 	{hash: sha256.New, size: sha256.Size},
-	{hash: sha1.New, size: sha1.Size, finding: finding{"it is an HMAC with SHA-1", fixAlgorithm}},
-	{hash: sha512.New, size: sha512.Size, finding: finding{"it is an HMAC with SHA-512", fixAlgorithm}},
-	{hash: sha512.New384, size: sha512.Size384, finding: finding{"it is an HMAC with SHA-384", fixAlgorithm}},
-	{hash: sha256.New, size: sha256.Size, plain: true, finding: finding{"it is the plain SHA-256 of the body, without the secret", fixAlgorithm}},
+	{hash: sha1.New, size: sha1.Size, Finding: Finding{"it is an HMAC with SHA-1", fixAlgorithm}},
+	{hash: sha512.New, size: sha512.Size, Finding: Finding{"it is an HMAC with SHA-512", fixAlgorithm}},
+	{hash: sha512.New384, size: sha512.Size384, Finding: Finding{"it is an HMAC with SHA-384", fixAlgorithm}},
+	{hash: sha256.New, size: sha256.Size, plain: true, Finding: Finding{"it is the plain SHA-256 of the body, without the secret", fixAlgorithm}},
 }
 
 func mac(h func() hash.Hash, key, body []byte) []byte {
@@ -129,13 +138,13 @@ func plainSum(h func() hash.Hash, body []byte) []byte {
 
 // unexplained is what remains to be said when no suspect fits. It describes
 // the body without showing any of it.
-func unexplained(body []byte, secrets int) finding {
+func unexplained(body []byte, secrets int, program string) Finding {
 	looks := "not JSON"
 	switch {
 	case len(body) == 0:
-		return finding{
+		return Finding{
 			"the body is empty, and the signature is not that of an empty body",
-			"give the file that holds the body, or send it to stdin: `" + programName() + " verify --signature … body.json`",
+			"give the file that holds the body, or send it to stdin: `" + program + " verify --signature … body.json`",
 		}
 	case jsontext.Value(body).IsValid():
 		looks = "valid JSON"
@@ -147,7 +156,7 @@ func unexplained(body []byte, secrets int) finding {
 	if secrets > 1 {
 		tried = fmt.Sprintf("the %d secrets", secrets)
 	}
-	return finding{
+	return Finding{
 		fmt.Sprintf("no usual mistake explains it (%d bytes, %s); most likely %s and the sender's are not the same", len(body), looks, tried),
 		"copy the secret of this very webhook anew from the platform, and make sure that the body is the one that came with this signature",
 	}
@@ -155,16 +164,16 @@ func unexplained(body []byte, secrets int) finding {
 
 // readSignature reads the digest out of a header value in whatever notation,
 // and says what is wrong with that notation. Without a digest it cannot go on.
-func readSignature(signature string) (sum []byte, odd []finding) {
+func readSignature(signature string) (sum []byte, odd []Finding) {
 	text, odd := unwrapSignature(signature)
 	if text == "" {
-		return nil, append(odd, finding{
+		return nil, append(odd, Finding{
 			"there is nothing in the signature",
 			"give the value of the request's " + verify.Header + " header; if the request has none, it was not sent by the platform, or a proxy took it away",
 		})
 	}
 	if strings.Count(text, ",") >= verify.MaxTokens {
-		odd = append(odd, finding{fmt.Sprintf("there are more than %d signatures", verify.MaxTokens), "send one"})
+		odd = append(odd, Finding{fmt.Sprintf("there are more than %d signatures", verify.MaxTokens), "send one"})
 	}
 	if first, _, more := strings.Cut(text, ","); more {
 		text = strings.TrimSpace(first) // What is told is told of the first one.
