@@ -6,18 +6,18 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 )
 
 // about is what this process can say of itself.
 func (a *App) about() control.About {
-	v := control.About{Started: started, Accepted: accepts.lastMinute(time.Now()), Max: a.settings().MaxSize, LastWarning: lastNotice.Load()}
+	v := control.About{Started: started, Accepted: metrics.Process().Accepts.LastMinute(time.Now()), Max: a.settings().MaxSize, LastWarning: lastNotice.Load()}
 	v.Version = version()
 	for _, s := range a.sources.all() {
 		if list := s.verifier.Load(); list != nil {
@@ -42,48 +42,6 @@ func version() string {
 		}
 	}
 	return info.Main.Version
-}
-
-// accepts counts the events that this process has taken.
-var accepts tally
-
-// tally counts, and knows how many of it came in the last minute.
-type tally struct {
-	n atomic.Int64
-
-	mu   sync.Mutex
-	seen []noted // A second apart or more, oldest first; those of a minute.
-}
-
-type noted struct {
-	at time.Time
-	n  int64
-}
-
-const tallyEvery = time.Second
-
-func (t *tally) note(now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if k := len(t.seen); k > 0 && now.Sub(t.seen[k-1].at) < tallyEvery {
-		return
-	}
-	t.seen = append(t.seen, noted{now, t.n.Load()})
-	for len(t.seen) > 1 && now.Sub(t.seen[1].at) >= time.Minute {
-		t.seen = t.seen[1:]
-	}
-}
-
-func (t *tally) lastMinute(now time.Time) int64 {
-	t.note(now)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	// Before the first note nothing was counted, unless it lies a minute back.
-	first := int64(0)
-	if now.Sub(t.seen[0].at) >= time.Minute {
-		first = t.seen[0].n
-	}
-	return t.n.Load() - first
 }
 
 // lastNotice is the newest line of the app's log that is a warning or worse.

@@ -17,6 +17,7 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
 	"github.com/inboxgate/inboxgate/internal/via"
@@ -163,7 +164,7 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	}
 	key := in.key()
 	if app := h.app.started(); app != nil && in.odd == "" && app.gate.Known(key, in.digest) {
-		return duplicate(caughtInCache), nil
+		return duplicate(metrics.InCache), nil
 	}
 	ctx, cancel := in.deadline()
 	defer cancel()
@@ -174,12 +175,12 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	if in.odd != "" {
 		err := in.quarantine(ctx, app.store)
 		if errors.Is(err, spool.ErrReleased) {
-			return duplicate(caughtInStore), nil
+			return duplicate(metrics.InStore), nil
 		}
 		if err != nil {
 			return answer{}, fmt.Errorf("quarantining a body: %w", err)
 		}
-		return quarantined(in.odd), nil
+		return quarantined(metrics.Odd, in.odd), nil
 	}
 	e := in.event()       // Here, because the request is not ours once the answer is out.
 	var asked atomic.Bool // Whether this copy is the one that the store saw.
@@ -192,16 +193,16 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	var stale staleError
 	switch {
 	case errors.As(err, &stale):
-		return quarantined(stale.reason + in.age()), nil
+		return quarantined(metrics.Stale, stale.reason+in.age()), nil
 	case err != nil:
 		return answer{}, fmt.Errorf("accepting an event: %w", err)
 	case verdict == dedupe.Duplicate:
 		if asked.Load() {
-			return duplicate(caughtInStore), nil
+			return duplicate(metrics.InStore), nil
 		}
-		return duplicate(caughtInFlight), nil
+		return duplicate(metrics.InFlight), nil
 	case verdict == dedupe.Conflict:
-		return quarantined(conflicting), nil
+		return quarantined(metrics.Conflict, conflicting), nil
 	}
 	return answer{result: resultAccepted}, nil
 }

@@ -3,38 +3,48 @@ package caddymodule
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/inboxgate/inboxgate/internal/metrics"
 )
 
 // answer is a 200, and what it says.
 type answer struct {
 	result, reason string
-	// caught is where a duplicate was, for the metrics.
-	caught caughtIn
+	// caught is where a duplicate was, and why the reason of a quarantined event,
+	// for the metrics.
+	caught metrics.Caught
+	why    string
 	// relay holds the answer of the next handler, in pass mode.
 	relay *recorder
 }
 
-// caughtIn is a place where duplicates are caught.
-type caughtIn uint8
-
-const (
-	caughtInStore caughtIn = iota
-	caughtInCache
-	caughtInFlight
-)
-
-func duplicate(caught caughtIn) answer {
+func duplicate(caught metrics.Caught) answer {
 	return answer{result: resultDuplicate, reason: "the id is known with the same body", caught: caught}
 }
 
 const conflicting = "the id is known with another body"
 
-func quarantined(reason string) answer { return answer{result: resultQuarantined, reason: reason} }
+func quarantined(why, reason string) answer {
+	return answer{result: resultQuarantined, why: why, reason: reason}
+}
+
+// count counts the answer, which came after that time.
+func (a answer) count(m *metrics.Source, took time.Duration) {
+	switch a.result {
+	case resultAccepted:
+		m.Accepted(took)
+	case resultDuplicate:
+		m.Duplicate(a.caught, took)
+	default:
+		m.Quarantined(a.why, took)
+	}
+}
 
 func (a answer) write(w http.ResponseWriter) error {
 	head := w.Header()

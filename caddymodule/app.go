@@ -12,6 +12,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -128,7 +129,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the events app: %w", err)
 	}
 	registry := ctx.GetMetricsRegistry()
-	if err := errors.Join(meter().register(registry), registry.Register(gauges{a})); err != nil {
+	if err := errors.Join(metrics.Process().Register(registry), registry.Register(metrics.Gauges{Now: a.figures})); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	if a.DataDir == "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -45,8 +46,8 @@ func TestWhereDuplicatesAreCaught(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				store := slow{goOn: make(chan struct{}), verdict: c.verdict}
-				counters := meter().source(name)
-				accept := acceptor(t, store, name, func(a answer) { counters.answered(a, false, 0) })
+				counters := metrics.Process().Source(name)
+				accept := acceptor(t, store, name, func(a answer) { a.count(counters, 0) })
 				go accept()
 				synctest.Wait()
 				go accept()
@@ -94,7 +95,7 @@ func acceptor(t *testing.T, store spool.Store, name string, told func(answer)) f
 func caughtBy(t *testing.T, source, where string) float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	if err := meter().register(registry); err != nil {
+	if err := metrics.Process().Register(registry); err != nil {
 		t.Fatal(err)
 	}
 	families, err := registry.Gather()

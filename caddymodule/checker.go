@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -40,7 +41,7 @@ func newChecker(source string, keys []verify.Secret) (*checker, error) {
 		all := make([]prometheus.Counter, len(c.labels))
 		for i, label := range c.labels {
 			if !c.spare[i] {
-				all[i] = meter().signatures.WithLabelValues(source, label)
+				all[i] = metrics.Process().Signatures(source, label)
 			}
 		}
 		return all
@@ -58,7 +59,7 @@ func (c *checker) check(body []byte, signatures []string) error {
 		n.Inc()
 		return nil
 	}
-	meter().signatures.WithLabelValues(c.source, c.labels[match.Index]).Inc()
+	metrics.Process().Signatures(c.source, c.labels[match.Index]).Inc()
 	return nil
 }
 

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -56,22 +55,19 @@ func DrainAll(dir string, grace time.Duration) {
 // starts.
 func RegisterMetricsOfAnother(t interface{ Fatal(...any) }, r *prometheus.Registry) {
 	a := &App{sources: new(sourceSet), live: make(chan struct{})}
-	if err := errors.Join(meter().register(r), r.Register(gauges{a})); err != nil {
+	if err := errors.Join(metrics.Process().Register(r), r.Register(metrics.Gauges{Now: a.figures})); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // MetricNames are those of the metrics that exist, with their labels.
 func MetricNames() map[string][]string {
-	a := &App{sources: new(sourceSet), live: make(chan struct{})}
 	all := make(map[string][]string)
 	ch := make(chan *prometheus.Desc, 64)
 	go func() {
 		defer close(ch)
-		m := meter()
-		for _, c := range []prometheus.Collector{m.requests, m.duplicates, m.signatures, m.missed, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime, gauges{a}} {
-			c.Describe(ch)
-		}
+		metrics.Process().Describe(ch)
+		metrics.Gauges{}.Describe(ch)
 	}()
 	for d := range ch {
 		text := d.String()
@@ -91,9 +87,7 @@ func Fingerprint(secret string) string { return fingerprintOf([]byte(secret)) }
 var Confirm = confirm
 
 // RejectReasons are the labels of a refusal.
-func RejectReasons() []string {
-	return slices.Collect(maps.Keys(meter().source("reject-reasons").rejected))
-}
+func RejectReasons() []string { return metrics.Reasons() }
 
 // Emit emits through the app of the configuration in force.
 func Emit(name string, data map[string]any) { activeApp().emit(name, data) }

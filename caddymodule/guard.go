@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -110,7 +111,7 @@ func (g *guard) takeSlash(r *http.Request) {
 const missedEvery = time.Minute
 
 func (g *guard) record(r *http.Request, path string, nobody bool) {
-	meter().missed.Inc()
+	metrics.Process().Missed.Inc()
 	g.mu.Lock()
 	g.missed++
 	n, now := g.missed, time.Now()

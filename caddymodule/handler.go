@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/inboxgate/inboxgate/internal/body"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -136,7 +137,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, note, err)
 	}
 	note.result, note.reason = a.result, a.reason
-	h.src.meters().answered(a, in.odd != "", time.Since(received))
+	a.count(h.src.meters(), time.Since(received))
 	h.told(in, a)
 	if a.result == resultQuarantined {
 		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.id, "event_type", in.typ, "reason", a.reason)
@@ -200,9 +201,9 @@ func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err
 		w.Header().Set("Connection", "close")
 	}
 	note.result, note.reason = resultRejected, reason
-	why := reasonLabel(status, reason)
-	h.src.meters().rejected[why].Inc()
-	if status == http.StatusUnauthorized && h.src.refused.add(time.Now()) {
+	why := metrics.Reason(status, reason)
+	h.src.meters().Rejected(why)
+	if status == http.StatusUnauthorized && h.src.refused.Add(time.Now()) {
 		h.app.emit(EventRejected, map[string]any{"source": h.Name, "reason": why})
 	}
 	fields := []zap.Field{zap.String("source", h.Name), zap.Int("status", status), zap.String("reason", reason)}

@@ -3,10 +3,9 @@ package caddymodule
 import (
 	"context"
 	"log/slog"
-	"sync"
-	"time"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -29,33 +28,20 @@ type observer struct {
 	log    *slog.Logger
 	audit  *slog.Logger
 	emit   func(name string, data map[string]any)
-	routes map[spool.RouteKey]*routeMeters
+	routes map[spool.RouteKey]*metrics.Route
 }
 
 func newObserver(a *App) *observer {
-	o := &observer{log: a.log, audit: a.audit, emit: a.emit, routes: make(map[spool.RouteKey]*routeMeters)}
+	o := &observer{log: a.log, audit: a.audit, emit: a.emit, routes: make(map[spool.RouteKey]*metrics.Route)}
 	for k := range a.configured() {
-		o.routes[k] = meter().route(k)
+		o.routes[k] = metrics.Process().Route(k)
 	}
 	return o
 }
 
 // Attempted implements deliver.Observer.
 func (o *observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
-	m := o.routes[k] // Only what is configured is delivered.
-	m.took.Observe(a.Took.Seconds())
-	switch {
-	case state == spool.Delivered:
-		m.delivered.Inc()
-		m.ended.Inc()
-		if d.Replay == 0 {
-			m.total.Observe(max(a.Start.Add(a.Took).Sub(d.Event.Received).Seconds(), 0))
-		}
-	case a.Free:
-		m.free.Inc()
-	default:
-		m.failed.Inc()
-	}
+	o.routes[k].Attempted(d, a, state) // Only what is configured is delivered.
 	if state == spool.Retrying {
 		return
 	}
@@ -69,7 +55,7 @@ func (o *observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt
 // only, so one of a route that is parked is told and not counted.
 func (o *observer) died(k spool.RouteKey, d spool.Delivery) {
 	if m := o.routes[k]; m != nil {
-		m.dead.Inc()
+		m.Died()
 	}
 	o.emit(EventDeadLetter, map[string]any{"source": k.Source, "route": k.Route, "event_id": d.Event.ID, "event_type": d.Event.Type})
 }
@@ -111,34 +97,7 @@ func (o *observer) Resumed(k spool.RouteKey) {
 }
 
 // Slower implements deliver.Observer.
-func (o *observer) Slower(k spool.RouteKey) { o.routes[k].slower.Inc() }
-
-// burst tells when many things have happened in a short time, once a while.
-type burst struct {
-	mu    sync.Mutex
-	began time.Time
-	n     int
-	told  time.Time
-}
-
-const (
-	burstSize   = 50
-	burstWithin = 10 * time.Second
-	burstQuiet  = time.Minute
-)
-
-func (b *burst) add(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now.Sub(b.began) > burstWithin {
-		b.began, b.n = now, 0
-	}
-	if b.n++; b.n < burstSize || now.Sub(b.told) < burstQuiet {
-		return false
-	}
-	b.told = now
-	return true
-}
+func (o *observer) Slower(k spool.RouteKey) { o.routes[k].Slower() }
 
 // Interface guards.
 var _ deliver.Observer = (*observer)(nil)

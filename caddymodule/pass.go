@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/via"
 	"github.com/inboxgate/inboxgate/verify"
@@ -40,9 +41,9 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 	rec := newRecorder(relayed)
 	// The gate waits for the handler, which is bounded by ack_timeout: the
 	// request must not be used by it after we have answered.
-	caught := caughtInFlight // Unless the memory is asked for this copy.
+	caught := metrics.InFlight // Unless the memory is asked for this copy.
 	verdict, err := h.memory.gate.Do(context.WithoutCancel(ctx), key, in.digest, func(context.Context) (dedupe.Verdict, error) {
-		caught = caughtInCache
+		caught = metrics.InCache
 		v, err := h.memory.seen.Accept(ctx, key, in.digest, func(ctx context.Context) error {
 			return h.handOn(ctx, in, rec, next)
 		})
@@ -60,7 +61,7 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 		return duplicate(caught), nil
 	case verdict == dedupe.Conflict:
 		h.log.Warn("event dropped: its id is known with another body", "source", h.Name, "event_id", in.id)
-		return answer{result: resultDuplicate, reason: conflicting, caught: caughtInCache}, nil
+		return answer{result: resultDuplicate, reason: conflicting, caught: metrics.InCache}, nil
 	}
 	return answer{result: resultAccepted, relay: rec}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
 )
@@ -26,9 +27,9 @@ type source struct {
 	verifier atomic.Pointer[checker]
 	rotation rotation
 	// meters are made when they are first needed, like a checker's.
-	meters  func() *sourceMeters
+	meters  func() *metrics.Source
 	tracing tracing.Source
-	refused burst
+	refused metrics.Burst
 	table   *table
 	keys    []spool.RouteKey
 	memory  *memory // In pass mode, where there is no store. Owned once set.
@@ -47,7 +48,7 @@ func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []
 	}
 	s.verifier.Store(v)
 	s.rotation = rotation{taken: files, seen: files, keys: digestOf(keys)}
-	s.meters = sync.OnceValue(func() *sourceMeters { return meter().source(s.Name) })
+	s.meters = sync.OnceValue(func() *metrics.Source { return metrics.Process().Source(s.Name) })
 	for i := range s.Routes {
 		if err := s.Routes[i].compile(ctx); err != nil {
 			return nil, err

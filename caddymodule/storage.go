@@ -13,6 +13,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
@@ -24,13 +25,13 @@ var storages = caddy.NewUsagePool()
 
 // storage is the process's hold on one data directory.
 type storage struct {
-	store spool.Store
-	gate  *dedupe.Gate
-	lanes *deliver.Lanes
-	log   *swapHandler
-	trend trend
-	low   atomic.Bool // Short of room, and told so.
-	off   atomic.Bool // The machine's clock is off, and told so.
+	store  spool.Store
+	gate   *dedupe.Gate
+	lanes  *deliver.Lanes
+	log    *swapHandler
+	growth metrics.Growth
+	low    atomic.Bool // Short of room, and told so.
+	off    atomic.Bool // The machine's clock is off, and told so.
 
 	mu   sync.Mutex
 	live map[*deliver.Dispatcher]bool

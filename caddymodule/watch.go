@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/address"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -22,7 +23,7 @@ func (a *App) watch(done <-chan struct{}) {
 		case <-done:
 			return
 		}
-		accepts.note(time.Now())
+		metrics.Process().Accepts.Note(time.Now())
 		lookOnce.Do(a.warnShared)
 		for _, s := range a.sources.all() {
 			s.refreshSecrets(a.log, time.Now())
@@ -54,7 +55,7 @@ func (a *App) watchStore(run *running) {
 	}
 	s := g.Stats()
 	a.watchClock(run.storage, s)
-	run.trend.add(time.Now(), s.Used)
+	run.growth.Add(time.Now(), s.Used)
 	limit := a.settings().MaxSize
 	switch {
 	case short(s, limit, 10):

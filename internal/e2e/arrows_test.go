@@ -52,6 +52,7 @@ var house = []room{
 	{path: "internal/instance"},
 	{path: "internal/overlay"},
 	{path: "internal/nearest"},
+	{path: "internal/metrics", may: []string{"verify", "internal/spool", "internal/deliver"}},
 	{path: "internal/via"},
 	{path: "internal/tracing", may: []string{"internal/deliver"}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},

@@ -1,7 +1,6 @@
-package caddymodule
+package metrics
 
 import (
-	"context"
 	"math"
 	"time"
 
@@ -11,11 +10,40 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// gauges tell of the store at the moment they are asked. Each configuration
-// has its own, with a registry of its own. Caddy's admin endpoint shows the
-// registry of the last one that was tried, even if its load failed: that one
-// tells of the configuration that is in force.
-type gauges struct{ app *App }
+// Gauges are what there is to know of the store and the routes at the moment that
+// somebody asks. Each configuration has its own, with a registry of its own.
+type Gauges struct {
+	// Now returns the state to show.
+	Now func() State
+}
+
+// State is what the gauges show.
+type State struct {
+	Secrets []Secret
+	// Open is set if a store is open; else nothing of what follows is shown.
+	Open bool
+	// Store holds the figures of the store, nil for an engine that has none.
+	Store *spool.Stats
+	// Max is the store's size at most, in bytes, and Full the seconds until it is
+	// reached.
+	Max, Full float64
+	// LeasesLost counts those of every configuration of this process.
+	LeasesLost uint64
+	// Routes are the store's, nil if it could not be asked.
+	Routes []spool.RouteState
+	// Configured holds the routes of this configuration; what others have is parked.
+	Configured map[spool.RouteKey]bool
+	// Sources are the names of the configured sources that have routes.
+	Sources []string
+	// Pace returns how fast a route may deliver.
+	Pace func(spool.RouteKey) deliver.Pace
+}
+
+// Secret is a secret of a source, named by its fingerprint.
+type Secret struct {
+	Source, Fingerprint string
+	Valid               bool // Its time has not run out.
+}
 
 type gauge struct {
 	*prometheus.Desc
@@ -70,58 +98,45 @@ var allGauges = []gauge{
 }
 
 // Describe implements prometheus.Collector.
-func (gauges) Describe(ch chan<- *prometheus.Desc) {
+func (Gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, g := range allGauges {
 		ch <- g.Desc
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (g gauges) Collect(ch chan<- prometheus.Metric) {
+func (g Gauges) Collect(ch chan<- prometheus.Metric) {
 	send := func(g gauge, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(g.Desc, g.kind, v, labels...)
 	}
-	app := g.app
-	if app.started() == nil {
-		if active := activeApp(); active != nil {
-			app = active
-		}
+	now := g.Now()
+	for _, s := range now.Secrets {
+		send(secretValid, truth(s.Valid), s.Source, s.Fingerprint)
 	}
-	for _, s := range app.sources.all() {
-		if v := s.verifier.Load(); v != nil {
-			v.valid(func(label string, ok bool) { send(secretValid, truth(ok), s.Name, label) })
-		}
+	if !now.Open {
+		return
 	}
-	if run := app.started(); run != nil {
-		app.collect(send, run)
+	if now.Store != nil {
+		now.store(send)
 	}
-}
-
-func (a *App) collect(send sendGauge, run *running) {
-	if store, ok := run.store.(spool.Gauge); ok {
-		collectStore(send, store.Stats(), float64(a.settings().MaxSize), &run.trend)
+	send(leasesLost, float64(now.LeasesLost))
+	if now.Routes != nil {
+		now.routes(send)
 	}
-	send(leasesLost, float64(run.leasesLost()))
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	states, err := run.store.Routes(ctx)
-	if err != nil {
-		return // inbox_store_up tells.
-	}
-	a.collectRoutes(send, run, states)
 }
 
 type sendGauge func(g gauge, v float64, labels ...string)
 
-func collectStore(send sendGauge, s spool.Stats, limit float64, t *trend) {
+func (now *State) store(send sendGauge) {
+	s := now.Store
 	send(storeUp, truth(s.Unavailable == nil))
 	send(storeRefusing, truth(s.Refusing))
 	send(storeUsed, float64(s.Used))
-	send(storeMax, limit)
-	send(storeShare, float64(s.Used)/limit)
+	send(storeMax, now.Max)
+	send(storeShare, float64(s.Used)/now.Max)
 	send(storeFile, float64(s.File))
 	send(storeLog, float64(s.Log))
-	send(storeFull, t.full(limit-float64(s.Used)))
+	send(storeFull, now.Full)
 	if s.Free > 0 {
 		send(diskFree, float64(s.Free))
 	}
@@ -134,13 +149,13 @@ func collectStore(send sendGauge, s spool.Stats, limit float64, t *trend) {
 	send(oddBytes, float64(s.Quarantine))
 }
 
-func (a *App) collectRoutes(send sendGauge, run *running, states []spool.RouteState) {
-	configured, parked := a.configured(), make(map[string]int64)
-	for _, s := range a.sources.routed() {
-		parked[s.Name] = 0
+func (now *State) routes(send sendGauge) {
+	parked := make(map[string]int64)
+	for _, name := range now.Sources {
+		parked[name] = 0
 	}
-	for _, s := range states {
-		if !configured[s.Key] {
+	for _, s := range now.Routes {
+		if !now.Configured[s.Key] {
 			parked[s.Key.Source] += s.Waiting + s.Running
 			continue
 		}
@@ -154,7 +169,7 @@ func (a *App) collectRoutes(send sendGauge, run *running, states []spool.RouteSt
 			age = max(time.Since(s.Oldest).Seconds(), 0)
 		}
 		send(routeOldest, age, at...)
-		sendPace(send, run.dispatcher.Pace(s.Key), at)
+		sendPace(send, now.Pace(s.Key), at)
 	}
 	for source, n := range parked {
 		send(routeParked, float64(n), source)
