@@ -192,12 +192,6 @@ func (c *Client) Raw(ctx context.Context, r Ref) ([]byte, error) {
 	return io.ReadAll(res.Body)
 }
 
-// Logs reads the attempts of one event, in the platform's shape.
-func (c *Client) Logs(ctx context.Context, r Ref) (l Logs, err error) {
-	err = c.call(ctx, http.MethodGet, r.path("/logs"), r.values(), nil, &l)
-	return l, err
-}
-
 // Change does one of replay, discard and release. route may be empty.
 func (c *Client) Change(ctx context.Context, r Ref, what, route string) (n Changed, err error) {
 	var body any

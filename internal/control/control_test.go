@@ -68,9 +68,10 @@ func TestEvents(t *testing.T) {
 	if same, err := c.Event(t.Context(), control.Ref{Ref: fmt.Sprint(e.Number)}, false); err != nil || same.ID != e.ID {
 		t.Errorf("by number it is %+v, %v", same, err)
 	}
-	logs, err := c.Logs(t.Context(), control.Ref{Ref: "evt_2"})
-	if err != nil || len(logs.Data) != 1 || logs.Data[0].Status != platform.LogFailed || logs.Data[0].ResponseStatus != 500 {
-		t.Errorf("its logs are %+v, %v", logs, err)
+	status, text := r.call("GET", control.Prefix+"events/evt_2/logs", "", "", "")
+	logs := decode[control.Logs](t, text)
+	if status != 200 || len(logs.Data) != 1 || logs.Data[0].Status != platform.LogFailed || logs.Data[0].ResponseStatus != 500 {
+		t.Errorf("its logs are %d %+v", status, logs)
 	}
 }
 
