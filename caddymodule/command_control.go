@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/env"
@@ -41,13 +42,23 @@ type operator struct {
 // addControl gives a group of commands the flags that all of them need.
 func addControl(cmd *cobra.Command) {
 	cmd.PersistentFlags().String("admin", "", "where inboxgate's API is: host:port, a URL or unix//path (default: as told above)")
-	addFormat(cmd)
+	addFormat(cmd, cmd.PersistentFlags())
 	needSubcommand(cmd)
 }
 
-func addFormat(cmd *cobra.Command) {
-	cmd.PersistentFlags().String("format", "text", "text, or json for one object a line")
+// addFormat adds --format to some flags of a command.
+func addFormat(cmd *cobra.Command, f *pflag.FlagSet) {
+	f.String("format", "text", "text, or json for one object a line")
 	completes(cmd, "format", "text", "json")
+}
+
+// asJSON reports whether --format asks for JSON.
+func asJSON(cmd *cobra.Command) (bool, error) {
+	format, _ := cmd.Flags().GetString("format")
+	if format != "text" && format != "json" {
+		return false, usagef("--format is %q: say text or json", format)
+	}
+	return format == "json", nil
 }
 
 func completes(cmd *cobra.Command, flag string, words ...string) {
@@ -95,14 +106,14 @@ func newOperator(cmd *cobra.Command) (*operator, error) {
 	return o, nil
 }
 
-// newOutput is an operator who asks nobody.
+// newOutput returns an operator without an API client, for commands that only print.
 func newOutput(cmd *cobra.Command) (*operator, error) {
-	format, _ := cmd.Flags().GetString("format")
-	if format != "text" && format != "json" {
-		return nil, usagef("--format is %q: say text or json", format)
+	inJSON, err := asJSON(cmd)
+	if err != nil {
+		return nil, err
 	}
 	out := cmd.OutOrStdout()
-	return &operator{webhooksOutput: newWebhooksOutput(out, format == "json"), cmd: cmd, paint: paletteFor(out)}, nil
+	return &operator{webhooksOutput: newWebhooksOutput(out, inJSON), cmd: cmd, paint: paletteFor(out)}, nil
 }
 
 // oneRef takes the id or the number of one thing.

@@ -41,7 +41,7 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 		}),
 	}
 	cmd.Flags().String("admin", "", "where inboxgate's API is: host:port, a URL or unix//path (default: as told above)")
-	addFormat(cmd)
+	addFormat(cmd, cmd.PersistentFlags())
 	return cmd
 }
 

@@ -65,9 +65,8 @@ first), from the file that ` + env.SecretFile + ` names, or from --secret-file.`
 	f.String("raw", "", "post this file's bytes instead of a made event (\"-\" is stdin)")
 	f.Float64("rate", 0, "events per second (default: each as soon as the last is answered)")
 	f.Duration("timeout", defaultPostTimeout, "how long to wait for an answer")
-	f.String("format", "text", "text, or json for one object a line")
+	addFormat(cmd, f)
 	f.Bool("force", false, "take a type that the platform does not document")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -130,8 +129,6 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 	o.direct, _ = f.GetBool("direct")
 	o.timeout, _ = f.GetDuration("timeout")
 	rate, _ := f.GetFloat64("rate")
-	format, _ := f.GetString("format")
-	o.json = format == "json"
 	switch {
 	case o.count < 1:
 		return o, usage("--count must be at least 1")
@@ -139,8 +136,10 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 		return o, usage("--timeout must be above zero, for example 10s")
 	case f.Changed("rate") && (!(rate > 0) || rate > 1e6):
 		return o, usage("--rate must be above 0 and at most 1000000 events per second")
-	case format != "text" && format != "json":
-		return o, usagef("--format is %q: say text or json", format)
+	}
+	var err error
+	if o.json, err = asJSON(cmd); err != nil {
+		return o, err
 	}
 	if rate > 0 {
 		o.pause = time.Duration(float64(time.Second) / rate)
@@ -148,7 +147,6 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 	if err := checkTarget(o.to); err != nil {
 		return o, err
 	}
-	var err error
 	if o.way, err = wayFlags(cmd); err != nil {
 		return o, err
 	}

@@ -36,8 +36,7 @@ With --format json each line of the output is one object, with the API's names.`
 	f := cmd.PersistentFlags()
 	f.String("api-url", "", "the API's address (default: "+env.APIURL+", or "+platform.DefaultURL+")")
 	f.Duration("timeout", platform.DefaultTimeout, "how long to wait for each answer of the API")
-	f.String("format", "text", "text, or json for one object a line")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	addFormat(cmd, f)
 	cmd.AddCommand(webhooksCreate(), webhooksList(), webhooksUpdate(), webhooksDelete(), webhooksTest(), webhooksLogs())
 	needSubcommand(cmd)
 	return cmd
@@ -143,12 +142,12 @@ func newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 	// The flags exist and have these types, so reading them cannot fail.
 	url, _ := f.GetString("api-url")
 	timeout, _ := f.GetDuration("timeout")
-	format, _ := f.GetString("format")
-	switch {
-	case timeout <= 0:
+	if timeout <= 0 {
 		return nil, usage("--timeout must be above zero, for example 15s")
-	case format != "text" && format != "json":
-		return nil, usagef("--format is %q: say text or json", format)
+	}
+	inJSON, err := asJSON(cmd)
+	if err != nil {
+		return nil, err
 	}
 	if url == "" {
 		url = os.Getenv(env.APIURL)
@@ -162,7 +161,7 @@ func newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 	}
 	return &webhooksCall{
 		client: &platform.Client{BaseURL: url, Key: key, HTTP: &http.Client{Timeout: timeout}},
-		out:    newWebhooksOutput(cmd.OutOrStdout(), format == "json"),
+		out:    newWebhooksOutput(cmd.OutOrStdout(), inJSON),
 	}, nil
 }
 
