@@ -59,6 +59,9 @@ type webhookParser struct {
 	fallback string
 	// secrets holds the place of each secret.
 	secrets []string
+	// odd holds what is probably not meant, in words. It is logged when the
+	// configuration is loaded: a Caddyfile is also parsed to be checked.
+	odd []string
 	// routes holds the place of each route by name.
 	routes map[string]string
 }
@@ -205,7 +208,7 @@ func (p *webhookParser) remember(start caddyfile.Token) error {
 	}
 	s := p.hook.Source
 	s.setDefaults()
-	rememberPlace(s, sourcePlace{placeOf(start), p.secrets})
+	rememberPlace(s, sourcePlace{placeOf(start), p.secrets, p.odd})
 	now := seenSource{string(p.JSON(s)), placeOf(start)}
 	if old, ok := seen[s.Name]; ok && old.json != now.json {
 		return errAt(start, "source '%s' is configured here and, differently, at %s: give one of them another name, or make them equal", s.Name, old.place)

@@ -6,11 +6,9 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/inboxgate/inboxgate/internal/address"
 )
@@ -45,7 +43,7 @@ func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token
 			return nil, errAt(t, "'%s' stands twice among the upstreams of one route: remove one", t.Text)
 		}
 		if u.Bare {
-			caddy.Log().Named("caddyfile").Warn(bareSlash(u.Dial), zap.String("file", t.File), zap.Int("line", t.Line))
+			p.odd = append(p.odd, bareSlash(u.Dial)+atPlace(placeOf(t)))
 		}
 		dials = append(dials, u.Dial)
 	}

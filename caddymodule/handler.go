@@ -96,6 +96,9 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 	for _, w := range warnings {
 		h.log.Warn("secret needs attention", "source", h.Name, "warning", w+src.place())
 	}
+	for _, w := range findPlace(src.fingerprint).odd {
+		h.log.Warn("upstream needs attention", "source", h.Name, "warning", w)
+	}
 	shown := src.verifier.Load().shown()
 	h.log.Info("source is configured", "source", h.Name, "secrets", len(shown), "fingerprints", shown, "routes", len(h.Routes))
 	return nil

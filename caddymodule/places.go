@@ -19,6 +19,8 @@ var places sync.Map // The digest of a source's JSON, as [32]byte, to a sourcePl
 type sourcePlace struct {
 	at      string
 	secrets []string
+	// odd is what the source's text has that is probably not meant, in words.
+	odd []string
 }
 
 func placeOf(t caddyfile.Token) string { return fmt.Sprintf("%s:%d", t.File, t.Line) }
@@ -44,10 +46,15 @@ const builtIn = "built-in"
 
 // place is the source's place for a sentence, empty if it is not known.
 func (s *source) place() string {
-	if at := findPlace(s.fingerprint).at; at != "" && !strings.HasPrefix(at, builtIn+":") {
-		return " at " + at
+	return atPlace(findPlace(s.fingerprint).at)
+}
+
+// atPlace returns a place for a sentence, empty if nobody can look it up.
+func atPlace(at string) string {
+	if at == "" || strings.HasPrefix(at, builtIn+":") {
+		return ""
 	}
-	return ""
+	return " at " + at
 }
 
 // located adds the place to what is wrong with a source: that of the secret which

@@ -72,7 +72,7 @@ func reference(t *testing.T) string {
 	fmt.Fprintf(&b, "\n## The directive `inbox_admin`\n\n%s\n", s.comment("Operator"))
 	b.WriteString(environmentTable(t))
 	b.WriteString("\n## Metrics\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
-	for _, m := range readSource(t, "../internal/metrics").metrics() {
+	for _, m := range readSource(t, "../../internal/metrics").metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, strings.Join(m.labels, ", "), cell(m.help))
 	}
 	b.WriteString("\n## Commands\n\n`inboxgate <command>`, or `caddy inbox <command>` in a Caddy of your own.\n")

@@ -72,6 +72,39 @@ func TestHealthyStartWarnsOfNothing(t *testing.T) {
 	}
 }
 
+// What a start warns of stands once in its log.
+func TestStartWarnsOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := proctest.Start(t, command(t, dir, []string{
+		"INBOX_WEBHOOK_SECRET='" + newSecret + "'", "INBOX_LISTEN=" + proctest.FreeAddress(t), "INBOX_OPS_LISTEN=" + proctest.FreeAddress(t), "INBOX_ADMIN=off",
+		"INBOX_UPSTREAM=http://127.0.0.1:1/", "INBOX_UPSTREAM_MESSAGE_FAILED=http://127.0.0.1:2/", "INBOX_UPSTREAMS=x",
+	}))
+	p.Await(t, started, 1)
+	p.Await(t, "inboxgate takes webhooks", 1)
+	times := make(map[string]int)
+	for _, line := range logged(t, p) {
+		if line["level"] == "info" || line["level"] == "debug" {
+			continue
+		}
+		raw, _ := json.Marshal([]any{line["msg"], line["warning"], line["upstream"]})
+		times[string(raw)]++
+	}
+	for text, n := range times {
+		if n != 1 {
+			t.Errorf("%d times: %s", n, text)
+		}
+	}
+	for _, want := range []string{"'http://127.0.0.1:1/' ends in a slash", "'http://127.0.0.1:2/' ends in a slash", "nothing reads it", "quot"} {
+		if !strings.Contains(p.Output(), want) {
+			t.Errorf("%q is not in the log:\n%s", want, p.Output())
+		}
+	}
+	if code := p.Stop(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // The built-in configuration speaks HTTP/1 alone where there is no TLS: not even
 // a client that begins with HTTP/2 unasked is understood.
 func TestNoHTTP2WithoutTLS(t *testing.T) {
