@@ -113,7 +113,7 @@ func openReadOnly(path string, log bool) (*conn, error) {
 func (k *checker) identify() error {
 	app, err := k.c.one("PRAGMA application_id")
 	if err == nil && app != applicationID {
-		return errNotOurs
+		return unmarked(k.c, app, k.r.Path)
 	}
 	var version int64
 	if err == nil {

@@ -14,6 +14,23 @@ type object struct{ kind, name, table, sql string }
 // errAdded: another program has added what would change what we store.
 var errAdded = errors.New("another program changes what is stored")
 
+// unmarked returns the error for a file without the mark of our stores. A copy that
+// was written as text has lost it, with all else that stands in the header.
+func unmarked(c *conn, mark int64, path string) error {
+	if mark != 0 {
+		return errNotOurs
+	}
+	if _, err := compareSchema(c); err != nil {
+		return errNotOurs
+	}
+	return fmt.Errorf("%w: it holds inboxgate's tables without the store's mark, as a copy by `.dump` or `.clone` does. "+
+		"Copy the original again, by `inboxgate store backup`, by `.backup` or by VACUUM INTO. If it is gone, set what the copy lacks with "+
+		"`sqlite3 %s 'PRAGMA application_id=%d; PRAGMA user_version=%d; PRAGMA auto_vacuum=2; VACUUM'` and look at it with `inboxgate store check`",
+		errUnmarked, path, applicationID, schemaVersion)
+}
+
+var errUnmarked = errors.New("the file is no whole copy of a store")
+
 const listSchema = `SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY name`
 
 // compareSchema holds the schema against the one that this program makes: with a

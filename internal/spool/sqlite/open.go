@@ -202,7 +202,7 @@ func (w *writer) identify(first bool) error {
 	case app == 0 && version == 0 && tables == 0 && first:
 		return w.create()
 	case app != applicationID:
-		return errNotOurs
+		return unmarked(w.c, app, w.s.path)
 	case version > schemaVersion:
 		return fmt.Errorf("the store has version %d, this program knows up to %d: use the newer program", version, schemaVersion)
 	case version < schemaVersion:
