@@ -185,6 +185,9 @@ func (a *App) Start() error {
 	}
 	a.judged = true
 	a.judge()
+	if a.guards != nil {
+		go a.warnOfNames(lookUp)
+	}
 	a.done = make(chan struct{})
 	go a.watch(a.done)
 	a.announce()
@@ -297,6 +300,9 @@ func (a *App) Cleanup() error {
 	a.endWatch() // A load that failed after Start is not stopped.
 	if !a.judged {
 		a.judge() // `caddy validate` starts nothing.
+		if a.guards != nil {
+			a.warnOfNames(lookUp)
+		}
 	}
 	st, d := a.storage, a.dispatcher
 	if st == nil {

@@ -163,7 +163,7 @@ func (a *App) judge() {
 			warn(what, "server", g.server.Name())
 		}
 	}
-	for _, what := range a.guards.selfServed() {
+	for _, what := range a.guards.selfServed(nil) {
 		warn(what)
 	}
 }

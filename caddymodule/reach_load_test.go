@@ -351,6 +351,14 @@ func TestOwnListenerIsWarnedOf(t *testing.T) {
 	if err := s.load("http://:PORT {\nbind 0.0.0.0\ninbox_webhook /webhooks/inbox 127.0.0.2:PORT\n}\n"); err != nil || len(s.warned()) != 1 {
 		t.Errorf("every interface: %v, %q", err, s.warned())
 	}
+	// So is the machine's name.
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.load("http://:PORT {\nbind 0.0.0.0\ninbox_webhook /webhooks/inbox " + strings.ToUpper(name) + ":PORT\n}\n"); err != nil || len(s.warned()) != 1 {
+		t.Errorf("the machine's name: %v, %q", err, s.warned())
+	}
 }
 
 // A public name without TLS is told, unless a proxy that is trusted ends it.

@@ -1,10 +1,15 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -15,7 +20,8 @@ import (
 // selfServed says of each route of the guarded server's webhooks whether its
 // events go to a listener of this very configuration, in a form that comes to a
 // webhook again: it would answer "duplicate", which counts as delivered.
-func (s *guards) selfServed() (all []string) {
+// Of names only those count that resolve knows, and this machine's own.
+func (s *guards) selfServed(resolve address.Resolver) (all []string) {
 	said := make(map[string]bool)
 	for _, g := range s.all {
 		for _, w := range waysIn(g.routes, wayIn{}, "") {
@@ -23,7 +29,7 @@ func (s *guards) selfServed() (all []string) {
 				chain := w.hook.src.Routes[i].HandleRaw
 				for _, dial := range handlers.Dials(chain...) {
 					dial = caddy.NewReplacer().ReplaceKnown(dial, "")
-					if !s.listensAt(dial) || g.elsewhere(w, chain) {
+					if !s.listensAt(dial, resolve) || g.elsewhere(w, chain) {
 						continue
 					}
 					what := fmt.Sprintf("upstream '%s' of route '%s' is where this very server listens%s: its events would come back here and count as delivered, and no app would see them; give the app's own address", dial, w.hook.Routes[i].Name, w.hook.src.place())
@@ -51,9 +57,39 @@ func (g *guard) elsewhere(w wayIn, chain []json.RawMessage) bool {
 	return false
 }
 
-// listensAt reports whether a server with a webhook has a listener that is reached by
-// dialling that address.
-func (s *guards) listensAt(dial string) bool {
+// lookUp asks the machine's resolver.
+func lookUp(host string) []netip.Addr {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	all, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host) // A name that is not known yet is no listener of ours.
+	return all
+}
+
+// warnOfNames logs what selfServed finds by asking the network, which is not there
+// to be waited for while a configuration is loaded.
+func (a *App) warnOfNames(resolve address.Resolver) {
+	for _, g := range a.guards.all {
+		if g.server.MaxWriteChunk == 0 {
+			return // The load has failed before: nobody waits for this.
+		}
+	}
+	known, asked := a.guards.selfServed(nil), make(map[string][]netip.Addr)
+	once := func(host string) []netip.Addr {
+		if _, ok := asked[host]; !ok {
+			asked[host] = resolve(host)
+		}
+		return asked[host]
+	}
+	for _, what := range a.guards.selfServed(once) {
+		if !slices.Contains(known, what) {
+			a.log.Warn(what) //nolint:sloglint // The sentence itself names the place and the fix.
+		}
+	}
+}
+
+// listensAt reports whether a server with a webhook has a listener that is reached
+// by dialling that address.
+func (s *guards) listensAt(dial string, resolve address.Resolver) bool {
 	if u, err := url.Parse(dial); err == nil && u.Host != "" {
 		dial = u.Host
 	}
@@ -74,7 +110,7 @@ func (s *guards) listensAt(dial string) bool {
 				}
 				continue
 			}
-			if to.StartPort >= at.StartPort && to.StartPort <= at.EndPort && address.Meets(at.Host, to.Host) {
+			if to.StartPort >= at.StartPort && to.StartPort <= at.EndPort && address.MeetsName(at.Host, to.Host, resolve) {
 				return true
 			}
 		}

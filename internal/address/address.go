@@ -2,15 +2,16 @@
 // text names an upstream, whether an upstream is a listener of this machine, whether
 // a name is public, and which ports are shared with another process.
 //
-// Guarantee: no function sends anything over a network.
+// Guarantee: no function sends anything over a network by itself.
 //
-// Limits: a name counts as one of this machine only if that is known without asking
-// anybody, because the network may not be there while a configuration is loaded.
+// Limits: a name counts as one of this machine if that is known without asking
+// anybody, or by the resolver that a caller gives.
 package address
 
 import (
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 )
@@ -40,6 +41,27 @@ func Meets(listen, dial string) bool {
 		}
 	}
 	return false
+}
+
+// Resolver returns the addresses of a name. A nil one knows none.
+type Resolver func(host string) []netip.Addr
+
+// MeetsName reports whether what dials the host dial, which may be a name, comes to
+// a listener on the host listen. Of names it knows this machine's own, and those that
+// resolve knows.
+func MeetsName(listen, dial string, resolve Resolver) bool {
+	if hostAddress(dial).IsValid() || strings.EqualFold(listen, dial) && dial != "" {
+		return Meets(listen, dial)
+	}
+	name := strings.TrimSuffix(dial, ".")
+	at := hostAddress(listen)
+	if own, err := os.Hostname(); err == nil && name != "" && strings.EqualFold(own, name) && (listen == "" || at.IsValid() && at.IsUnspecified()) {
+		return true
+	}
+	if resolve == nil || name == "" {
+		return false
+	}
+	return slices.ContainsFunc(resolve(name), func(a netip.Addr) bool { return Meets(listen, a.Unmap().String()) })
 }
 
 // hostAddress returns the address of a host that needs no look-up.
