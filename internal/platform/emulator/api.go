@@ -18,10 +18,10 @@ import (
 
 const maxRequest = 64 << 10 // bytes of a request's body
 
-// call answers one request with a status and a value that becomes JSON.
+// call serves one request: it returns an HTTP status and a value that becomes JSON.
 type call func(*http.Request) (int, any, error)
 
-// methods of one path.
+// methods are the calls of one path, by their method.
 type methods map[string]call
 
 // list is the envelope of every list.
@@ -31,6 +31,7 @@ type list[T any] struct {
 	Data []T `json:"data"`
 }
 
+// routes returns the handler of all paths.
 func (e *Emulator) routes() http.Handler {
 	api := http.NewServeMux()
 	api.Handle("/v1/webhooks", methods{http.MethodGet: e.apiList, http.MethodPost: e.apiCreate})
@@ -82,6 +83,7 @@ func nothingHere(w http.ResponseWriter, r *http.Request) {
 	refuse(w, refusal(http.StatusNotFound, "not_found", "there is nothing at %s", tidy(r.URL.Path)))
 }
 
+// answer writes a value as JSON.
 func answer(w http.ResponseWriter, status int, value any) {
 	if status == http.StatusNoContent {
 		w.WriteHeader(status)
@@ -98,7 +100,7 @@ func answer(w http.ResponseWriter, status int, value any) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// refuse writes an error.
+// refuse writes an error as JSON.
 //
 // OUR ASSUMPTION: the documentation shows no error body.
 func refuse(w http.ResponseWriter, err error) {
@@ -116,6 +118,7 @@ func refuse(w http.ResponseWriter, err error) {
 	}{problem{said.Code, said.Message}})
 }
 
+// withKey lets pass the requests that have the API's key.
 func (e *Emulator) withKey(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := e.checkKey(r); err != nil {
@@ -141,8 +144,8 @@ func (e *Emulator) checkKey(r *http.Request) error {
 	return nil
 }
 
-// read decodes the body of a request. Members it does not know are an error
-// only where strict.
+// read decodes the JSON body of a request. Where strict, unknown members are an
+// error, and the Content-Type does not matter.
 func read(r *http.Request, into any, strict bool) error {
 	typ := r.Header.Get("Content-Type")
 	if media, _, err := mime.ParseMediaType(typ); typ != "" && (err != nil || media != "application/json") && !strict {
@@ -164,7 +167,7 @@ func read(r *http.Request, into any, strict bool) error {
 	return nil
 }
 
-// misread says where a body is wrong and repeats no more of it than a name.
+// misread returns where a body is wrong. It repeats no more of it than a name.
 func misread(err error) string {
 	var semantic *json.SemanticError
 	if !errors.As(err, &semantic) {

@@ -129,8 +129,8 @@ func TestEachCurlOfTheDocumentation(t *testing.T) {
 	}
 }
 
-// request asks without a network.
-func request(e *Emulator, method, path, body string, header ...string) *httptest.ResponseRecorder {
+// serve makes a call without a network.
+func serve(e *Emulator, method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://127.0.0.1:4000"+path, strings.NewReader(body))
 	r.RemoteAddr = "127.0.0.1:5555"
 	if strings.HasPrefix(path, "/v1/") {
@@ -233,7 +233,7 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/_emulator/advance", `{"by":"-2h"}`, nil, 422, "duration"},
 		{"POST", "/_emulator/advance", `{"by":2}`, nil, 400, "/by"},
 	} {
-		rec := request(e, tt.method, tt.path, tt.body, tt.header...)
+		rec := serve(e, tt.method, tt.path, tt.body, tt.header...)
 		var said struct {
 			Error struct{ Code, Message string }
 		}
@@ -256,7 +256,7 @@ func TestTooManyWebhooks(t *testing.T) {
 	for range maxHooks {
 		hook(t, e, "http://receiver.test")
 	}
-	rec := request(e, "POST", "/v1/webhooks", `{"url":"https://a.test","events":["message.read"]}`)
+	rec := serve(e, "POST", "/v1/webhooks", `{"url":"https://a.test","events":["message.read"]}`)
 	if rec.Code != http.StatusConflict {
 		t.Errorf("got %d %s", rec.Code, rec.Body)
 	}
@@ -285,7 +285,7 @@ func FuzzAPI(f *testing.F) {
 			"POST /_emulator/send", "POST /_emulator/advance", "POST /_emulator/reset",
 		}
 		method, where, _ := strings.Cut(paths[uint(path)%uint(len(paths))], " ")
-		rec := request(e, method, where, body)
+		rec := serve(e, method, where, body)
 		if rec.Code >= 500 || rec.Code != http.StatusNoContent && !json.Valid(rec.Body.Bytes()) {
 			t.Errorf("%s %s %q: %d %q", method, where, body, rec.Code, rec.Body)
 		}

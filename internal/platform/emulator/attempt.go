@@ -17,17 +17,18 @@ import (
 	"github.com/inboxgate/inboxgate/verify"
 )
 
-// UserAgent of the deliveries.
+// UserAgent is the User-Agent header of every delivery.
 //
 // OUR ASSUMPTION: the documentation names none.
 const UserAgent = "Inbox-Webhooks/1.0"
 
 const (
 	maxAnswer = 64 << 10 // bytes read of a receiver's answer
-	maxText   = 200      // bytes kept of what a receiver made us say
+	maxText   = 200      // bytes kept of an error or a header that a receiver caused
 )
 
-// newClient follows no redirects: they are no 2xx.
+// newClient returns the client of the deliveries. It follows no redirects: they are
+// no 2xx.
 func newClient(transport http.RoundTripper) *http.Client {
 	if transport == nil {
 		transport = &http.Transport{
@@ -46,47 +47,53 @@ func newClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// shot is one request, complete but for its time.
-type shot struct {
+// request is all that an attempt needs of the emulator, copied under its lock.
+type request struct {
+	// url, webhook (an id) and secret are those of the webhook.
 	url, webhook, secret string
 	content              content
 	fault                fault
-	first                bool // faults of the wire are for the first attempt
-	ahead                time.Duration
+	// first reports that it is the first counted attempt, which alone has the faults
+	// of the wire.
+	first bool
+	// ahead is how far the emulator's clock was ahead of the machine's.
+	ahead time.Duration
 }
 
-func (e *Emulator) aim(h *endpoint, t turn) shot {
-	return shot{
+// prepare returns the request of a turn. The caller holds mu.
+func (e *Emulator) prepare(h *endpoint, t turn) request {
+	return request{
 		url: h.hook.URL, webhook: h.hook.ID, secret: h.hook.Secret,
 		content: t.d.content, fault: t.d.fault, first: !t.extra && t.d.counted == 0,
 		ahead: e.advanced,
 	}
 }
 
-// outcome of one request.
+// outcome is what came of one request.
 type outcome struct {
-	at      time.Time
-	ahead   time.Duration
+	at      time.Time     // when it began, by the machine's clock
+	ahead   time.Duration // see request
 	took    time.Duration
-	status  int
+	status  int    // HTTP status, 0 without an answer
 	problem string // why there is no status
-	result  string
-	ended   bool // by our own end, not by the receiver
+	result  string // the answer's X-Inbox-Result
+	ended   bool   // cut short by Close or Reset, not by the receiver
 }
 
+// ok reports whether the receiver took the delivery.
 func (o outcome) ok() bool { return o.status >= 200 && o.status <= 299 }
 
-// shoot makes a request and waits for its answer.
-func (e *Emulator) shoot(life context.Context, s shot) outcome {
+// attempt makes a request and waits for its answer, for AttemptTimeout at most.
+func (e *Emulator) attempt(life context.Context, r request) outcome {
 	ctx, cancel := context.WithTimeout(life, platform.AttemptTimeout)
 	defer cancel()
-	o := outcome{at: time.Now(), ahead: s.ahead}
-	req, err := s.request(ctx)
+	o := outcome{at: time.Now(), ahead: r.ahead}
+	req, err := r.build(ctx)
 	if err == nil {
 		var resp *http.Response
 		if resp, err = e.client.Do(req); err == nil {
 			o.status, o.result = resp.StatusCode, tidy(resp.Header.Get("X-Inbox-Result"))
-			// The rest says nothing, but read it lets the connection live on.
+			// The body is not needed, but a connection is only reused once it was read.
 			_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 			_ = resp.Body.Close()
 		}
@@ -99,27 +106,28 @@ func (e *Emulator) shoot(life context.Context, s shot) outcome {
 	return o
 }
 
-func (s shot) request(ctx context.Context) (*http.Request, error) {
-	body := s.content.bytes()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+// build returns the request as net/http sends it, signed or forged.
+func (r request) build(ctx context.Context) (*http.Request, error) {
+	body := r.content.bytes()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	if s.first && s.fault.Wire != "" {
-		req.GetBody = nil // else the transport could send the whole after all
-		req.Body = io.NopCloser(&faulty{ctx: ctx, body: body, fault: s.fault})
+	if r.first && r.fault.Wire != "" {
+		req.GetBody = nil // The transport would repeat the request with the whole body.
+		req.Body = io.NopCloser(&faulty{ctx: ctx, body: body, fault: r.fault})
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", UserAgent)
-	if s.fault.forged() {
-		s.fault.forge(req.Header, s.webhook, s.secret, body)
+	if r.fault.forged() {
+		r.fault.forge(req.Header, r.webhook, r.secret, body)
 	} else {
-		req.Header.Set(verify.Header, verify.Sign([]byte(s.secret), body))
+		req.Header.Set(verify.Header, verify.Sign([]byte(r.secret), body))
 	}
 	return req, nil
 }
 
-// problem says in one short line why there was no answer.
+// problem returns one short line on why there was no answer.
 func problem(ctx context.Context, err error) string {
 	var asURL *url.Error
 	if errors.As(err, &asURL) {
@@ -134,7 +142,7 @@ func problem(ctx context.Context, err error) string {
 	return tidy(err.Error())
 }
 
-// tidy makes one short line of what a receiver may have had a hand in.
+// tidy returns text that a receiver may have written as one short printable line.
 func tidy(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -150,15 +158,15 @@ func tidy(s string) string {
 
 var errCut = errors.New("the emulator cut the connection")
 
-// faulty is a body that comes slowly, or breaks off in its middle.
+// faulty is a request body that comes slowly, or breaks off in its middle.
 type faulty struct {
 	ctx   context.Context
 	body  []byte
 	fault fault
-	sent  int
+	sent  int // bytes read of body
 }
 
-// drops is in how many parts a slow body comes.
+// drops is the number of parts that a slow body comes in.
 const drops = 8
 
 func (f *faulty) Read(p []byte) (int, error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
-// ErrClosed means that the emulator was closed.
+// ErrClosed is returned once the emulator was closed.
 var ErrClosed = errors.New("the emulator is closed")
 
 const (
@@ -21,11 +21,12 @@ const (
 	maxDescription = 1024 // bytes
 )
 
+// refusal returns an error that the API answers with.
 func refusal(status int, code, format string, args ...any) error {
 	return &platform.APIError{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// invalid is for a body that is JSON and not what it should be.
+// invalid returns the error for a body that is JSON but not what it should be.
 func invalid(format string, args ...any) error {
 	return refusal(http.StatusUnprocessableEntity, "invalid_request", format, args...)
 }
@@ -34,6 +35,7 @@ func noWebhook(id string) error {
 	return refusal(http.StatusNotFound, "not_found", "no webhook %q", tidy(id))
 }
 
+// check returns what is wrong with a registration.
 func check(r platform.Registration) error {
 	if err := checkURL(r.URL); err != nil {
 		return err

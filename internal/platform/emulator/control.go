@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// nearby lets in who holds the key, and without it who asks from this machine,
-// by an address: a name could be a stranger's that was made to point here. A
-// browser gets nothing, whichever page it shows.
+// nearby lets pass the requests that have the key, and those without one that come
+// from this machine and name it by an address: a host name could be a stranger's that
+// was made to point here. A browser is refused, whichever page it shows.
 func (e *Emulator) nearby(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
@@ -33,6 +33,8 @@ func loopback(address string) bool {
 	return err == nil && a.Addr().Unmap().IsLoopback()
 }
 
+// here reports whether a Host header names this machine by an address or as
+// localhost.
 func here(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -67,7 +69,7 @@ func (e *Emulator) controlAdvance(r *http.Request) (int, any, error) {
 	}{e.Now()}, nil
 }
 
-// controlState leaves out what was sent with ?sent=false.
+// controlState serves the state; with ?sent=false without what was sent.
 func (e *Emulator) controlState(r *http.Request) (int, any, error) {
 	if r.URL.Query().Get("sent") == "false" {
 		return http.StatusOK, e.state(false), nil

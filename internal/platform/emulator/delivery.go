@@ -16,31 +16,32 @@ var schedule = platform.Schedule()
 // maxKept bounds the finished deliveries that State shows.
 const maxKept = 100_000
 
-// delivery is one event on its way to one webhook, or one forgery.
+// delivery is one event on its way to one webhook, or one forgery. The emulator's mu
+// guards what changes: all from status on, and the body of content.
 type delivery struct {
-	serial  uint64
-	webhook string
-	job     string
+	serial  uint64 // rises with each delivery; orders those due at the same time
+	webhook string // id
+	job     string // id of the job that made it, empty for none
 	content content
 	fault   fault
 
-	status   string
-	due      time.Time // on the emulator's clock
-	counted  int       // attempts of the schedule
-	attempts []Attempt
-	extras   int // that wait or run and need the body
-	twinSent bool
+	status   string    // see Sent.Status
+	due      time.Time // of the next attempt, by the emulator's clock
+	counted  int       // attempts of the schedule so far
+	attempts []Attempt // all, extra ones too
+	extras   int       // requests beside the schedule that wait or run and need the body
+	twinSent bool      // its duplicate was queued
 }
 
 // content is what is sent, the same in every attempt.
 type content struct {
-	eventID, typ string
-	body         []byte
-	// pad spaces follow the body: a megabyte for each of many waiting events
-	// would be too much to keep.
+	eventID, typ string // of the body, empty where it has none
+	body         []byte // nil once nothing will be sent any more
+	// pad is the number of spaces that follow the body. They are not kept: a megabyte
+	// for each of many waiting events would be too much.
 	pad    int
-	sha256 string
-	size   int
+	sha256 string // of body and pad, in hex
+	size   int    // of body and pad, in bytes
 }
 
 func newContent(id, typ string, body []byte, pad int) content {
@@ -50,6 +51,7 @@ func newContent(id, typ string, body []byte, pad int) content {
 	return c
 }
 
+// bytes returns the body as it is sent.
 func (c content) bytes() []byte {
 	if c.pad == 0 {
 		return c.body
@@ -60,21 +62,22 @@ func (c content) bytes() []byte {
 // turn is one request that a delivery waits to make.
 type turn struct {
 	d *delivery
-	// extra is a duplicate or a forgery, which the schedule does not count.
+	// extra marks a duplicate or a forgery, which the schedule does not count.
 	extra bool
 }
 
-// endpoint is a webhook and the requests that are ready to go to it. Each has
-// its own bound, so that one that hangs is no trouble for the others.
+// endpoint is a webhook and the requests that are ready to go to it. Each has its
+// own bound, so that one that hangs does not delay the others. The emulator's mu
+// guards it.
 type endpoint struct {
-	hook    platform.Webhook // with its secret
-	logs    []platform.LogEntry
-	ready   []turn
-	running int
+	hook    platform.Webhook    // with its secret
+	logs    []platform.LogEntry // oldest first
+	ready   []turn              // requests to make, in their order
+	running int                 // requests under way, at most Options.MaxInFlight
 	deleted bool
 }
 
-// add takes a new delivery, due at once.
+// add queues a new delivery, due at once. The caller holds mu.
 func (e *Emulator) add(h *endpoint, d *delivery) {
 	e.serial++
 	d.serial, d.webhook, d.due = e.serial, h.hook.ID, e.now()
@@ -93,7 +96,8 @@ func (e *Emulator) add(h *endpoint, d *delivery) {
 	e.pump(h)
 }
 
-// extra queues a request beside the schedule, at once or behind what waits.
+// extra queues a request beside the schedule: in front where first is set, else
+// behind what waits. The caller holds mu.
 func (e *Emulator) extra(h *endpoint, d *delivery, first bool) {
 	d.extras++
 	e.round.extras++
@@ -105,7 +109,8 @@ func (e *Emulator) extra(h *endpoint, d *delivery, first bool) {
 	h.ready = append(h.ready, t)
 }
 
-// keep notes a delivery for State and lets the oldest finished ones go.
+// keep adds a delivery to those that State shows, and drops the oldest finished
+// ones beyond maxKept. The caller holds mu.
 func (e *Emulator) keep(d *delivery) {
 	r := e.round
 	r.sent = append(r.sent, d)
@@ -123,7 +128,8 @@ func (e *Emulator) keep(d *delivery) {
 	})
 }
 
-// pump begins as many requests as the endpoint may have under way.
+// pump starts as many requests as the endpoint may have under way. The caller holds
+// mu.
 func (e *Emulator) pump(h *endpoint) {
 	for e.started && !e.closed && h.running < e.opts.MaxInFlight && len(h.ready) > 0 {
 		t := h.ready[0]
@@ -137,12 +143,12 @@ func (e *Emulator) pump(h *endpoint) {
 		}
 		h.running++
 		e.inFlight++
-		r, shot := e.round, e.aim(h, t)
-		e.wg.Go(func() { e.settle(r, h, t, e.shoot(r.ctx, shot)) })
+		r, req := e.round, e.prepare(h, t)
+		e.wg.Go(func() { e.settle(r, h, t, e.attempt(r.ctx, req)) })
 	}
 }
 
-// settle notes what came of a request.
+// settle records the outcome of a request, and starts the next.
 func (e *Emulator) settle(r *round, h *endpoint, t turn, o outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -167,7 +173,7 @@ func (e *Emulator) settle(r *round, h *endpoint, t turn, o outcome) {
 	}
 	d.attempts = append(d.attempts, a)
 	if !t.extra && !h.deleted {
-		h.note(d, a)
+		h.log(d, a)
 	}
 	if d.status != Waiting && d.extras == 0 {
 		d.content.body = nil
@@ -178,6 +184,7 @@ func (e *Emulator) settle(r *round, h *endpoint, t turn, o outcome) {
 	e.pump(h)
 }
 
+// settleExtra counts the outcome of a duplicate or a forgery.
 func (e *Emulator) settleExtra(d *delivery, o outcome) {
 	counts := &e.round.counts
 	switch {
@@ -191,6 +198,8 @@ func (e *Emulator) settleExtra(d *delivery, o outcome) {
 	}
 }
 
+// settleCounted ends a delivery by the outcome of a counted attempt, or makes it due
+// again.
 func (e *Emulator) settleCounted(h *endpoint, d *delivery, o outcome) {
 	counts := &e.round.counts
 	if o.ok() {
@@ -213,14 +222,15 @@ func (e *Emulator) settleCounted(h *endpoint, d *delivery, o outcome) {
 	default:
 		d.due = e.now().Add(e.delay(d.counted + 1))
 		heap.Push(&e.due, d)
-		e.alarm()
+		e.wakeUp()
 	}
 }
 
 // maxLogs bounds the log entries of one webhook.
 const maxLogs = 10_000
 
-func (h *endpoint) note(d *delivery, a Attempt) {
+// log adds an attempt to the webhook's log.
+func (h *endpoint) log(d *delivery, a Attempt) {
 	entry := platform.LogEntry{
 		EventID: d.content.eventID, EventType: d.content.typ, Attempt: a.N, AttemptedAt: a.At,
 		DurationMS: a.DurationMS, ResponseStatus: a.Status, Error: a.Error,

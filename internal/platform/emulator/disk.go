@@ -20,22 +20,23 @@ import (
 const (
 	stateFile    = "emulator.json"
 	stateVersion = 1
-	// saveEvery is how long attempts wait at least to be written together.
+	// saveEvery is the shortest time from a change to the write that holds it:
+	// attempts are written together.
 	saveEvery = 200 * time.Millisecond
 )
 
 // disk is the directory of the state. Its file is replaced as a whole.
 type disk struct {
 	dir   string
-	dirty chan struct{}
-	mu    sync.Mutex // one write at a time, so that an older one is never last
+	dirty chan struct{} // has a value when the state has changed since it was written
+	mu    sync.Mutex    // held while the file is written, so that an older state is never last
 }
 
 // duration is stored as nanoseconds: the JSON package has no form for
 // time.Duration.
 type duration int64
 
-// stored is the content of the file.
+// stored is what the file holds.
 type stored struct {
 	Version    int              `json:"version"`
 	Key        string           `json:"key"`
@@ -63,11 +64,11 @@ type storedDelivery struct {
 	Attempts  []Attempt `json:"attempts"`
 }
 
+// openDisk makes the directory, and removes what a kill left there.
 func openDisk(dir string) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making directory: %w", err)
 	}
-	// What a kill in the middle of a write left behind.
 	old, err := filepath.Glob(filepath.Join(dir, stateFile+".*.tmp"))
 	for _, name := range old {
 		err = errors.Join(err, os.Remove(name))
@@ -91,7 +92,7 @@ func (e *Emulator) load() error {
 	var s stored
 	if err := json.Unmarshal(text, &s); err != nil {
 		// The error may quote a secret.
-		return fmt.Errorf("reading state: %s is damaged: move it away to begin anew", name)
+		return fmt.Errorf("reading state: %s is damaged: move it away to begin again", name)
 	}
 	if s.Version != stateVersion {
 		return fmt.Errorf("reading state: %s has version %d, and this program knows %d", name, s.Version, stateVersion)
@@ -113,6 +114,7 @@ func (e *Emulator) load() error {
 	return nil
 }
 
+// restore adds a delivery of the file. The caller makes due a heap again.
 func (e *Emulator) restore(sd storedDelivery) {
 	d := &delivery{
 		webhook: sd.WebhookID, job: sd.JobID, content: newContent(sd.EventID, sd.Type, sd.Body, sd.Pad),
@@ -129,7 +131,7 @@ func (e *Emulator) restore(sd storedDelivery) {
 	e.due = append(e.due, d)
 }
 
-// snapshot copies what the file holds.
+// snapshot returns a copy of the state as the file holds it.
 func (e *Emulator) snapshot() stored {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -164,7 +166,7 @@ func (e *Emulator) save() error {
 	return nil
 }
 
-// write replaces the file: whoever opens it sees the old or the new one whole.
+// write replaces the file: a reader sees the old or the new one whole.
 func (d *disk) write(text []byte) error {
 	f, err := os.CreateTemp(d.dir, stateFile+".*.tmp") // mode 0600: it holds secrets
 	if err != nil {
@@ -193,7 +195,8 @@ func (d *disk) sync() error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// saveNow is save for what the API is about to answer.
+// saveNow saves what the API is about to answer. Its error is one that the API
+// answers with.
 func (e *Emulator) saveNow() error {
 	if e.disk == nil {
 		return nil
@@ -205,7 +208,7 @@ func (e *Emulator) saveNow() error {
 	return nil
 }
 
-// touch says that the state has changed.
+// touch marks the state as changed, so that it is saved soon.
 func (e *Emulator) touch() {
 	if e.disk == nil {
 		return

@@ -18,10 +18,10 @@ func (q dueQueue) Less(i, j int) bool {
 
 func (q dueQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 
-// Push and Pop are for package heap.
+// Push implements heap.Interface.
 func (q *dueQueue) Push(d any) { *q = append(*q, d.(*delivery)) }
 
-// Pop takes the last one.
+// Pop implements heap.Interface: it removes the last one.
 func (q *dueQueue) Pop() any {
 	old := *q
 	d := old[len(old)-1]
@@ -30,13 +30,13 @@ func (q *dueQueue) Pop() any {
 	return d
 }
 
-// drop takes out what waits for a webhook.
+// drop removes what waits for a webhook.
 func (q *dueQueue) drop(webhook string) {
 	*q = slices.DeleteFunc(*q, func(d *delivery) bool { return d.webhook == webhook })
 	heap.Init(q)
 }
 
-// releaseDue makes ready what has become due.
+// releaseDue queues the deliveries that have become due. The caller holds mu.
 func (e *Emulator) releaseDue() {
 	now := e.now()
 	for len(e.due) > 0 && !e.due[0].due.After(now) {
@@ -50,15 +50,15 @@ func (e *Emulator) releaseDue() {
 	}
 }
 
-// alarm tells keepTime that the earliest due time may have changed.
-func (e *Emulator) alarm() {
+// wakeUp has keepTime look at the earliest due time again.
+func (e *Emulator) wakeUp() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
 	}
 }
 
-// keepTime releases deliveries when they become due.
+// keepTime queues deliveries when they become due, until Close.
 func (e *Emulator) keepTime() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

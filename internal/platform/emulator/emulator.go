@@ -18,27 +18,30 @@ const (
 	maxAdvance      = 10 * 365 * 24 * time.Hour
 )
 
-// Options of an Emulator. The zero value is one in memory, at true speed, with
-// a key of its own making.
+// Options are what an Emulator is made with. The zero value is one in memory, at
+// true speed, with a key that New makes.
 type Options struct {
-	// Key is the API's bearer key. Empty: the one stored in Dir, else New makes
-	// one; see Emulator.Key.
+	// Key is the API's bearer key. Default: the one stored in Dir, or else one that
+	// New makes; see Emulator.Key.
 	Key string
-	// Dir holds the state, in one file. Empty: it is in memory only.
+	// Dir is the directory that holds the state, in one file. Default: the state is
+	// in memory only.
 	Dir string
-	// Speed divides the delays of the schedule. 0 means 1; at most a million.
+	// Speed divides the delays of the schedule. At most a million. Default 1.
 	Speed float64
-	// Now is where created_at comes from; nil means time.Now. Delays are
-	// counted by the machine's clock whatever it says.
+	// Now returns the created_at of events. Delays are counted by the machine's
+	// clock all the same. Default time.Now.
 	Now func() time.Time
-	// Seed is where jobs without a seed of their own begin. 0: at random.
+	// Seed is the seed of the first job that names none; each further one has the
+	// next number. Default: by chance.
 	Seed uint64
-	// Log gets a line for each attempt at debug level; nil means none.
+	// Log gets a line for each attempt at debug level. Default: nothing is logged.
 	Log *slog.Logger
-	// Transport makes the deliveries; nil means one of its own.
+	// Transport makes the requests to receivers. Default: one that bounds every step
+	// by platform.AttemptTimeout.
 	Transport http.RoundTripper
-	// MaxInFlight bounds the requests to one webhook at the same time. 0
-	// means 64; 1 keeps the order of first attempts.
+	// MaxInFlight bounds the requests to one webhook at the same time. 1 keeps the
+	// order of first attempts. Default 64.
 	MaxInFlight int
 }
 
@@ -68,49 +71,51 @@ func (o Options) withDefaults() (Options, error) {
 type Emulator struct {
 	opts    Options
 	key     string
-	handler http.Handler
-	client  *http.Client
-	disk    *disk // nil: in memory
+	handler http.Handler // of the API and /_emulator/
+	client  *http.Client // for the deliveries
+	disk    *disk        // nil where the state is in memory only
 
 	life context.Context // of all goroutines; ends with Close
 	end  context.CancelFunc
-	wg   sync.WaitGroup
-	wake chan struct{} // the earliest due time has changed
+	wg   sync.WaitGroup // of all goroutines
+	wake chan struct{}  // has a value when the earliest due time may have changed
 
 	closeOnce sync.Once
 	closeErr  error
 
-	mu       sync.Mutex
-	changed  *sync.Cond // what Wait and full jobs wait for
+	mu       sync.Mutex // guards all below, the rounds, endpoints and deliveries
+	changed  *sync.Cond // signalled for Wait, and for jobs that wait for room
 	started  bool
 	closed   bool
 	advanced time.Duration // how far the clock is ahead of the machine's
-	serial   uint64
+	serial   uint64        // of the last delivery
 	round    *round
 	hooks    []*endpoint // in the order of creation
 	due      dueQueue
-	inFlight int
+	inFlight int // requests under way
 }
 
-// round is what a Reset ends and begins anew.
+// round is what a Reset ends and replaces by a new one.
 type round struct {
-	ctx    context.Context
+	ctx    context.Context // of its jobs and requests; ends with a Reset
 	cancel context.CancelFunc
-	sent   []*delivery
-	jobs   []*job
-	made   int // jobs so far
+	sent   []*delivery // oldest first
+	jobs   []*job      // oldest first, at most maxJobs
+	made   int         // jobs so far
 	counts Counts
 	extras int // duplicates and forgeries that wait or run
 }
 
+// newRound returns an empty round.
 func (e *Emulator) newRound() *round {
 	r := &round{}
 	r.ctx, r.cancel = context.WithCancel(e.life)
 	return r
 }
 
-// New opens the state of opts.Dir, if there is one. Nothing is sent before
-// Start. Errors are of the options or of the directory.
+// New returns an emulator with the state of opts.Dir, if there is one. Nothing is
+// sent before Start. It fails for wrong options, and for a directory that cannot be
+// read and written.
 func New(opts Options) (*Emulator, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -133,7 +138,7 @@ func New(opts Options) (*Emulator, error) {
 		e.key = "inbox_" + randomHex(24)
 	}
 	if e.disk != nil {
-		// A directory that cannot be written shall be known now.
+		// Fail now where the directory cannot be written.
 		if err := e.save(); err != nil {
 			return nil, fmt.Errorf("making emulator: %w", err)
 		}
@@ -141,7 +146,7 @@ func New(opts Options) (*Emulator, error) {
 	return e, nil
 }
 
-// Key is the API's bearer key.
+// Key returns the API's bearer key.
 func (e *Emulator) Key() string { return e.key }
 
 // Start begins to deliver. Further calls do nothing.
@@ -188,7 +193,8 @@ func (e *Emulator) Wait(ctx context.Context) error {
 	})
 }
 
-// until waits for a condition that is looked at under the lock.
+// until waits until ok, which is called with mu held, reports true. It returns ctx's
+// error, or ErrClosed.
 func (e *Emulator) until(ctx context.Context, ok func() bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		e.mu.Lock()
@@ -221,8 +227,8 @@ func (e *Emulator) Advance(by time.Duration) {
 	e.touch()
 }
 
-// Reset ends all jobs and deliveries and forgets what was sent, the logs and
-// the clock's advance. Webhooks stay. An error is of the disk.
+// Reset ends all jobs and deliveries and forgets what was sent, the logs and the
+// clock's advance. Webhooks stay. It fails where the state cannot be stored.
 func (e *Emulator) Reset() error {
 	e.mu.Lock()
 	e.round.cancel()
@@ -237,13 +243,13 @@ func (e *Emulator) Reset() error {
 	return e.saveNow()
 }
 
-// now is the emulator's clock.
+// now returns the emulator's time. The caller holds mu.
 func (e *Emulator) now() time.Time { return time.Now().Add(e.advanced) }
 
-// stamp is a time as it is shown.
+// stamp returns a time as it is shown: in UTC and whole milliseconds.
 func stamp(t time.Time) time.Time { return t.UTC().Round(0).Truncate(time.Millisecond) }
 
-// delay is how long the schedule waits before attempt n at this speed.
+// delay returns how long the schedule waits before attempt n at this speed.
 func (e *Emulator) delay(n int) time.Duration {
 	return time.Duration(math.Ceil(float64(schedule[n-1]) / e.opts.Speed))
 }

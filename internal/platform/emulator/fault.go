@@ -18,24 +18,27 @@ const (
 
 // fault is what is wrong with a delivery. It is stored with it.
 type fault struct {
-	// Twin is twinOverlap or twinAfter: a duplicate.
-	Twin    string `json:"twin,omitzero"`
-	Reorder bool   `json:"reorder,omitzero"`
-	Unknown bool   `json:"unknown,omitzero"`
+	// Twin is twinOverlap or twinAfter for an event that is sent once more.
+	Twin string `json:"twin,omitzero"`
+	// Reorder marks an event that later ones passed, Unknown one of a type that the
+	// platform does not document.
+	Reorder bool `json:"reorder,omitzero"`
+	Unknown bool `json:"unknown,omitzero"`
 	// Odd is one of OddKinds.
 	Odd string `json:"odd,omitzero"`
 	// Wire is wireSlow or wireCut, and Drip how long a slow body takes.
 	Wire string   `json:"wire,omitzero"`
 	Drip duration `json:"drip_ns,omitzero"`
-	// Signature is one of badSignatures, and Stranger a wrong secret: a
-	// forgery.
+	// Signature is one of badSignatures; Stranger signs with a wrong secret. Each
+	// makes a forgery.
 	Signature string `json:"-"`
 	Stranger  bool   `json:"-"`
 }
 
+// forged reports whether the request is a forgery.
 func (f fault) forged() bool { return f.Signature != "" || f.Stranger }
 
-// names of the faults, in one order.
+// names returns the faults as Sent has them, in one order.
 func (f fault) names() (names []string) {
 	for _, n := range []struct {
 		has  bool
@@ -59,7 +62,7 @@ func (f fault) names() (names []string) {
 // badSignatures are the ways to sign badly.
 var badSignatures = []string{"missing", "empty", "flipped", "truncated", "prefix_only", "not_hex", "other_body"}
 
-// forge signs as someone would who does not know the secret.
+// forge sets a signature that no receiver may take.
 func (f fault) forge(h http.Header, webhook, secret string, body []byte) {
 	if f.Stranger {
 		h.Set(verify.Header, verify.Sign([]byte("another secret than that of "+webhook), body))

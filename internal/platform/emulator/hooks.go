@@ -12,8 +12,8 @@ import (
 
 const maxHooks = 100
 
-// Create registers a webhook as the API does; the result holds its secret. An
-// error is a *platform.APIError.
+// Create registers a webhook as the API does; the result holds its secret. Its
+// errors are *platform.APIError.
 func (e *Emulator) Create(r platform.Registration) (platform.Webhook, error) {
 	if err := check(r); err != nil {
 		return platform.Webhook{}, err
@@ -47,6 +47,7 @@ func (e *Emulator) List() []platform.Webhook {
 	return e.list()
 }
 
+// list is List for a caller that holds mu.
 func (e *Emulator) list() []platform.Webhook {
 	all := make([]platform.Webhook, 0, len(e.hooks))
 	for _, h := range e.hooks {
@@ -55,15 +56,15 @@ func (e *Emulator) list() []platform.Webhook {
 	return all
 }
 
-// shown is the webhook without its secret, which is told but once.
+// shown returns the webhook without its secret, which only Create returns.
 func (h *endpoint) shown() platform.Webhook {
 	w := h.hook
 	w.Secret = ""
 	return w
 }
 
-// Secret of a webhook, which the API tells only when it is created; empty for
-// an unknown id.
+// Secret returns the secret of a webhook, which the API shows only when it is
+// created, or an empty string for an unknown id.
 func (e *Emulator) Secret(id string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -90,8 +91,8 @@ func (e *Emulator) update(id string, p patch) (platform.Webhook, error) {
 	return w, e.saveNow()
 }
 
-// change holds the lock from reading to writing, so that two updates at the
-// same time merge.
+// change updates a webhook. It holds mu from reading to writing, so that two updates
+// at the same time merge.
 func (e *Emulator) change(id string, p patch) (platform.Webhook, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -125,6 +126,7 @@ func (e *Emulator) Delete(id string) error {
 	return e.saveNow()
 }
 
+// remove deletes a webhook without saving the state.
 func (e *Emulator) remove(id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -181,6 +183,7 @@ func (e *Emulator) SendBody(id string, body []byte) error {
 	return e.deliver(id, newContent(ev.ID, ev.Type, slices.Clone(body), 0))
 }
 
+// deliver sends one event to one webhook.
 func (e *Emulator) deliver(id string, c content) error {
 	e.mu.Lock()
 	h := e.find(id)
@@ -194,7 +197,7 @@ func (e *Emulator) deliver(id string, c content) error {
 	return e.saveNow()
 }
 
-// Logs are the attempts to deliver to a webhook, newest first.
+// Logs returns the attempts to deliver to a webhook, newest first.
 func (e *Emulator) Logs(id string) ([]platform.LogEntry, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -207,6 +210,7 @@ func (e *Emulator) Logs(id string) ([]platform.LogEntry, error) {
 	return logs, nil
 }
 
+// find returns a webhook, nil for an unknown id. The caller holds mu.
 func (e *Emulator) find(id string) *endpoint {
 	for _, h := range e.hooks {
 		if h.hook.ID == id {
@@ -216,7 +220,7 @@ func (e *Emulator) find(id string) *endpoint {
 	return nil
 }
 
-// sample makes an event as the platform would.
+// sample returns an event as the platform would send it, and its body.
 func (e *Emulator) sample(typ string) (event.Event, []byte, error) {
 	ev, err := event.Sample(typ, e.opts.Now(), nil)
 	if err != nil {

@@ -18,8 +18,10 @@ const (
 	maxPending = 100_000
 )
 
+// job is a Job that may still run. The emulator's mu guards it.
 type job struct{ Job }
 
+// working reports whether a job runs. The caller holds the emulator's mu.
 func (r *round) working() bool {
 	return slices.ContainsFunc(r.jobs, func(j *job) bool { return !j.Done })
 }
@@ -59,7 +61,7 @@ func (e *Emulator) Send(s SendRequest) (Job, error) {
 	return j.Job, nil
 }
 
-// SendAll is Send and Wait: it returns when all that was sent, by this job or
+// SendAll starts a job as Send does and waits as Wait does: it returns when all that was sent, by this job or
 // another, is delivered, failed or cancelled. An Emulator that was not started
 // delivers nothing.
 func (e *Emulator) SendAll(ctx context.Context, s SendRequest) (Job, error) {
@@ -74,7 +76,8 @@ func (e *Emulator) SendAll(ctx context.Context, s SendRequest) (Job, error) {
 	return j, nil
 }
 
-// seed of a job that names none. It fits a JSON number of any reader.
+// seed returns the seed of a job that names none. It fits the numbers of any JSON
+// reader, which are exact up to 2^53.
 func (e *Emulator) seed(job int) uint64 {
 	if e.opts.Seed != 0 {
 		return e.opts.Seed + uint64(job) - 1
@@ -82,7 +85,7 @@ func (e *Emulator) seed(job int) uint64 {
 	return 1 + rand.Uint64N(1<<53-1)
 }
 
-// work makes the events of a job, one after the other.
+// work makes the events of a job and records how it ended.
 func (e *Emulator) work(r *round, j *job, s SendRequest) {
 	err := e.makeAll(r, j, s)
 	e.mu.Lock()
@@ -94,6 +97,7 @@ func (e *Emulator) work(r *round, j *job, s SendRequest) {
 	e.changed.Broadcast()
 }
 
+// makeAll makes the events of a job, one after the other, at the rate asked for.
 func (e *Emulator) makeAll(r *round, j *job, s SendRequest) error {
 	began, p := time.Now(), newPlan(s)
 	var held []heldBack
@@ -120,10 +124,11 @@ func (e *Emulator) makeAll(r *round, j *job, s SendRequest) error {
 
 // heldBack is an event that waits for later ones to pass it.
 type heldBack struct {
-	until int
+	until int // the number of the event behind which it goes
 	all   []*delivery
 }
 
+// letGo emits what was held back until event n, and returns what still is.
 func (e *Emulator) letGo(r *round, j *job, held []heldBack, n int) []heldBack {
 	return slices.DeleteFunc(held, func(h heldBack) bool {
 		if h.until > n {
@@ -134,7 +139,7 @@ func (e *Emulator) letGo(r *round, j *job, held []heldBack, n int) []heldBack {
 	})
 }
 
-// emit hands over an event to each of its webhooks, and its forgeries.
+// emit queues an event for each of its webhooks, and its forgeries.
 func (e *Emulator) emit(r *round, j *job, all []*delivery) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -150,7 +155,7 @@ func (e *Emulator) emit(r *round, j *job, all []*delivery) {
 	}
 }
 
-// compose makes the deliveries and forgeries of one event.
+// compose returns the deliveries and forgeries of one event.
 func (e *Emulator) compose(j *job, s SendRequest, c choice) ([]*delivery, error) {
 	ev, body, err := e.sample(c.typ)
 	if err != nil {
@@ -185,7 +190,8 @@ func (e *Emulator) compose(j *job, s SendRequest, c choice) ([]*delivery, error)
 	return all, nil
 }
 
-// takers of a type: the one webhook that was named, or all that take it.
+// takers returns the ids of the webhooks that get a type: the one that was named, or
+// all that take it.
 func (e *Emulator) takers(id, typ string) (ids []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -197,6 +203,7 @@ func (e *Emulator) takers(id, typ string) (ids []string) {
 	return ids
 }
 
+// sleep waits for d, or returns ctx's error.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

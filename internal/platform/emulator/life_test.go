@@ -35,7 +35,7 @@ func TestOptions(t *testing.T) {
 		t.Error(err)
 	}
 	e.Start() // does nothing any more
-	if rec := request(e, "GET", "/v1/webhooks", ""); rec.Code != http.StatusServiceUnavailable {
+	if rec := serve(e, "GET", "/v1/webhooks", ""); rec.Code != http.StatusServiceUnavailable {
 		t.Errorf("closed: %d", rec.Code)
 	}
 	if _, err := e.Send(SendRequest{}); !errors.Is(err, ErrClosed) {
@@ -100,7 +100,7 @@ func TestReset(t *testing.T) {
 		send(t, e, SendRequest{Count: 200, WebhookID: hanging.ID, Duplicates: 1})
 		e.Advance(time.Hour)
 		time.Sleep(time.Second)
-		if rec := request(e, "POST", "/_emulator/reset", ""); rec.Code != http.StatusNoContent {
+		if rec := serve(e, "POST", "/_emulator/reset", ""); rec.Code != http.StatusNoContent {
 			t.Fatalf("%d %s", rec.Code, rec.Body)
 		}
 		if err := e.Wait(t.Context()); err != nil {
@@ -260,7 +260,7 @@ func TestOldItemsAreForgotten(t *testing.T) {
 	}
 	h := &endpoint{}
 	for n := range 3 * maxLogs {
-		h.note(&delivery{}, Attempt{N: n})
+		h.log(&delivery{}, Attempt{N: n})
 	}
 	if len(h.logs) > maxLogs+maxLogs/10 || h.logs[len(h.logs)-1].Attempt != 3*maxLogs-1 {
 		t.Errorf("%d log entries", len(h.logs))

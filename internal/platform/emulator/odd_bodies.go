@@ -13,8 +13,8 @@ import (
 // largest is the longest body that receivers commonly take, in bytes.
 const largest = 1 << 20
 
-// oddBodies make a strange body of an event's usual one. They keep its id where
-// they can.
+// oddBodies are the ways to make a strange body of an event's usual one. They keep
+// its id where they can.
 var oddBodies = []struct {
 	kind string
 	make func(ev event.Event, body []byte) content
@@ -65,10 +65,10 @@ var oddBodies = []struct {
 	}},
 }
 
-// member is a member of an envelope as event.Event.Marshal writes it.
+// member returns a member of an envelope as event.Event.Marshal writes it.
 func member(name, value string) []byte { return fmt.Appendf(nil, "%q:%q,", name, value) }
 
-// OddKinds are the kinds of strange body. All are signed; "large" is a plain
+// OddKinds returns the kinds of strange body. All are signed; "large" is a plain
 // event of exactly 1 MiB and "too_large" one of a byte more, which a receiver
 // with that limit never takes.
 func OddKinds() (kinds []string) {
@@ -78,6 +78,7 @@ func OddKinds() (kinds []string) {
 	return kinds
 }
 
+// oddContent returns a body of that kind, or the usual one for any other kind.
 func oddContent(kind string, ev event.Event, body []byte) content {
 	for _, o := range oddBodies {
 		if o.kind == kind {
@@ -90,7 +91,7 @@ func oddContent(kind string, ev event.Event, body []byte) content {
 // unknownTypes are plausible and not documented.
 var unknownTypes = []string{"message.sent", "message.expired", "device.added", "contact.updated", "billing.v2.invoice_paid"}
 
-// renamed is the event with another type.
+// renamed returns the event with another type, and its body.
 func renamed(ev event.Event, typ string) (event.Event, []byte, error) {
 	ev.Type = typ
 	body, err := ev.Marshal()

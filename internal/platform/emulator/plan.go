@@ -11,20 +11,22 @@ const maxBehind = 8
 // plan chooses what happens to the events of a job, by its seed alone.
 type plan struct {
 	s      SendRequest
-	random *rand.Rand
+	random *rand.Rand // begun by the job's seed
 
+	// One deck for each kind of fault, so that a share of one does not change which
+	// events have another.
 	bodies, wires, twins, orders, badly, strangers *deck
 }
 
 // choice is what happens to one event.
 type choice struct {
-	typ       string
-	odd       string
-	unknown   string
-	wire      string
-	twin      string
-	behind    int // how many later events go first
-	forgeries []fault
+	typ       string  // a documented one
+	odd       string  // one of OddKinds, empty for none
+	unknown   string  // the undocumented type that it has instead, empty for none
+	wire      string  // see fault.Wire
+	twin      string  // see fault.Twin
+	behind    int     // how many later events go first
+	forgeries []fault // one a forgery
 }
 
 func newPlan(s SendRequest) *plan {
@@ -38,6 +40,7 @@ func newPlan(s SendRequest) *plan {
 	return p
 }
 
+// next returns the choice for the next event.
 func (p *plan) next() choice {
 	c := choice{typ: pick(p.random, p.s.Types)}
 	switch p.bodies.draw() {
@@ -77,10 +80,11 @@ func pick(random *rand.Rand, from []string) string { return from[random.IntN(len
 // chance is what is still needed over what is still to come.
 type deck struct {
 	random *rand.Rand
-	left   int
-	need   []int
+	left   int   // events still to come
+	need   []int // of these, how many belong to each share
 }
 
+// deck returns a deck of these shares of the job's events.
 func (p *plan) deck(shares ...float64) *deck {
 	d := &deck{random: p.random, left: p.s.Count}
 	spare := p.s.Count

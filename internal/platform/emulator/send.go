@@ -12,18 +12,18 @@ import (
 // from 0 to 1, of Count, and exact: a tenth of 200 is 20. Which ones, and in
 // which order, follows from Seed; ids are new each time.
 type SendRequest struct {
-	// WebhookID is who gets the events. Empty: every webhook that takes their
-	// type.
+	// WebhookID is the id of the webhook that gets the events. Default: every webhook
+	// that takes their type.
 	WebhookID string `json:"webhook_id,omitzero"`
-	// Type or Types are the types to choose from. None: all that the webhooks
+	// Type and Types are the types to choose from. Default: all that the webhooks
 	// take.
 	Type  string   `json:"type,omitzero"`
 	Types []string `json:"types,omitzero"`
-	// Count is how many events to make. 0 means 1.
+	// Count is how many events to make. Default 1.
 	Count int `json:"count,omitzero"`
-	// Rate is in events a second. 0: as fast as they are taken.
+	// Rate is in events a second. Default: as fast as they are taken.
 	Rate float64 `json:"rate,omitzero"`
-	// Seed repeats the choices of another job. 0: a new one, see Job.
+	// Seed repeats the choices of another job. Default: a new one, see Job.
 	Seed uint64 `json:"seed,omitzero"`
 
 	// Duplicates are sent once more, with the same bytes: half of them while
@@ -35,11 +35,11 @@ type SendRequest struct {
 	UnknownTypes float64 `json:"unknown_types,omitzero"`
 	// Odd events are signed and have a strange body, one of OddKinds.
 	Odd float64 `json:"odd,omitzero"`
-	// OddKinds to choose from. None: all but "too_large".
+	// OddKinds are the kinds to choose from. Default: all but "too_large".
 	OddKinds []string `json:"odd_kinds,omitzero"`
 	// Slow events drip the body of their first attempt over Drip.
 	Slow float64 `json:"slow,omitzero"`
-	// Drip is a duration such as "500ms". Empty means 2 s.
+	// Drip is a duration such as "500ms". Default 2 s.
 	Drip string `json:"drip,omitzero"`
 	// Cut events break the connection of their first attempt in the middle of
 	// the body.
@@ -67,6 +67,7 @@ type Job struct {
 
 const defaultDrip = 2 * time.Second
 
+// drip returns Drip, or its default.
 func (s SendRequest) drip() time.Duration {
 	d, err := time.ParseDuration(s.Drip)
 	if err != nil || s.Drip == "" {
@@ -104,6 +105,7 @@ func (e *Emulator) checkSend(s *SendRequest) error {
 	return e.checkTypes(s)
 }
 
+// checkShares refuses shares that no event can have together.
 func (s *SendRequest) checkShares() error {
 	for _, share := range []struct {
 		name  string
@@ -131,7 +133,7 @@ func (s *SendRequest) checkShares() error {
 	return nil
 }
 
-// checkTypes settles which types to choose from.
+// checkTypes sets Types to the types to choose from.
 func (e *Emulator) checkTypes(s *SendRequest) error {
 	if s.Type != "" {
 		s.Types = append(slices.Clone(s.Types), s.Type)

@@ -21,7 +21,7 @@ type State struct {
 	Sent []Sent `json:"sent,omitzero"`
 }
 
-// Counts since the start or the last Reset.
+// Counts are numbers since the start or the last Reset.
 type Counts struct {
 	// Events made; each goes to one webhook or more.
 	Events int `json:"events"`
@@ -61,10 +61,10 @@ type Sent struct {
 	// EventID is that of the body, empty if an odd one has none.
 	EventID string `json:"event_id"`
 	Type    string `json:"type"`
-	// Faults, for example "slow", "duplicate:overlap", "odd:no_id",
+	// Faults are what is wrong with it, for example "slow", "duplicate:overlap", "odd:no_id",
 	// "bad_signature:missing".
 	Faults []string `json:"faults,omitzero"`
-	// SHA256 of the body, in hex, and its Size in bytes.
+	// SHA256 is that of the body, in hex; Size is the body's, in bytes.
 	SHA256 string `json:"sha256"`
 	Size   int    `json:"size"`
 	Status string `json:"status"`
@@ -83,17 +83,17 @@ type Attempt struct {
 	// Status is the receiver's, 0 if it did not answer; then Error says why.
 	Status int    `json:"status,omitzero"`
 	Error  string `json:"error,omitzero"`
-	// Result is the receiver's X-Inbox-Result, such as inboxgate's "duplicate".
+	// Result is the answer's X-Inbox-Result, such as inboxgate's "duplicate".
 	Result string `json:"result,omitzero"`
 }
 
-// State is a copy of what was sent and what came back.
+// State returns a copy of what was sent and what came back.
 func (e *Emulator) State() State { return e.state(true) }
 
-// Counts is State without its lists.
+// Counts returns the counts of State.
 func (e *Emulator) Counts() Counts { return e.state(false).Counts }
 
-// Now is the emulator's clock: the machine's and what Advance added.
+// Now returns the emulator's time: the machine's and what Advance added.
 func (e *Emulator) Now() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
