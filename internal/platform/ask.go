@@ -19,7 +19,7 @@ import (
 // emulator is about a quarter of it.
 const maxAnswer = 16 << 20
 
-// ask makes one request and returns the body of its 2xx answer.
+// ask makes one request and returns the body of its 2xx answer, nil where it has none.
 func (c *Client) ask(ctx context.Context, method, path string, body any) ([]byte, error) {
 	req, err := c.request(ctx, method, path, body)
 	if err != nil {
@@ -50,6 +50,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body any) ([]byte
 	return answer, nil
 }
 
+// request returns a request of the API, with the key.
 func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
 	if c.Key == "" {
 		return nil, ErrNoKey
@@ -83,6 +84,7 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 	return req, nil
 }
 
+// base returns the API's address without a slash at its end.
 func (c *Client) base() (string, error) {
 	base := c.BaseURL
 	if base == "" {
@@ -98,6 +100,7 @@ func (c *Client) base() (string, error) {
 	return strings.TrimSuffix(base, "/"), nil
 }
 
+// client returns a client that follows no redirects and has a timeout.
 func (c *Client) client() *http.Client {
 	client := http.Client{}
 	if c.HTTP != nil {
@@ -110,7 +113,8 @@ func (c *Client) client() *http.Client {
 	return &client
 }
 
-// webhookPath keeps an id from being read as another path.
+// webhookPath returns the path of a webhook. It refuses an id that would lead to
+// another path.
 func webhookPath(id string) (string, error) {
 	if id == "" || id == "." || id == ".." || strings.Contains(id, "/") {
 		return "", fmt.Errorf("%q is no webhook id: they look like wh_1234567890", oneLine(id))
@@ -118,10 +122,10 @@ func webhookPath(id string) (string, error) {
 	return "/v1/webhooks/" + url.PathEscape(id), nil
 }
 
-// where is the address asked, which has neither key nor query.
+// where returns the address of a request, which has neither key nor query.
 func where(req *http.Request) string { return req.URL.Scheme + "://" + req.URL.Host }
 
-// unanswered makes one clear line of a failed request.
+// unanswered returns the error of a failed request as one clear line.
 func (c *Client) unanswered(req *http.Request, err error, client *http.Client) error {
 	var asURL *url.Error
 	timeout := errors.As(err, &asURL) && asURL.Timeout()
@@ -138,7 +142,8 @@ func (c *Client) unanswered(req *http.Request, err error, client *http.Client) e
 	return fmt.Errorf("asking %s: %w", where(req), &foreignError{c.clean(err.Error()), err})
 }
 
-// foreignError shows a cleaned text: some errors quote what the server sent.
+// foreignError is an error with a cleaned text: some errors quote what the server
+// sent.
 type foreignError struct {
 	text string
 	err  error
@@ -147,11 +152,12 @@ type foreignError struct {
 func (e *foreignError) Error() string { return e.text }
 func (e *foreignError) Unwrap() error { return e.err }
 
-// longKey is a length from which a key stands in no text by chance.
+// longKey is the length in bytes from which a key stands in no text by chance.
 const longKey = 16
 
-// clean also takes out the key, should anyone have echoed it. A short one is
-// taken out only where it stands alone: "gate" is no secret in "inboxgate".
+// clean returns text as oneLine does, and without the key, should the server have
+// echoed it. A short key is taken out only where it stands alone: "gate" is no secret
+// in "inboxgate".
 func (c *Client) clean(s string) string {
 	if c.Key == "" {
 		return oneLine(s)
@@ -181,4 +187,5 @@ func (c *Client) clean(s string) string {
 	}
 }
 
+// inWord reports whether a character is part of a word.
 func inWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }

@@ -6,16 +6,16 @@ import (
 	"net/http"
 )
 
-// Change says what to change of a webhook; nil leaves as it is.
+// Change is what to change of a webhook. What is nil stays as it is.
 type Change struct {
 	URL         *string
 	Events      []string
 	Description *string
 }
 
-// Change updates some of what is said of a webhook. The documentation does not
-// tell whether an update replaces or merges, so that what is to stay is listed
-// first and sent along: it is right either way. An id that is not listed is an
+// Change updates a part of a webhook. The documentation does not say whether an
+// update replaces or merges, so what is to stay is read first and sent along, which
+// is right either way. An id that is not listed is an
 // *APIError with status 404.
 func (c *Client) Change(ctx context.Context, id string, ch Change) (Webhook, error) {
 	all, err := c.List(ctx)

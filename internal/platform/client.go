@@ -9,19 +9,19 @@ import (
 // DefaultTimeout bounds one request of a Client whose HTTP has no timeout.
 const DefaultTimeout = 15 * time.Second
 
-// Client asks the platform's API. Its methods may be called at the same time.
-// An answer that is not 2xx is an *APIError.
+// Client calls the platform's API. Its methods may be called at the same time. They
+// return an *APIError for an answer that is not 2xx.
 type Client struct {
-	// BaseURL is DefaultURL where empty. It may have a path before /v1.
+	// BaseURL is the API's address. It may have a path before /v1. Default DefaultURL.
 	BaseURL string
 	// Key is the API key. Without one every method returns ErrNoKey.
 	Key string
-	// HTTP makes the requests; nil means http.DefaultClient. Its redirect
-	// policy is not used: redirects are errors, since the key must not travel.
+	// HTTP makes the requests. Its redirect policy is not used: redirects are errors,
+	// since the key must not travel. Default http.DefaultClient.
 	HTTP *http.Client
 }
 
-// Create registers a webhook. Its answer alone holds the secret.
+// Create registers a webhook. Only its result holds the secret.
 func (c *Client) Create(ctx context.Context, r Registration) (Webhook, error) {
 	answer, err := c.ask(ctx, http.MethodPost, "/v1/webhooks", r)
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *Client) List(ctx context.Context) ([]Webhook, error) {
 	return readList(answer, "webhooks", webhookFrom)
 }
 
-// Update replaces what is said of a webhook, all of it. Where the API answers
+// Update replaces all of a webhook that a Registration has. Where the API answers
 // without the webhook, the result holds what was sent.
 func (c *Client) Update(ctx context.Context, id string, r Registration) (Webhook, error) {
 	path, err := webhookPath(id)
@@ -73,7 +73,7 @@ type testRequest struct {
 	EventType string `json:"event_type"`
 }
 
-// Test has the platform send a test event to a webhook.
+// Test asks the platform to send a test event to a webhook.
 func (c *Client) Test(ctx context.Context, id, eventType string) (TestEvent, error) {
 	answer, err := c.ask(ctx, http.MethodPost, "/v1/webhooks/test", testRequest{id, eventType})
 	if err != nil {

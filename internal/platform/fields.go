@@ -14,7 +14,7 @@ import (
 // name, with a value of the right kind, wins.
 type fields []map[string]jsontext.Value
 
-// fieldsOf is nil for anything but an object.
+// fieldsOf returns the members of an object, nil for anything else.
 func fieldsOf(value []byte) fields {
 	var m map[string]jsontext.Value
 	if json.Unmarshal(value, &m, lenient) != nil || m == nil {
@@ -23,6 +23,7 @@ func fieldsOf(value []byte) fields {
 	return fields{m}
 }
 
+// raw returns the first member of that name, nil for none.
 func (f fields) raw(name string) jsontext.Value {
 	for _, m := range f {
 		if v, ok := m[name]; ok {
@@ -32,7 +33,7 @@ func (f fields) raw(name string) jsontext.Value {
 	return nil
 }
 
-// get decodes the first member with one of the names that is a T.
+// get returns the first member with one of the names that is a T.
 func get[T any](f fields, names []string) (v T, ok bool) {
 	for _, n := range names {
 		for _, m := range f {
@@ -49,7 +50,8 @@ func get[T any](f fields, names []string) (v T, ok bool) {
 	return v, false
 }
 
-// text may end up in a terminal, where control characters do harm.
+// text returns a text member. It may end up in a terminal, so it has no control
+// characters.
 func (f fields) text(names ...string) string {
 	s, _ := get[string](f, names)
 	return strings.Map(func(r rune) rune {
@@ -60,11 +62,13 @@ func (f fields) text(names ...string) string {
 	}, s)
 }
 
+// texts returns a member that is a list of texts.
 func (f fields) texts(names ...string) []string {
 	s, _ := get[[]string](f, names)
 	return s
 }
 
+// number returns a whole number, 0 for one that a float64 cannot hold exactly.
 func (f fields) number(names ...string) int64 {
 	n, _ := get[float64](f, names)
 	if math.Abs(n) >= 1<<53 {
@@ -73,7 +77,7 @@ func (f fields) number(names ...string) int64 {
 	return int64(n)
 }
 
-// time reads RFC 3339, or seconds since 1970.
+// time returns a time that is given in RFC 3339 or in seconds since 1970.
 func (f fields) time(names ...string) time.Time {
 	if t, ok := get[time.Time](f, names); ok {
 		return t

@@ -1,5 +1,5 @@
-// Package platform speaks the Inbox platform's webhook API: its types, its
-// retry schedule and a client.
+// Package platform is the Inbox platform's webhook API: its types, its retry schedule
+// and a client.
 //
 // Guarantee: the client sends the requests of the platform's documentation and
 // no others. An error is one line, says what the API said, and never holds the
@@ -13,7 +13,7 @@ package platform
 
 import "time"
 
-// DefaultURL is where the platform's API lives.
+// DefaultURL is the address of the platform's API.
 const DefaultURL = "https://api.getinbox.app"
 
 // The platform's way of delivering, from its documentation.
@@ -37,11 +37,11 @@ func Schedule() [Attempts]time.Duration {
 	}
 }
 
-// Registration is what one says of a webhook when creating or updating it.
+// Registration is what a webhook is created or updated with.
 type Registration struct {
 	// URL is where events go: http or https.
 	URL string `json:"url"`
-	// Events are the types of event to send, at least one.
+	// Events are the types of the events to send, at least one.
 	Events []string `json:"events"`
 	// Description is for people, and may be empty.
 	Description string `json:"description"`
@@ -57,10 +57,10 @@ type Webhook struct {
 	URL         string   `json:"url"`
 	Events      []string `json:"events"`
 	Description string   `json:"description"`
-	// Secret signs the deliveries. It is empty but in the answer to Create.
+	// Secret signs the deliveries. It is empty except in the answer to Create.
 	//
-	// OUR ASSUMPTION: the documentation names INBOX_WEBHOOK_SECRET and does
-	// not say how one gets it. Also read as signing_secret and webhook_secret.
+	// OUR ASSUMPTION: the documentation names INBOX_WEBHOOK_SECRET and does not say
+	// where it comes from. Also read as signing_secret and webhook_secret.
 	Secret    string    `json:"secret,omitzero"`
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
@@ -78,7 +78,7 @@ const (
 // LogEntry is one attempt to deliver one event.
 //
 // OUR ASSUMPTION: the documentation shows how to ask for logs and not what
-// comes. See readLogEntry for the other names that are understood.
+// comes. See logEntryFrom for the other names that are understood.
 type LogEntry struct {
 	EventID   string `json:"event_id"`
 	EventType string `json:"event_type"`
@@ -87,7 +87,7 @@ type LogEntry struct {
 	// Status is LogDelivered, LogRetrying or LogFailed.
 	Status      string    `json:"status"`
 	AttemptedAt time.Time `json:"attempted_at,omitzero"`
-	// DurationMS is in milliseconds.
+	// DurationMS is how long the attempt took, in milliseconds.
 	DurationMS int64 `json:"duration_ms"`
 	// ResponseStatus is the receiver's HTTP status, 0 if it did not answer.
 	ResponseStatus int `json:"response_status,omitzero"`

@@ -10,15 +10,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// lenient reads what other platforms' servers write.
+// lenient are the options for what other programs write.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
+// isJSON reports whether body is one JSON value.
 func isJSON(body []byte) bool {
 	var v jsontext.Value
 	return json.Unmarshal(body, &v, lenient) == nil
 }
 
-// kind is what an answer says it is, such as "200 OK, text/html".
+// kind returns status and type of an answer, such as "200 OK, text/html".
 func kind(resp *http.Response) string {
 	typ, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	if typ = oneLine(typ); typ == "" {
@@ -27,7 +28,7 @@ func kind(resp *http.Response) string {
 	return fmt.Sprintf("%d %s, %s", resp.StatusCode, http.StatusText(resp.StatusCode), typ)
 }
 
-// refused reads an answer that is not 2xx.
+// refused returns the *APIError of an answer that is not 2xx.
 //
 // OUR ASSUMPTION: the documentation shows no error. These are understood:
 // {"error":{"message":…,"code":…}}, {"error":"…"}, {"message":…,"code":…},
@@ -57,7 +58,7 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	return e
 }
 
-// firstOf is the first message of a list of errors.
+// firstOf returns the first message of a list of errors.
 func firstOf(list jsontext.Value) string {
 	var all []jsontext.Value
 	if json.Unmarshal(list, &all, lenient) != nil || len(all) == 0 {
@@ -71,7 +72,7 @@ func firstOf(list jsontext.Value) string {
 	return s
 }
 
-// readList reads a list of things.
+// readList returns the items of a list.
 //
 // OUR ASSUMPTION: {"data":[…]}. Also understood: a bare array, the list under
 // its own name, under items or results, and null for an empty one.
@@ -101,8 +102,8 @@ func readList[T any](answer []byte, name string, from func(fields) T) ([]T, erro
 	return list, nil
 }
 
-// readWebhook reads one webhook, bare or under data or webhook; the secret may
-// stand beside it.
+// readWebhook returns a webhook, which may be the answer itself or stand under data or
+// webhook. The secret may stand beside it.
 func readWebhook(answer []byte) (Webhook, error) {
 	f := fieldsOf(answer)
 	f = append(f, fieldsOf(f.raw("data"))...)
@@ -114,6 +115,7 @@ func readWebhook(answer []byte) (Webhook, error) {
 	return w, nil
 }
 
+// webhookFrom returns the webhook of an object.
 func webhookFrom(f fields) Webhook {
 	return Webhook{
 		ID:          f.text("id", "webhook_id"),
@@ -126,6 +128,8 @@ func webhookFrom(f fields) Webhook {
 	}
 }
 
+// readTestEvent returns what the answer says of a test event, and where it is silent,
+// what was asked for.
 func readTestEvent(answer []byte, id, eventType string) TestEvent {
 	f := fieldsOf(answer)
 	for _, n := range []string{"data", "event", "test"} {
@@ -144,6 +148,7 @@ func readTestEvent(answer []byte, id, eventType string) TestEvent {
 	return t
 }
 
+// logEntryFrom returns the log entry of an object.
 func logEntryFrom(f fields) LogEntry {
 	e := LogEntry{
 		EventID:        f.text("event_id"),
