@@ -31,14 +31,15 @@ func TestExpiredIsTold(t *testing.T) {
 	eventually(t, "the route to be held", func() bool { return gather(t)[ofRoute("inbox_route_held", source, "app")] == 1 })
 
 	store := in.store()
+	sweeper := store.(interface{ Sweep(context.Context) error })
 	store.(spool.Tuner).Tune(spool.Settings{Retention: time.Nanosecond})
 	eventually(t, "the dead letter", func() bool {
-		if err := store.(spool.Sweeper).Sweep(context.Background()); err != nil {
+		if err := sweeper.Sweep(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		return len(told(source, caddymodule.EventDeadLetter)) > 0 // The probe may have been under way.
 	})
-	if err := store.(spool.Sweeper).Sweep(context.Background()); err != nil {
+	if err := sweeper.Sweep(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	gather(t).want(t, series{deliveries(source, "app", "dead"): 1, ofRoute("inbox_route_dead", source, "app"): 1})

@@ -12,6 +12,7 @@
 package spooltest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -43,6 +44,10 @@ type Engine interface {
 	// PowerCut is Kill, but only what was synced stays. It also works with no
 	// store open, after a Close or a Kill.
 	PowerCut(t testing.TB)
+	// Sweep does at once, on the open store, what the engine does by itself now and
+	// then: it applies age and size limits by the present clock and settings, and
+	// returns when nothing more is to be removed.
+	Sweep(ctx context.Context) error
 	// FailSyncs lets the next after syncs of the medium pass and makes the n
 	// that follow fail. As Linux does it, what was handed over stays readable,
 	// also after Kill, but counts as clean: no later sync makes it durable

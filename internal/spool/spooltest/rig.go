@@ -215,14 +215,8 @@ func (r *rig) buried(d spool.Delivery, reason string) spool.Settlement {
 
 func (r *rig) settle(s spool.Settlement) { r.ok(r.st.Settle(bg, s), "Settle") }
 
-// sweep runs retention now, and skips the case where the engine cannot.
-func (r *rig) sweep() {
-	s, ok := r.st.(spool.Sweeper)
-	if !ok {
-		r.Skip("the engine is no spool.Sweeper")
-	}
-	r.ok(s.Sweep(bg), "Sweep")
-}
+// sweep runs retention now.
+func (r *rig) sweep() { r.ok(r.Sweep(bg), "Sweep") }
 
 // answer is what a call that runs beside the case came to.
 type answer struct {

@@ -56,7 +56,9 @@ func (s *Store) maintain() {
 	}
 }
 
-// Sweep implements spool.Sweeper.
+// Sweep does at once what the store does by itself every few seconds: it applies
+// age and size limits, and returns when nothing more is to be removed. It is for
+// tests, which cannot wait for their clock's next tick.
 func (s *Store) Sweep(ctx context.Context) error {
 	if err := s.enter(); err != nil {
 		return err

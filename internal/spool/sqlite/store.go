@@ -42,7 +42,7 @@ type Options struct {
 	limits limits // smaller ones for tests
 }
 
-// Store is a spool.Store, spool.Watcher, spool.Tuner and spool.Sweeper.
+// Store is a spool.Store, spool.Watcher and spool.Tuner.
 type Store struct {
 	o        Options
 	log      *slog.Logger
@@ -94,7 +94,6 @@ var (
 	_ spool.Watcher = (*Store)(nil)
 	_ spool.Holder  = (*Store)(nil)
 	_ spool.Tuner   = (*Store)(nil)
-	_ spool.Sweeper = (*Store)(nil)
 	_ spool.Expirer = (*Store)(nil)
 	_ spool.Named   = (*Store)(nil)
 

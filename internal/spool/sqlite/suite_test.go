@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"sync"
@@ -75,6 +76,8 @@ func (e *engine) end(cacheLost bool) {
 
 func (e *engine) Kill(testing.TB)     { e.end(false) }
 func (e *engine) PowerCut(testing.TB) { e.end(true) }
+
+func (e *engine) Sweep(ctx context.Context) error { return e.st.Sweep(ctx) }
 
 func (e *engine) FailSyncs(after, n int) {
 	e.m.mu.Lock()

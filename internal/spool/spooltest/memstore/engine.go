@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"context"
 	"testing"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -22,11 +23,19 @@ func Make(fs ...Fault) spooltest.Make {
 type engine struct {
 	disk   *disk
 	faults faults
+	open   *store // the one opened last
 }
 
 func (e *engine) Open(_ testing.TB, o spooltest.Options) (spool.Store, error) {
-	return open(e.disk, o, e.faults)
+	s, err := open(e.disk, o, e.faults)
+	if err != nil {
+		return nil, err
+	}
+	e.open = s
+	return s, nil
 }
+
+func (e *engine) Sweep(ctx context.Context) error { return e.open.Sweep(ctx) }
 
 func (e *engine) Kill(testing.TB)     { e.disk.end(false) }
 func (e *engine) PowerCut(testing.TB) { e.disk.end(true) }
@@ -39,7 +48,6 @@ var (
 	_ spool.Store   = (*store)(nil)
 	_ spool.Watcher = (*store)(nil)
 	_ spool.Holder  = (*store)(nil)
-	_ spool.Sweeper = (*store)(nil)
 	_ spool.Expirer = (*store)(nil)
 	_ spool.Tuner   = (*store)(nil)
 )

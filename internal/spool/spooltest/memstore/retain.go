@@ -11,7 +11,7 @@ import (
 // How long dead letters and quarantine stay.
 const oddFor = 30 * 24 * time.Hour
 
-// Sweep implements spool.Sweeper.
+// Sweep applies age and size limits. The store does so only when it is called.
 func (s *store) Sweep(ctx context.Context) error {
 	_, err := do(ctx, s, func() (struct{}, error) {
 		return struct{}{}, s.update(true, func(tx *tx) error {
