@@ -226,11 +226,7 @@ var errCameBack = refusal{http.StatusLoopDetected, "a delivery came back to the 
 
 // markOf returns the mark by which a source of a store knows its own deliveries.
 func markOf(store spool.Store, source string) string {
-	n, ok := store.(spool.Named)
-	if !ok {
-		return ""
-	}
-	return via.Mark(n.Identity(), source)
+	return via.Mark(store.Identity(), source)
 }
 
 // quarantine keeps the body. Where the store is slow, the request goes when ctx

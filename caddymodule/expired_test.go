@@ -32,7 +32,7 @@ func TestExpiredIsTold(t *testing.T) {
 
 	store := in.store()
 	sweeper := store.(interface{ Sweep(context.Context) error })
-	store.(spool.Tuner).Tune(spool.Settings{Retention: time.Nanosecond})
+	store.Tune(spool.Settings{Retention: time.Nanosecond})
 	eventually(t, "the dead letter", func() bool {
 		if err := sweeper.Sweep(context.Background()); err != nil {
 			t.Fatal(err)

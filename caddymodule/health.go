@@ -9,8 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 // Health answers probes: `/healthz` while the process lives, and `/readyz`
@@ -80,11 +78,7 @@ func (a *App) unready() string {
 	if run == nil {
 		return "the store is not open yet"
 	}
-	g, ok := run.store.(spool.Gauge)
-	if !ok {
-		return ""
-	}
-	switch s := g.Stats(); {
+	switch s := run.store.Stats(); {
 	case s.Unavailable != nil:
 		return "the store does not work"
 	case s.ClockUnset:

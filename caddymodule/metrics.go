@@ -30,11 +30,9 @@ func (a *App) figures() (now metrics.State) {
 		return now
 	}
 	now.Open, now.LeasesLost = true, run.leasesLost()
-	if store, ok := run.store.(spool.Gauge); ok {
-		s := store.Stats()
-		now.Store, now.Max = &s, float64(app.settings().MaxSize)
-		now.Full = run.growth.Full(now.Max - float64(s.Used))
-	}
+	stats := run.store.Stats()
+	now.Store, now.Max = &stats, float64(app.settings().MaxSize)
+	now.Full = run.growth.Full(now.Max - float64(stats.Used))
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	states, err := run.store.Routes(ctx)

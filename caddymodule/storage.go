@@ -50,9 +50,7 @@ func (s *storage) lead(a *App) {
 
 func (s *storage) apply(a *App) {
 	s.log.use(a.log.Handler())
-	if t, ok := s.store.(spool.Tuner); ok {
-		t.Tune(a.settings())
-	}
+	s.store.Tune(a.settings())
 }
 
 // follow ends a's part, and returns the app whose settings count again because
@@ -107,9 +105,7 @@ func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storag
 			log:   swap,
 			live:  make(map[*deliver.Dispatcher]bool),
 		}
-		if x, ok := st.store.(spool.Expirer); ok {
-			x.OnExpired(st.expired) // For the store's life: two configurations would count twice.
-		}
+		st.store.OnExpired(st.expired) // For the store's life: two configurations would count twice.
 		return st, nil
 	})
 	if err != nil {

@@ -49,11 +49,7 @@ func (a *App) warnShared() {
 // it refuses, and when it is near to. There must be clearly more room before it
 // tells again.
 func (a *App) watchStore(run *running) {
-	g, ok := run.store.(spool.Gauge)
-	if !ok {
-		return
-	}
-	s := g.Stats()
+	s := run.store.Stats()
 	a.watchClock(run.storage, s)
 	run.growth.Add(time.Now(), s.Used)
 	limit := a.settings().MaxSize

@@ -35,7 +35,7 @@ func (a *api) sendBackup(w http.ResponseWriter, r *request) error {
 	if err := r.needTrust(); err != nil {
 		return err
 	}
-	b, ok := a.Store.(spool.Backuper)
+	b, ok := a.Store.(spool.Embedded)
 	if !ok {
 		return errNoHands
 	}

@@ -75,15 +75,11 @@ func (a *api) discard(r *request) (any, error) {
 	if err := readBody(r, &to); err != nil {
 		return nil, err
 	}
-	d, ok := a.Store.(spool.Discarder)
-	if !ok {
-		return nil, errNoHands
-	}
 	rec, err := a.findEvent(r)
 	if err != nil {
 		return nil, err
 	}
-	n, err := d.Discard(r.Context(), rec.Event.Seq, to.Route)
+	n, err := a.Store.Discard(r.Context(), rec.Event.Seq, to.Route)
 	if err != nil {
 		return nil, err
 	}
@@ -119,15 +115,11 @@ func (a *api) release(r *request) (any, error) {
 }
 
 func (a *api) discardEntry(r *request) (any, error) {
-	d, ok := a.Store.(spool.Discarder)
-	if !ok {
-		return nil, errNoHands
-	}
 	rec, err := a.findEntry(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.DiscardOdd(r.Context(), rec.Event.Seq); err != nil {
+	if err := a.Store.DiscardOdd(r.Context(), rec.Event.Seq); err != nil {
 		return nil, err
 	}
 	a.audit(r, "discard entry", "source", rec.Event.Source, "entry", rec.Event.Seq)

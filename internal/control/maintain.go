@@ -33,11 +33,7 @@ type Store struct {
 }
 
 func (a *api) store(*request) (any, error) {
-	g, ok := a.Store.(spool.Gauge)
-	if !ok {
-		return nil, errNoHands
-	}
-	s := g.Stats()
+	s := a.Store.Stats()
 	v := Store{
 		OK: s.Unavailable == nil && !s.Refusing, Refusing: s.Refusing, Used: s.Used, File: s.File, Log: s.Log,
 		Free: s.Free, Floor: s.Floor, Quarantined: s.Odd, Odd: s.Quarantine, Failures: s.Failures,
@@ -49,7 +45,7 @@ func (a *api) store(*request) (any, error) {
 }
 
 func (a *api) compact(r *request, s *stream) error {
-	c, ok := a.Store.(spool.Compacter)
+	c, ok := a.Store.(spool.Embedded)
 	if !ok {
 		return errNoHands
 	}

@@ -56,10 +56,6 @@ func (a *api) releaseAll(r *request, s *stream) error {
 
 // discardEntries removes the entries that the filter chooses.
 func (a *api) discardEntries(r *request, s *stream) error {
-	d, ok := a.Store.(spool.Discarder)
-	if !ok {
-		return errNoHands
-	}
 	b, q, err := a.oddBulk(r)
 	if err != nil {
 		return err
@@ -68,7 +64,7 @@ func (a *api) discardEntries(r *request, s *stream) error {
 		if b.DryRun {
 			return 1, nil
 		}
-		err := d.DiscardOdd(r.Context(), rec.Event.Seq)
+		err := a.Store.DiscardOdd(r.Context(), rec.Event.Seq)
 		if errors.Is(err, spool.ErrNotFound) {
 			return 0, nil
 		}

@@ -175,10 +175,6 @@ func together(recs []spool.Record, do func(spool.Record, *Step) (int, error), st
 
 // discardAll lets the dead letters go that the filter chooses.
 func (a *api) discardAll(r *request, s *stream) error {
-	d, ok := a.Store.(spool.Discarder)
-	if !ok {
-		return errNoHands
-	}
 	b, q, err := a.bulk(r, OfDead)
 	if err != nil {
 		return err
@@ -191,7 +187,7 @@ func (a *api) discardAll(r *request, s *stream) error {
 			}
 			one := 1
 			if !b.DryRun {
-				if one, err = d.Discard(r.Context(), rec.Event.Seq, v.Route); err != nil {
+				if one, err = a.Store.Discard(r.Context(), rec.Event.Seq, v.Route); err != nil {
 					return n, err
 				}
 			}

@@ -20,6 +20,8 @@ type instant struct {
 
 func (s *instant) Watch(func(spool.RouteKey)) func() { return func() {} }
 
+func (s *instant) HeldByHand(spool.RouteKey) (spool.Hold, bool) { return spool.Hold{}, false }
+
 func (s *instant) Routes(context.Context) ([]spool.RouteState, error) { return nil, nil }
 
 func (s *instant) Lease(context.Context, spool.Pick) (spool.Batch, error) { return spool.Batch{}, nil }

@@ -88,12 +88,7 @@ func TestAHoldAsShortAsNothing(t *testing.T) {
 		answers := make(chan Answer)
 		r := newRig(t, func(context.Context, Attempt) Answer { return <-answers })
 		d := r.start(func(c *Config) {
-			// Nobody tells, so that it looks once a second.
-			c.Store = struct {
-				spool.Store
-				spool.Holder
-			}{r.store, r.store}
-			c.Routes[0].MaxInFlight = 1
+			c.Store, c.Routes[0].MaxInFlight = deaf{r.store}, 1
 		})
 		synctest.Wait()
 		r.mustSend(d, 4)
@@ -106,7 +101,7 @@ func TestAHoldAsShortAsNothing(t *testing.T) {
 			t.Errorf("%d attempts, want the one before the hold", n)
 		}
 		must(t, r.store.Resume(t.Context(), app))
-		time.Sleep(2 * time.Second)
+		time.Sleep(pollEvery + time.Second)
 		r.end(d)
 		if n := r.store.inState(spool.Delivered); n != 4 {
 			t.Errorf("%d of 4 delivered", n)
@@ -182,8 +177,6 @@ func TestLeasedAheadHeldAndReloaded(t *testing.T) {
 // slow lets each call of a store take a moment.
 type slow struct {
 	spool.Store
-	spool.Watcher
-	spool.Holder
 	pause func()
 }
 
@@ -230,7 +223,7 @@ func heldThroughReloads(t *testing.T, seed uint64) {
 	pause := func() { time.Sleep(time.Duration(random.Int64N(int64(20 * time.Millisecond)))) }
 	engine := openOn(t, memstore.Make()(t))
 	lag := time.Duration(seed%4) * 3 * time.Millisecond
-	s := &slow{engine, engine.(spool.Watcher), engine.(spool.Holder), func() { time.Sleep(lag) }}
+	s := &slow{engine, func() { time.Sleep(lag) }}
 	r := newRig(t, func(context.Context, Attempt) Answer { time.Sleep(lag); return status(200) })
 	var all []*Dispatcher
 	start := func() *Dispatcher {

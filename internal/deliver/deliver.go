@@ -46,14 +46,12 @@ const (
 // Dispatcher delivers for the routes of one configuration.
 type Dispatcher struct {
 	store    spool.Store
-	holder   spool.Holder // nil if the store is none
 	lanes    *Lanes
 	log      *slog.Logger
 	observer Observer
 	random   func() float64
 	owner    spool.Owner
 	lines    map[spool.RouteKey]*line
-	poll     time.Duration
 	holds    chan struct{} // the store's holds may have changed
 
 	running       context.Context // of the attempts; ends when Drain cuts them
@@ -78,7 +76,6 @@ func New(c Config) (*Dispatcher, error) {
 	d := &Dispatcher{
 		store: c.Store, lanes: c.Lanes, log: c.Log, observer: c.Observer, random: c.Random,
 		lines: make(map[spool.RouteKey]*line, len(c.Routes)),
-		poll:  pollAlone,
 		holds: make(chan struct{}, 1),
 		done:  make(chan struct{}),
 	}
@@ -91,10 +88,6 @@ func New(c Config) (*Dispatcher, error) {
 	if d.random == nil {
 		d.random = mathrand.Float64
 	}
-	if _, ok := c.Store.(spool.Watcher); ok {
-		d.poll = pollWatched
-	}
-	d.holder, _ = c.Store.(spool.Holder)
 	for _, r := range c.Routes {
 		if err := r.validate(); err != nil {
 			return nil, fmt.Errorf("making dispatcher: route %q of source %q: %w", r.Key.Route, r.Key.Source, err)

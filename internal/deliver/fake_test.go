@@ -59,8 +59,10 @@ func newFake() *fakeStore {
 	}
 }
 
-// deaf hides Watch.
-type deaf struct{ spool.Store }
+// deaf is a store whose reports are lost: the dispatcher must look by itself.
+type deaf struct{ *fakeStore }
+
+func (deaf) Watch(func(spool.RouteKey)) (stop func()) { return func() {} }
 
 func (s *fakeStore) enter() (unlock func(), err error) {
 	s.mu.Lock()

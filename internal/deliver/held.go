@@ -9,10 +9,9 @@ import (
 )
 
 const (
-	// readHoldsAtMost is how often a Watcher's news makes us read the holds, and
-	// how often an engine that is no Watcher is asked.
+	// readHoldsAtMost is how often what the store reports makes us read the holds.
 	readHoldsAtMost = time.Second
-	// readHoldsAtLeast is how often they are read although nothing was told.
+	// readHoldsAtLeast is how often they are read although nothing was reported.
 	readHoldsAtLeast = 15 * time.Second
 	// readHoldsShare bounds the time spent reading, should a store count slowly:
 	// a pause lasts this many times as long as the reading before it.
@@ -190,10 +189,6 @@ func (d *Dispatcher) routeState(k spool.RouteKey) (spool.RouteState, error) {
 // followHolds reads the holds at first, when the store tells of a change, and
 // now and then, so that a hold by an operator or another dispatcher is seen.
 func (d *Dispatcher) followHolds(ctx context.Context) {
-	often := readHoldsAtLeast
-	if d.poll == pollAlone {
-		often = readHoldsAtMost
-	}
 	for {
 		began := time.Now()
 		wait := readHoldsAtMost
@@ -207,7 +202,7 @@ func (d *Dispatcher) followHolds(ctx context.Context) {
 		}
 		select {
 		case <-d.holds:
-		case <-time.After(often - min(often, wait)):
+		case <-time.After(readHoldsAtLeast - min(readHoldsAtLeast, wait)):
 		case <-ctx.Done():
 			return
 		}

@@ -7,11 +7,9 @@ import (
 )
 
 const (
-	// pollAlone is how often an engine that is no Watcher is asked.
-	pollAlone = time.Second
-	// pollWatched is how often a Watcher is asked although it said nothing: it
-	// tells of commits, and due times may have been set by another process.
-	pollWatched = 5 * time.Second
+	// pollEvery is how often the store is asked although it reported nothing: it
+	// reports commits, and due times may have been set by another process.
+	pollEvery = 5 * time.Second
 	// pauseAfterError keeps a failing store from being asked without end.
 	pauseAfterError = time.Second
 	// pauseEmpty follows a lease that brought nothing although something was
@@ -95,8 +93,7 @@ func (l *line) step() (wait time.Duration, over bool) {
 func (l *line) next(now time.Time) plan {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	poll := l.d.poll
-	p := plan{wait: poll, pick: spool.Pick{Owner: l.d.owner, Route: l.Key, LeaseFor: LeaseFor}}
+	p := plan{wait: pollEvery, pick: spool.Pick{Owner: l.d.owner, Route: l.Key, LeaseFor: LeaseFor}}
 	if _, byHand := l.newByHand(); byHand {
 		return p
 	}
@@ -105,7 +102,7 @@ func (l *line) next(now time.Time) plan {
 		case h.ByHand, l.h.probing, l.pending != nothing:
 			return p
 		case now.Before(h.NextProbe):
-			p.wait = min(poll, h.NextProbe.Sub(now))
+			p.wait = min(pollEvery, h.NextProbe.Sub(now))
 			return p
 		case l.nobody && !l.isDue(now):
 			p.wait = l.untilDue(now)
@@ -116,7 +113,7 @@ func (l *line) next(now time.Time) plan {
 		l.h.probing = true
 	} else {
 		if until, paused := l.lane.paused(now); paused {
-			p.wait = min(poll, until.Sub(now))
+			p.wait = min(pollEvery, until.Sub(now))
 			return p
 		}
 		if l.catching.left == 0 && !l.isDue(now) {
@@ -162,9 +159,9 @@ func (l *line) isDue(now time.Time) bool {
 
 func (l *line) untilDue(now time.Time) time.Duration {
 	if l.lookAt.IsZero() {
-		l.lookAt = now.Add(l.d.poll)
+		l.lookAt = now.Add(pollEvery)
 	}
-	return min(l.d.poll, max(0, l.lookAt.Sub(now)))
+	return min(pollEvery, max(0, l.lookAt.Sub(now)))
 }
 
 // accept takes a batch in hand.
@@ -219,7 +216,7 @@ func (l *line) progress(p plan, b spool.Batch) {
 	// Next is by the store's clock, which may be ahead of ours: so it is never
 	// waited for longer than a poll.
 	now := time.Now()
-	at := now.Add(l.d.poll)
+	at := now.Add(pollEvery)
 	if !b.Next.IsZero() && b.Next.Before(at) {
 		at = b.Next
 	}

@@ -31,9 +31,7 @@ func (d *Dispatcher) Start() {
 // run lives until everything that was in hand after Stop has ended.
 func (d *Dispatcher) run() {
 	defer close(d.done)
-	if w, ok := d.store.(spool.Watcher); ok {
-		defer w.Watch(d.told)()
-	}
+	defer d.store.Watch(d.told)()
 	ctx, over := context.WithCancel(d.cut)
 	var aside, loops sync.WaitGroup
 	aside.Go(func() { d.followHolds(ctx) })

@@ -188,10 +188,10 @@ func (l *line) open(probe bool) bool {
 // newByHand is the operator's hold, if the store has one that we have not
 // followed. The caller holds mu.
 func (l *line) newByHand() (h spool.Hold, ok bool) {
-	if l.d.holder == nil || l.h.hold != nil && l.h.hold.ByHand {
+	if l.h.hold != nil && l.h.hold.ByHand {
 		return spool.Hold{}, false
 	}
-	return l.d.holder.HeldByHand(l.Key)
+	return l.d.store.HeldByHand(l.Key)
 }
 
 // fill begins what waits, as far as there are slots.

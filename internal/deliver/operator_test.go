@@ -32,38 +32,30 @@ func (w *witness) Slower(spool.RouteKey)           { w.mu.Lock(); w.slower++; w.
 
 func TestAnOperatorsHoldIsTheirs(t *testing.T) {
 	t.Parallel()
-	for name, engine := range map[string]func(*fakeStore) spool.Store{
-		"watcher": func(s *fakeStore) spool.Store { return s },
-		"polled":  func(s *fakeStore) spool.Store { return deaf{s} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				r, w := newRig(t, always(status(200))), &witness{}
-				d := r.start(func(c *Config) { c.Store, c.Observer = engine(r.store), w })
-				time.Sleep(5 * time.Second)
-				must(t, r.store.Hold(t.Context(), app, spool.Hold{ByHand: true, Reason: "maintenance"}))
-				time.Sleep(1100 * time.Millisecond)
-				if d.Reserve(app) {
-					t.Error("reserves on a route held by hand")
-				}
-				r.mustSend(d, 5)
-				time.Sleep(time.Hour)
-				if r.nTries() != 0 {
-					t.Errorf("%d attempts on a route held by hand", r.nTries())
-				}
-				must(t, r.store.Resume(t.Context(), app))
-				time.Sleep(1100 * time.Millisecond)
-				r.end(d)
-				if n := r.store.inState(spool.Delivered); n != 5 {
-					t.Errorf("%d delivered after the resume", n)
-				}
-				if w.held != 1 || w.resumed != 1 || len(w.attempts) != 5 {
-					t.Errorf("observer saw %+v", w)
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r, w := newRig(t, always(status(200))), &witness{}
+		d := r.start(func(c *Config) { c.Observer = w })
+		time.Sleep(5 * time.Second)
+		must(t, r.store.Hold(t.Context(), app, spool.Hold{ByHand: true, Reason: "maintenance"}))
+		time.Sleep(1100 * time.Millisecond)
+		if d.Reserve(app) {
+			t.Error("reserves on a route held by hand")
+		}
+		r.mustSend(d, 5)
+		time.Sleep(time.Hour)
+		if r.nTries() != 0 {
+			t.Errorf("%d attempts on a route held by hand", r.nTries())
+		}
+		must(t, r.store.Resume(t.Context(), app))
+		time.Sleep(1100 * time.Millisecond)
+		r.end(d)
+		if n := r.store.inState(spool.Delivered); n != 5 {
+			t.Errorf("%d delivered after the resume", n)
+		}
+		if w.held != 1 || w.resumed != 1 || len(w.attempts) != 5 {
+			t.Errorf("observer saw %+v", w)
+		}
+	})
 }
 
 // A probe's result that arrives after an operator's hold must not replace it.

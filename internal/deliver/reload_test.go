@@ -17,11 +17,11 @@ import (
 func TestReloadsUnderLoad(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
-		synctest.Test(t, func(t *testing.T) { reloads(t, seed, seed%2 == 0) })
+		synctest.Test(t, func(t *testing.T) { reloads(t, seed) })
 	}
 }
 
-func reloads(t *testing.T, seed uint64, watched bool) {
+func reloads(t *testing.T, seed uint64) {
 	const limit = 4
 	random := rand.New(rand.NewPCG(seed, 1))
 	pause := func(most time.Duration) time.Duration { return time.Duration(random.Int64N(int64(most))) }
@@ -40,11 +40,7 @@ func reloads(t *testing.T, seed uint64, watched bool) {
 	})
 	r.store.latency = 3 * time.Millisecond
 	next := func() *Dispatcher {
-		return r.make(route(func(r *Route) { r.MaxInFlight = limit }), func(c *Config) {
-			if !watched {
-				c.Store = deaf{r.store}
-			}
-		})
+		return r.make(route(func(r *Route) { r.MaxInFlight = limit }))
 	}
 	// As in Caddy: handlers accept with the dispatcher of their configuration,
 	// which may not have started yet, or have been stopped.

@@ -166,7 +166,7 @@ func TestScheduleHoldsUnderAClockAhead(t *testing.T) {
 		r.end(d)
 		r.wantState(1, spool.Dead)
 		for i, try := range r.triesOf(1) {
-			if late := time.Duration(i) * pollWatched; try.at < table[i] || try.at > table[i]+late {
+			if late := time.Duration(i) * pollEvery; try.at < table[i] || try.at > table[i]+late {
 				t.Errorf("attempt %d came after %v, want %v", i+1, try.at, table[i])
 			}
 		}

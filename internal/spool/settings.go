@@ -37,8 +37,3 @@ func (s Settings) WithDefaults() Settings {
 	}
 	return s
 }
-
-// Tuner is implemented by engines whose settings may change while open.
-type Tuner interface {
-	Tune(s Settings)
-}

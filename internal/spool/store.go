@@ -5,17 +5,19 @@ import (
 	"time"
 )
 
-// Store keeps events until every delivery has ended, and the log after that.
+// Store keeps events until every delivery has ended, and the log after that. It
+// is what every engine must do, so that nothing above this package asks which
+// engine it has; only what needs a file of the engine's own is apart, in Embedded.
 //
 // All methods may be called concurrently. None holds a lock across I/O that
 // another needs. A context that ends only stops the waiting: a write that was
 // handed over may still land. Returned errors wrap the Err values of this
 // package where a caller could branch on them.
 type Store interface {
-	// Accept decides about an event and stores it, as Receipt tells. It is
+	// Accept decides about an event and stores it, as Receipt says. It is
 	// durable when it returns. Two concurrent calls with one id never both
 	// answer Accepted. After an error the event may or may not be stored; the
-	// next Accept of it, once the store works again, tells.
+	// next Accept of it, once the store works again, finds out.
 	Accept(ctx context.Context, in Intake) (Receipt, error)
 	// Quarantine keeps a signed body that is no usable event, durably, once a
 	// source and digest. Known ones are only counted. It fails with ErrReleased for
@@ -34,6 +36,11 @@ type Store interface {
 	// Release gives leases back without an attempt counted: the deliveries are
 	// waiting again, due at once, in their old order. Lost leases are ignored.
 	Release(ctx context.Context, leases []Lease) error
+	// Watch calls f, which must not block, after each commit that makes
+	// deliveries of a route due, and after Resume and Hold. A caller that looks
+	// every few seconds as well loses nothing by a call that does not come. stop
+	// ends the calls; it may be called twice.
+	Watch(f func(RouteKey)) (stop func())
 
 	// Configure says which routes a source has. Each name then has a queue of
 	// its own. Where Was names a queue, the new name takes it over, and Was
@@ -45,42 +52,34 @@ type Store interface {
 	Hold(ctx context.Context, k RouteKey, h Hold) error
 	// Resume ends a hold; durable when it returns. Not held is no error.
 	Resume(ctx context.Context, k RouteKey) error
+	// HeldByHand returns the route's hold if an operator holds it, without I/O: from
+	// before Hold returns until Resume or another Hold. Callers may hold locks of
+	// theirs that the function given to Watch takes.
+	HeldByHand(k RouteKey) (h Hold, ok bool)
 
-	// Redeliver makes finished deliveries (Delivered, Dead, Discarded) of an event wait
-	// again as their next replay, with a fresh budget; durable when it returns.
-	// An empty route means every route that the event has a delivery for; a
-	// route the event had none for gets one, which is its first replay: the
-	// platform did not ask for it. It returns how many now wait.
-	// Deliveries that are not finished are left alone and not counted.
-	Redeliver(ctx context.Context, seq int64, route string) (int, error)
+	// Tune replaces the settings that the store was opened with.
+	Tune(s Settings)
+	// OnExpired calls f for each delivery that became a dead letter because it
+	// waited longer than retention: no dispatcher settles those, so nothing else
+	// reports them. The call comes after the commit, without a lock that calls of
+	// the store take. Of d there are the number, the route under its present name,
+	// Attempts, Replay, and the event's Seq, Source, ID and Type. A power cut may
+	// have one made, and reported, twice. stop ends the calls.
+	OnExpired(f func(d Delivery, reason string)) (stop func())
+
 	Log
+	Operator
 	// Close ends the store: it waits for running calls; later ones get
 	// ErrClosed. Leases that are still out count as attempts at the next open,
 	// as after a crash: a clean stop releases first. Closing twice is no error.
 	Close() error
 }
 
-// Log is what can be read of a store.
+// Log is what can be read of a store. It stands alone because a store that no
+// process uses can be read too.
 type Log interface {
 	// Routes lists every route that the store knows, by source and name.
 	Routes(ctx context.Context) ([]RouteState, error)
 	// Records reads the log, newest first, one page a call.
 	Records(ctx context.Context, q Query) (Page, error)
-}
-
-// Watcher is implemented by engines that can tell at once when a route has
-// something to lease. Others are polled once a second.
-type Watcher interface {
-	// Watch calls f, which must not block, after each commit that makes
-	// deliveries of a route due, and after Resume and Hold. stop ends that.
-	Watch(f func(RouteKey)) (stop func())
-}
-
-// Holder is implemented by engines that know at once, without I/O, which routes
-// an operator holds. Of others that is read from Routes, which may be late.
-type Holder interface {
-	// HeldByHand returns the route's hold if it is by hand: from before Hold
-	// returns until Resume or another Hold. Callers may hold locks of theirs
-	// that the function given to Watch takes.
-	HeldByHand(k RouteKey) (h Hold, ok bool)
 }

@@ -76,6 +76,9 @@ var cases = []testCase{
 	{"watchers are told", watch},
 	{"an operator's hold is known at once", heldByHand},
 
+	{"a store keeps its identity", identity},
+	{"a store says how it is", stats},
+
 	{"records are selected", recordFilters},
 	{"records are paged", recordPages},
 	{"records are searched", searches},

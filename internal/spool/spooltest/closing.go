@@ -47,9 +47,7 @@ func closing(t testing.TB, mk Make) {
 	} {
 		r.wantErr(what+" after Close", err, spool.ErrClosed)
 	}
-	if g, ok := r.st.(spool.Gauge); ok {
-		r.wantErr("Stats after Close", g.Stats().Unavailable, spool.ErrClosed)
-	}
+	r.wantErr("Stats after Close", r.st.Stats().Unavailable, spool.ErrClosed)
 	r.PowerCut(t)
 	r.open()
 	r.whole("1", "a")
@@ -159,16 +157,12 @@ func readsGoOn(t testing.TB, mk Make) {
 	}
 }
 
-// heldByHand: an engine that knows who holds a route knows it when Hold returns.
+// heldByHand: that an operator holds a route is known when Hold returns.
 func heldByHand(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
-	h, ok := r.st.(spool.Holder)
-	if !ok {
-		t.Skip("the engine is no spool.Holder")
-	}
 	want := func(what string, reason string) {
 		t.Helper()
-		if got, held := h.HeldByHand(key("a")); held != (reason != "") || got.Reason != reason {
+		if got, held := r.st.HeldByHand(key("a")); held != (reason != "") || got.Reason != reason {
 			t.Errorf("%s: held %v, %+v", what, held, got)
 		}
 	}
@@ -183,15 +177,11 @@ func heldByHand(t testing.TB, mk Make) {
 	want("resumed", "")
 }
 
-// watch: an engine that can tell, tells of all that makes a route due.
+// watch: all that makes a route due is reported.
 func watch(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
-	w, ok := r.st.(spool.Watcher)
-	if !ok {
-		t.Skip("the engine is no spool.Watcher")
-	}
 	told := make(chan spool.RouteKey, 100)
-	stop := w.Watch(func(k spool.RouteKey) { told <- k })
+	stop := r.st.Watch(func(k spool.RouteKey) { told <- k })
 	expect := func(what string, want spool.RouteKey) {
 		t.Helper()
 		limit := time.NewTimer(10 * time.Second)

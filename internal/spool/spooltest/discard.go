@@ -11,10 +11,6 @@ import (
 // and before the answer, and nothing else goes with them.
 func discard(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
-	d, ok := r.st.(spool.Discarder)
-	if !ok {
-		return // The engine has no hands.
-	}
 	r.queue("e", "a", "b", "c")
 	r.queue("other", "a")
 	r.settle(r.buried(r.lease1("a"), "refused"))
@@ -22,7 +18,7 @@ func discard(t testing.TB, mk Make) {
 	seq := r.record("e").Event.Seq
 	discarded := func(route string, want int) {
 		t.Helper()
-		n, err := d.Discard(bg, seq, route)
+		n, err := r.st.Discard(bg, seq, route)
 		r.ok(err, "Discard")
 		if n != want {
 			t.Errorf("Discard(%q) let %d deliveries go, want %d", route, n, want)
@@ -32,16 +28,16 @@ func discard(t testing.TB, mk Make) {
 	discarded("c", 0)
 	discarded("", 1)
 	discarded("a", 0)
-	_, err := d.Discard(bg, seq+1000, "")
+	_, err := r.st.Discard(bg, seq+1000, "")
 	r.wantErr("Discard of no event", err, spool.ErrNotFound)
-	_, err = d.Discard(bg, seq, "nowhere")
+	_, err = r.st.Discard(bg, seq, "nowhere")
 	r.wantErr("Discard for no route", err, spool.ErrNotFound)
 
 	r.ok(r.st.Quarantine(bg, r.oddBody(source, "{")), "Quarantine")
 	r.ok(r.st.Quarantine(bg, r.oddBody(source, "[")), "Quarantine")
 	entry := r.odd()[0].Event.Seq
-	r.ok(d.DiscardOdd(bg, entry), "DiscardOdd")
-	r.wantErr("DiscardOdd twice", d.DiscardOdd(bg, entry), spool.ErrNotFound)
+	r.ok(r.st.DiscardOdd(bg, entry), "DiscardOdd")
+	r.wantErr("DiscardOdd twice", r.st.DiscardOdd(bg, entry), spool.ErrNotFound)
 
 	r.cut()
 	if got := r.delivery("e", "a"); got.State != spool.Discarded || got.Ended.IsZero() {

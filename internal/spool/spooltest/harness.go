@@ -6,8 +6,8 @@
 // case's own, and what must not happen yet is held up by a gate, not by a
 // sleep. Random cases print their seed.
 //
-// Limits: the suite sees an engine only through spool.Store, its optional
-// interfaces and the faults of Engine. How fast an engine is, how its files
+// Limits: the suite sees an engine only through spool.Store and the faults of
+// Engine; spool.Embedded is tested beside the engine that has it. How fast an engine is, how its files
 // look and what they do on a full disk are tested beside the engine.
 package spooltest
 

@@ -57,6 +57,8 @@ func TestMutants(t *testing.T) {
 		"expires what was not tried":      {memstore.ExpiresUntried, []string{"what waited too long is tried before it dies"}},
 		"forgets ids that lie far ahead":  {memstore.ForgetsFarAhead, []string{"an id far ahead is remembered as long"}},
 		"quarantines what was released":   {memstore.QuarantinesReleased, []string{"what was released is a duplicate"}},
+		"renames itself":                  {memstore.RenamesItself, []string{"a store keeps its identity"}},
+		"counts no copies":                {memstore.CountsNoCopies, []string{"a store says how it is"}},
 		"drops what waits to make room":   {memstore.DropsForRoom, []string{"a full store loses nothing undelivered"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -83,10 +83,6 @@ func retentionByAge(t testing.TB, mk Make) {
 // tells of it, once, when it is there to be seen.
 func expiryTold(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
-	x, ok := r.st.(spool.Expirer)
-	if !ok {
-		t.Skip("the engine is no spool.Expirer")
-	}
 	type told struct {
 		route           spool.RouteKey
 		id, typ, reason string
@@ -94,7 +90,7 @@ func expiryTold(t testing.TB, mk Make) {
 		attempts        int
 	}
 	var all []told
-	stop := x.OnExpired(func(d spool.Delivery, reason string) {
+	stop := r.st.OnExpired(func(d spool.Delivery, reason string) {
 		all = append(all, told{d.Route, d.Event.ID, d.Event.Type, reason, d.Event.Seq, d.Attempts})
 		if seen := r.delivery(d.Event.ID, d.Route.Route); seen.State != spool.Dead || seen.Number != d.Lease.Delivery {
 			t.Errorf("told of %+v, which is %+v", d, seen)

@@ -110,10 +110,8 @@ func raisedWindow(t testing.TB, mk Make) {
 	other := intake(r.event("1"), "a")
 	other.Event.Source, other.Event.CreatedAt = "other", in.Event.CreatedAt
 	r.want(other, spool.Accepted)
-	if tuner, ok := r.st.(spool.Tuner); ok {
-		tuner.Tune(spool.Settings{Window: 96 * time.Hour})
-		r.want(in, spool.Stale)
-	}
+	r.st.Tune(spool.Settings{Window: 96 * time.Hour})
+	r.want(in, spool.Stale)
 }
 
 // clockBack: a clock that is set back makes nothing fresh, in one run of the

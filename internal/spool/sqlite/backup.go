@@ -22,7 +22,7 @@ type backup struct {
 	file *backupFile
 }
 
-// Backup implements spool.Backuper. It copies by the writing connection, whose
+// Backup implements spool.Embedded. It copies by the writing connection, whose
 // own changes reach the copy: another connection would begin anew with each
 // commit, and a long read would keep the log from restarting.
 func (s *Store) Backup(ctx context.Context, by string, p spool.Progress) (spool.Copy, error) {

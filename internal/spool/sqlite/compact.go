@@ -10,7 +10,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Compact implements spool.Compacter: it moves what is in use to the front of
+// Compact implements spool.Embedded: it moves what is in use to the front of
 // the file, some pages with each batch, and copies the log so that the file is
 // cut.
 func (s *Store) Compact(ctx context.Context, p spool.Progress) (int64, error) {

@@ -6,7 +6,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Discard implements spool.Discarder.
+// Discard implements spool.Operator.
 func (s *Store) Discard(ctx context.Context, seq int64, name string) (int, error) {
 	n := 0
 	err := s.do(ctx, true, 0, func(w *writer) (err error) {
@@ -49,7 +49,7 @@ func (w *writer) discard(seq int64, name string) (n int, err error) {
 	return n, nil
 }
 
-// DiscardOdd implements spool.Discarder.
+// DiscardOdd implements spool.Operator.
 func (s *Store) DiscardOdd(ctx context.Context, entry int64) error {
 	return s.do(ctx, true, 0, func(w *writer) error {
 		size := int64(-1)

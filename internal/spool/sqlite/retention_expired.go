@@ -2,7 +2,7 @@ package sqlite
 
 import "github.com/inboxgate/inboxgate/internal/spool"
 
-// OnExpired implements spool.Expirer.
+// OnExpired implements spool.Store.
 func (s *Store) OnExpired(f func(d spool.Delivery, reason string)) (stop func()) {
 	return s.expired.add(func(d spool.Delivery) { f(d, reasonWaited) })
 }

@@ -36,7 +36,7 @@ func (s *Store) Routes(ctx context.Context) ([]spool.RouteState, error) {
 	})
 }
 
-// HeldByHand implements spool.Holder: a commit is shown before it is answered.
+// HeldByHand implements spool.Store: a commit is shown before it is answered.
 func (s *Store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	s.view.mu.Lock()
 	defer s.view.mu.Unlock()

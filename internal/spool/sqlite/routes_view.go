@@ -122,7 +122,7 @@ type watchers[T any] struct {
 	fs   map[int]func(T)
 }
 
-// Watch implements spool.Watcher.
+// Watch implements spool.Store.
 func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.add(f) }
 
 func (t *watchers[T]) add(f func(T)) (stop func()) {

@@ -103,7 +103,7 @@ type counters struct {
 	refusing                                                                        atomic.Bool
 }
 
-// Stats implements spool.Gauge.
+// Stats implements spool.Operator.
 func (s *Store) Stats() spool.Stats {
 	s.mu.Lock()
 	down := s.down

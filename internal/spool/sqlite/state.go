@@ -177,7 +177,7 @@ func (w *writer) next(rt *route) (int64, error) {
 	return n, err
 }
 
-// Tune implements spool.Tuner.
+// Tune implements spool.Store.
 func (s *Store) Tune(set spool.Settings) {
 	set = set.WithDefaults()
 	s.settings.Store(&set)

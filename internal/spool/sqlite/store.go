@@ -42,7 +42,7 @@ type Options struct {
 	limits limits // smaller ones for tests
 }
 
-// Store is a spool.Store, spool.Watcher and spool.Tuner.
+// Store is a spool.Store, and spool.Embedded.
 type Store struct {
 	o        Options
 	log      *slog.Logger
@@ -90,17 +90,8 @@ type Store struct {
 }
 
 var (
-	_ spool.Store   = (*Store)(nil)
-	_ spool.Watcher = (*Store)(nil)
-	_ spool.Holder  = (*Store)(nil)
-	_ spool.Tuner   = (*Store)(nil)
-	_ spool.Expirer = (*Store)(nil)
-	_ spool.Named   = (*Store)(nil)
-
-	_ spool.Discarder = (*Store)(nil)
-	_ spool.Backuper  = (*Store)(nil)
-	_ spool.Compacter = (*Store)(nil)
-	_ spool.Gauge     = (*Store)(nil)
+	_ spool.Store    = (*Store)(nil)
+	_ spool.Embedded = (*Store)(nil)
 )
 
 // Open opens the store in dir, which is created if it does not exist. It fails

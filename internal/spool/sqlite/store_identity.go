@@ -20,7 +20,7 @@ type identity struct {
 	epoch int64 // of the process that wrote the log, 0: not known
 }
 
-// Identity implements spool.Named.
+// Identity implements spool.Operator.
 func (s *Store) Identity() string { return strconv.FormatInt(s.identity.Load(), 36) }
 
 // errAnother: the database is not the one that the files beside it belong to.

@@ -71,6 +71,7 @@ func (s *store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 			r = spool.Receipt{}
 			return r, err
 		}
+		s.counted(r.Verdict)
 		if s.faults[SplitsCommit] && r.Verdict == spool.Accepted {
 			err = s.update(true, func(tx *tx) error {
 				r.Running = tx.deliver(in, r.Seq)

@@ -44,10 +44,4 @@ func (e *engine) FailSyncs(after, n int) { e.disk.fail(after, n) }
 
 func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.disk.hold(after) }
 
-var (
-	_ spool.Store   = (*store)(nil)
-	_ spool.Watcher = (*store)(nil)
-	_ spool.Holder  = (*store)(nil)
-	_ spool.Expirer = (*store)(nil)
-	_ spool.Tuner   = (*store)(nil)
-)
+var _ spool.Store = (*store)(nil)

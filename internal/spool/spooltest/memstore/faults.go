@@ -78,6 +78,10 @@ const (
 	ForgetsFarAhead
 	// QuarantinesReleased keeps in quarantine what was released from there.
 	QuarantinesReleased
+	// RenamesItself takes another identity at each start.
+	RenamesItself
+	// CountsNoCopies leaves duplicates out of its Stats.
+	CountsNoCopies
 	// CopiesOdd keeps every copy of an odd body.
 	CopiesOdd
 

@@ -13,6 +13,7 @@ type image struct {
 	now                       time.Time     // the last time that was persisted
 	age                       time.Duration // time that has passed, as far as the store has seen it pass
 	seq, number, fence, entry int64         // the last numbers given
+	identity                  string
 
 	events     map[int64]*spool.Event
 	deliveries map[int64]delivery

@@ -65,7 +65,6 @@ func (tx *tx) buryOld() {
 	}
 }
 
-// OnExpired implements spool.Expirer.
 func (s *store) OnExpired(f func(d spool.Delivery, reason string)) (stop func()) {
 	s.watching.Lock()
 	defer s.watching.Unlock()

@@ -121,7 +121,6 @@ func (s *store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) er
 	return err
 }
 
-// HeldByHand implements spool.Holder.
 func (s *store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +173,6 @@ func (tx *tx) redeliver(seq, queue int64) (n int) {
 	return n
 }
 
-// Watch implements spool.Watcher.
 func (s *store) Watch(f func(spool.RouteKey)) (stop func()) {
 	s.watching.Lock()
 	defer s.watching.Unlock()

@@ -29,6 +29,8 @@ type store struct {
 	mu     sync.Mutex // guards the image and the order of writes
 	im     *image
 	broken bool
+	// duplicates counts the copies that the store has caught; mu guards it.
+	duplicates int64
 
 	syncing sync.Mutex // held across a sync; mu never is, while all is well
 
@@ -65,6 +67,7 @@ func open(d *disk, o spooltest.Options, f faults) (*store, error) {
 		}
 	}
 	err := s.update(true, func(tx *tx) error {
+		tx.named()
 		for _, dl := range tx.im.deliveries {
 			if dl.state == spool.Running && !f[ForgetsCrash] {
 				tx.setDelivery(dl.cutShort(tx.now, "process ended during the attempt"))
@@ -109,7 +112,6 @@ func do[T any](ctx context.Context, s *store, f func() (T, error)) (T, error) {
 	}
 }
 
-// Tune implements spool.Tuner.
 func (s *store) Tune(o spool.Settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
