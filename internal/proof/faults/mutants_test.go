@@ -50,7 +50,7 @@ const (
 	srcHandler = "caddymodule/handler.go"
 	srcProxy   = "caddymodule/upstream.go"
 	srcGate    = "dedupe/gate.go"
-	srcWork    = "internal/deliver/work.go"
+	srcWork    = "internal/deliver/attempt.go"
 	srcLife    = "internal/deliver/life.go"
 	srcFresh   = "internal/spool/sqlite/clock.go"
 	srcWriter  = "internal/spool/sqlite/writer.go"
