@@ -214,7 +214,7 @@ func (a *App) Start() error {
 		s.markAs(markOf(st.store, s.Name))
 		routes = append(routes, s.deliverRoutes()...)
 	}
-	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Lanes: st.lanes, Log: a.log, Observer: a.observer})
+	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Slots: st.slots, Log: a.log, Observer: a.observer})
 	if err != nil {
 		return fmt.Errorf("starting deliveries: %w", err)
 	}

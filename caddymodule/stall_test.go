@@ -81,7 +81,7 @@ func TestPanicInAcceptLeavesRoom(t *testing.T) {
 	t.Cleanup(func() { _ = store.Close() })
 	key := spool.RouteKey{Source: "inbox", Route: "app"}
 	d, err := deliver.New(deliver.Config{
-		Store: store, Log: quiet, Lanes: deliver.NewLanes(),
+		Store: store, Log: quiet, Slots: deliver.NewSlots(),
 		Routes: []deliver.Route{{Key: key, Upstream: &chain{}, MaxInFlight: 1}},
 	})
 	if err != nil {

@@ -27,7 +27,7 @@ var storages = caddy.NewUsagePool()
 type storage struct {
 	store  spool.Store
 	gate   *dedupe.Gate
-	lanes  *deliver.Lanes
+	slots  *deliver.Slots
 	log    *swapHandler
 	growth metrics.Growth
 	low    atomic.Bool // Short of room, and told so.
@@ -101,7 +101,7 @@ func openStorage(dir string, settings spool.Settings, log *slog.Logger) (*storag
 		st := &storage{
 			store: store,
 			gate:  gate,
-			lanes: deliver.NewLanes(),
+			slots: deliver.NewSlots(),
 			log:   swap,
 			live:  make(map[*deliver.Dispatcher]bool),
 		}

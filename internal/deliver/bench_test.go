@@ -96,7 +96,7 @@ func BenchmarkReserve(b *testing.B) {
 		b.Fatal(err)
 	}
 	d.Start()
-	b.Run("lane", func(b *testing.B) {
+	b.Run("slots", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {

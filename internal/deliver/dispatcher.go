@@ -3,13 +3,13 @@
 // it.
 //
 // Guarantee: an attempt is made only under a lease, at most max_in_flight run
-// at once a route over all dispatchers that share Lanes, and none comes earlier
+// at once a route over all dispatchers that share Slots, and none comes earlier
 // than its schedule says, except that a route which has just resumed catches
 // up. A shutdown or reload uses up no attempt. A route whose upstream cannot be
 // reached is held and probed; the attempts of its deliveries are spared. What a
 // route keeps in memory is bounded, however much waits.
 //
-// Life: a Dispatcher belongs to a configuration; Lanes, like the store, to the
+// Life: a Dispatcher belongs to a configuration; Slots, like the store, to the
 // process. Limits: delivery is at least once, and order is not kept.
 package deliver
 
@@ -46,12 +46,12 @@ const (
 // Dispatcher delivers for the routes of one configuration.
 type Dispatcher struct {
 	store    spool.Store
-	lanes    *Lanes
+	slots    *Slots
 	log      *slog.Logger
 	observer Observer
 	random   func() float64
 	owner    spool.Owner
-	lines    map[spool.RouteKey]*line
+	workers  map[spool.RouteKey]*worker
 	holds    chan struct{} // the store's holds may have changed
 
 	running       context.Context // of the attempts; ends when Drain cuts them
@@ -74,13 +74,13 @@ func New(c Config) (*Dispatcher, error) {
 		return nil, errors.New("making dispatcher: no store")
 	}
 	d := &Dispatcher{
-		store: c.Store, lanes: c.Lanes, log: c.Log, observer: c.Observer, random: c.Random,
-		lines: make(map[spool.RouteKey]*line, len(c.Routes)),
-		holds: make(chan struct{}, 1),
-		done:  make(chan struct{}),
+		store: c.Store, slots: c.Slots, log: c.Log, observer: c.Observer, random: c.Random,
+		workers: make(map[spool.RouteKey]*worker, len(c.Routes)),
+		holds:   make(chan struct{}, 1),
+		done:    make(chan struct{}),
 	}
-	if d.lanes == nil {
-		d.lanes = NewLanes()
+	if d.slots == nil {
+		d.slots = NewSlots()
 	}
 	if d.log == nil {
 		d.log = slog.Default()
@@ -92,10 +92,10 @@ func New(c Config) (*Dispatcher, error) {
 		if err := r.validate(); err != nil {
 			return nil, fmt.Errorf("making dispatcher: route %q of source %q: %w", r.Key.Route, r.Key.Source, err)
 		}
-		if d.lines[r.Key] != nil {
+		if d.workers[r.Key] != nil {
 			return nil, fmt.Errorf("making dispatcher: route %q of source %q is named twice", r.Key.Route, r.Key.Source)
 		}
-		d.lines[r.Key] = newLine(d, r.withDefaults())
+		d.workers[r.Key] = newWorker(d, r.withDefaults())
 	}
 	var name [9]byte
 	_, _ = rand.Read(name[:]) // never fails
@@ -119,14 +119,14 @@ func (d *Dispatcher) LeasesLost() uint64 { return d.leasesLost.Load() }
 // an unknown, held or full route and for a dispatcher that does not run. Each
 // true must be followed by one Offer or one Unreserve.
 func (d *Dispatcher) Reserve(k spool.RouteKey) bool {
-	l := d.lines[k]
-	return l != nil && l.reserve()
+	w := d.workers[k]
+	return w != nil && w.reserve()
 }
 
 // Unreserve gives back a reservation whose delivery was not born running.
 func (d *Dispatcher) Unreserve(k spool.RouteKey) {
-	if l := d.lines[k]; l != nil {
-		l.unreserve()
+	if w := d.workers[k]; w != nil {
+		w.unreserve()
 	}
 }
 
@@ -134,13 +134,13 @@ func (d *Dispatcher) Unreserve(k spool.RouteKey) {
 // blocks. If the dispatcher was stopped, or the route held, in the meantime,
 // the lease is given back at once.
 func (d *Dispatcher) Offer(dl spool.Delivery) {
-	l := d.lines[dl.Route]
-	j := newJob(l, dl, time.Now())
-	if l == nil {
+	w := d.workers[dl.Route]
+	j := newJob(w, dl, time.Now())
+	if w == nil {
 		go d.giveBack([]*job{j})
 		return
 	}
-	l.offer(j)
+	w.offer(j)
 }
 
 // giveBack releases leases without an attempt counted. It goes on for as long as
@@ -150,7 +150,7 @@ func (d *Dispatcher) giveBack(jobs []*job) {
 	leases := make([]spool.Lease, 0, len(jobs))
 	last := time.Now().Add(LeaseFor)
 	for _, j := range jobs {
-		if j.line != nil && j.line.isGone(j) {
+		if j.worker != nil && j.worker.isGone(j) {
 			continue
 		}
 		leases = append(leases, j.Lease)
@@ -167,14 +167,14 @@ func (d *Dispatcher) giveBack(jobs []*job) {
 			break
 		}
 	}
-	told := make(map[*lane]bool)
+	told := make(map[*routeSlots]bool)
 	for _, j := range jobs {
-		if j.line == nil {
+		if j.worker == nil {
 			continue
 		}
-		if ln := j.line.drop(j); ln != nil && !told[ln] {
-			told[ln] = true
-			ln.due(time.Now())
+		if rs := j.worker.drop(j); rs != nil && !told[rs] {
+			told[rs] = true
+			rs.due(time.Now())
 		}
 	}
 }

@@ -34,7 +34,7 @@ const (
 )
 
 // holding is the machine that holds and resumes a route. It knows no store and
-// no lock: line guards it.
+// no lock: worker guards it.
 type holding struct {
 	hold *spool.Hold // nil unless the route is held
 	// probing: one probe is leased and its result has not come.

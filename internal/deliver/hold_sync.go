@@ -20,141 +20,141 @@ const (
 
 // changed follows a change of ours. It returns the leases to give back; the
 // caller holds mu.
-func (l *line) changed(c change) (back []*job) {
+func (w *worker) changed(c change) (back []*job) {
 	switch c {
 	case unchanged:
 		return nil
 	case nowHeld:
-		l.pending, l.nobody = writeHold, false
-		back = l.begone()
+		w.pending, w.nobody = writeHold, false
+		back = w.begone()
 	case stillHeld:
-		if l.pending == nothing {
-			l.pending = writeProbe
+		if w.pending == nothing {
+			w.pending = writeProbe
 		}
 	case nowResumed:
-		l.pending = writeResume
+		w.pending = writeResume
 	}
-	l.version++
-	l.poke()
+	w.version++
+	w.poke()
 	return back
 }
 
 // adopt follows what the store says, unless it was read before a change of
-// ours was written: version is the line's when the reading began.
-func (l *line) adopt(st spool.RouteState, version int) {
-	l.mu.Lock()
-	l.known = true
-	if l.stopped || l.version != version || l.pending != nothing || l.writing {
-		l.mu.Unlock()
-		l.poke()
-		l.d.markHolds() // read once more
+// ours was written: version is the worker's when the reading began.
+func (w *worker) adopt(st spool.RouteState, version int) {
+	w.mu.Lock()
+	w.known = true
+	if w.stopped || w.version != version || w.pending != nothing || w.writing {
+		w.mu.Unlock()
+		w.poke()
+		w.d.markHolds() // read once more
 		return
 	}
-	c, back := l.follow(st)
-	hold := l.h.hold
-	l.mu.Unlock()
-	l.announce(c, hold, back)
-	l.poke()
+	c, back := w.follow(st)
+	hold := w.h.hold
+	w.mu.Unlock()
+	w.announce(c, hold, back)
+	w.poke()
 }
 
 // follow makes the store's state of the route ours. The caller holds mu.
-func (l *line) follow(st spool.RouteState) (c change, back []*job) {
-	c = l.h.adopt(time.Now(), st.Hold)
+func (w *worker) follow(st spool.RouteState) (c change, back []*job) {
+	c = w.h.adopt(time.Now(), st.Hold)
 	switch c {
 	case nowHeld:
-		l.nobody = false
-		back = l.begone()
+		w.nobody = false
+		back = w.begone()
 	case nowResumed:
-		l.catch(st.Waiting)
+		w.catch(st.Waiting)
 	}
 	return c, back
 }
 
 // heed follows an operator's hold as soon as the store has it. One that meets a
 // change of ours is found when that is written.
-func (l *line) heed() {
-	l.mu.Lock()
-	h, byHand := l.newByHand()
-	if !byHand || l.stopped || l.pending != nothing {
-		l.mu.Unlock()
+func (w *worker) heed() {
+	w.mu.Lock()
+	h, byHand := w.newByHand()
+	if !byHand || w.stopped || w.pending != nothing {
+		w.mu.Unlock()
 		return
 	}
-	c, back := l.follow(spool.RouteState{Key: l.Key, Hold: &h})
-	l.version++ // A reading that began before says nothing.
-	hold := l.h.hold
-	l.mu.Unlock()
-	l.announce(c, hold, back)
+	c, back := w.follow(spool.RouteState{Key: w.Key, Hold: &h})
+	w.version++ // A reading that began before says nothing.
+	hold := w.h.hold
+	w.mu.Unlock()
+	w.announce(c, hold, back)
 }
 
 // begone ends what goes on before a hold: the caller gives back what is
 // returned, and holds mu.
-func (l *line) begone() []*job {
-	l.catching = catchUp{}
-	l.passed()
-	return l.flush()
+func (w *worker) begone() []*job {
+	w.catching = catchUp{}
+	w.passed()
+	return w.flush()
 }
 
 // catch begins to catch up with a backlog. The caller holds mu.
-func (l *line) catch(backlog int64) {
-	l.catching = catchUp{left: backlog}
-	l.look.Store(true)
+func (w *worker) catch(backlog int64) {
+	w.catching = catchUp{left: backlog}
+	w.look.Store(true)
 	if backlog == 0 {
-		l.passed()
+		w.passed()
 	}
 }
 
-func (l *line) announce(c change, hold *spool.Hold, back []*job) {
+func (w *worker) announce(c change, hold *spool.Hold, back []*job) {
 	if len(back) > 0 {
-		go l.d.giveBack(back)
+		go w.d.giveBack(back)
 	}
 	switch {
 	case c == nowHeld && hold != nil:
-		l.d.log.Warn("route held", "source", l.Key.Source, "route", l.Key.Route, "reason", hold.Reason, "by_hand", hold.ByHand)
-		if ob := l.d.observer; ob != nil {
-			ob.Held(l.Key, *hold)
+		w.d.log.Warn("route held", "source", w.Key.Source, "route", w.Key.Route, "reason", hold.Reason, "by_hand", hold.ByHand)
+		if ob := w.d.observer; ob != nil {
+			ob.Held(w.Key, *hold)
 		}
 	case c == nowResumed:
-		l.d.log.Info("route resumed", "source", l.Key.Source, "route", l.Key.Route)
-		if ob := l.d.observer; ob != nil {
-			ob.Resumed(l.Key)
+		w.d.log.Info("route resumed", "source", w.Key.Source, "route", w.Key.Route)
+		if ob := w.d.observer; ob != nil {
+			ob.Resumed(w.Key)
 		}
 	}
 }
 
 // writePending tells the store about the change of a hold.
-func (l *line) writePending() error {
-	l.mu.Lock()
-	p, hold := l.pending, l.h.hold
-	l.pending, l.writing = nothing, true
-	l.mu.Unlock()
+func (w *worker) writePending() error {
+	w.mu.Lock()
+	p, hold := w.pending, w.h.hold
+	w.pending, w.writing = nothing, true
+	w.mu.Unlock()
 
-	st, theirs, err := l.write(p, hold)
+	st, theirs, err := w.write(p, hold)
 
-	l.mu.Lock()
-	l.writing = false
-	l.version++
+	w.mu.Lock()
+	w.writing = false
+	w.version++
 	var c change
 	var back []*job
 	switch {
-	case err != nil && l.pending == nothing:
-		l.pending = p
-	case err != nil || l.pending != nothing: // the next write decides
+	case err != nil && w.pending == nothing:
+		w.pending = p
+	case err != nil || w.pending != nothing: // the next write decides
 	case theirs:
-		c, back = l.follow(st)
+		c, back = w.follow(st)
 	case p == writeResume:
-		l.catch(st.Waiting)
+		w.catch(st.Waiting)
 	}
-	hold = l.h.hold
-	l.mu.Unlock()
-	l.announce(c, hold, back)
+	hold = w.h.hold
+	w.mu.Unlock()
+	w.announce(c, hold, back)
 	return err
 }
 
 // write writes a change, unless somebody else was there first: an operator's
 // hold is not replaced, and a resume of theirs not undone by a failed probe.
 // theirs says that st counts instead.
-func (l *line) write(p pending, hold *spool.Hold) (st spool.RouteState, theirs bool, err error) {
-	st, err = l.d.routeState(l.Key)
+func (w *worker) write(p pending, hold *spool.Hold) (st spool.RouteState, theirs bool, err error) {
+	st, err = w.d.routeState(w.Key)
 	if err != nil {
 		return st, false, err
 	}
@@ -163,9 +163,9 @@ func (l *line) write(p pending, hold *spool.Hold) (st spool.RouteState, theirs b
 	case byHand, p == writeProbe && st.Hold == nil:
 		return st, true, nil
 	case p == writeResume:
-		err = l.d.store.Resume(l.d.cut, l.Key)
+		err = w.d.store.Resume(w.d.cut, w.Key)
 	case hold != nil:
-		err = l.d.store.Hold(l.d.cut, l.Key, *hold)
+		err = w.d.store.Hold(w.d.cut, w.Key, *hold)
 	}
 	if err != nil {
 		return st, false, fmt.Errorf("writing hold: %w", err)
@@ -210,22 +210,22 @@ func (d *Dispatcher) followHolds(ctx context.Context) {
 }
 
 func (d *Dispatcher) readHolds() error {
-	versions := make(map[*line]int, len(d.lines))
-	for _, l := range d.lines {
-		l.mu.Lock()
-		versions[l] = l.version
-		l.mu.Unlock()
+	versions := make(map[*worker]int, len(d.workers))
+	for _, w := range d.workers {
+		w.mu.Lock()
+		versions[w] = w.version
+		w.mu.Unlock()
 	}
 	states, err := d.store.Routes(d.cut)
 	if err != nil {
 		return err
 	}
-	found := make(map[spool.RouteKey]spool.RouteState, len(d.lines))
+	found := make(map[spool.RouteKey]spool.RouteState, len(d.workers))
 	for _, st := range states {
 		found[st.Key] = st
 	}
-	for _, l := range d.lines {
-		l.adopt(found[l.Key], versions[l])
+	for _, w := range d.workers {
+		w.adopt(found[w.Key], versions[w])
 	}
 	return nil
 }

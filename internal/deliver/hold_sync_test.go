@@ -204,7 +204,7 @@ func TestHoldSurvivesReloadAndRestart(t *testing.T) {
 		time.Sleep(time.Minute)
 		before := *r.store.held(app)
 		r.end(d)
-		r.lanes = NewLanes() // a restart has new ones
+		r.slots = NewSlots() // a restart has new ones
 		tries := r.nTries()
 		d = r.start()
 		synctest.Wait()

@@ -10,7 +10,7 @@ import (
 // back.
 type job struct {
 	spool.Delivery
-	line    *line     // nil for a route that is not ours
+	worker  *worker   // nil for a route that is not ours
 	got     time.Time // when the lease came
 	expires time.Time // when it ends at the latest, unless extended
 
@@ -18,15 +18,15 @@ type job struct {
 	held    bool // the route was held when the attempt began
 	running bool
 	gone    bool   // released by force: no settle any more
-	epoch   uint64 // of the route's pace when the attempt began; under the lane's lock
+	epoch   uint64 // of the route's pace when the attempt began; under the slots' lock
 
 	behind chan struct{} // closed when the job that resumed the route may settle
 
-	prev, next *job // in line.jobs
+	prev, next *job // in worker.jobs
 }
 
-func newJob(l *line, dl spool.Delivery, got time.Time) *job {
-	j := &job{line: l, Delivery: dl, got: got, expires: got.Add(LeaseFor)}
+func newJob(w *worker, dl spool.Delivery, got time.Time) *job {
+	j := &job{worker: w, Delivery: dl, got: got, expires: got.Add(LeaseFor)}
 	if left := dl.Until.Sub(got); !dl.Until.IsZero() && left < LeaseFor {
 		// Keeps the monotonic reading, which a set clock does not touch.
 		j.expires = got.Add(left)

@@ -133,7 +133,7 @@ func TestLargeBodiesAreLeasedByTheirBytes(t *testing.T) {
 		r.backlog(300, size)
 		d := r.start(route(func(r *Route) { r.MaxInFlight = 1 }))
 		time.Sleep(time.Minute)
-		l := d.lines[app]
+		l := d.workers[app]
 		l.mu.Lock()
 		if l.queue.bytes > maxQueuedBytes {
 			t.Errorf("%d bytes wait in memory", l.queue.bytes)

@@ -18,12 +18,12 @@ func (d *Dispatcher) Start() {
 		return
 	}
 	d.started = true
-	for _, l := range d.lines {
-		ln := d.lanes.join(l)
-		l.mu.Lock()
-		l.lane, l.started = ln, true
-		l.mu.Unlock()
-		ln.refill() // the newest number may be a larger one
+	for _, w := range d.workers {
+		rs := d.slots.join(w)
+		w.mu.Lock()
+		w.slots, w.started = rs, true
+		w.mu.Unlock()
+		rs.refill() // the newest number may be a larger one
 	}
 	go d.run()
 }
@@ -36,8 +36,8 @@ func (d *Dispatcher) run() {
 	var aside, loops sync.WaitGroup
 	aside.Go(func() { d.followHolds(ctx) })
 	aside.Go(func() { d.extend(ctx) })
-	for _, l := range d.lines {
-		loops.Go(l.run)
+	for _, w := range d.workers {
+		loops.Go(w.run)
 	}
 	loops.Wait()
 	over()
@@ -46,8 +46,8 @@ func (d *Dispatcher) run() {
 
 // told is what the store calls after commits.
 func (d *Dispatcher) told(k spool.RouteKey) {
-	if l := d.lines[k]; l != nil {
-		l.due()
+	if w := d.workers[k]; w != nil {
+		w.due()
 		d.markHolds()
 	}
 }
@@ -66,13 +66,13 @@ func (d *Dispatcher) Stop() {
 		close(d.done)
 	}
 	var back []*job
-	for _, l := range d.lines {
-		l.mu.Lock()
-		l.stopped = true
-		back = append(back, l.flush()...)
-		l.passed()
-		l.mu.Unlock()
-		l.poke()
+	for _, w := range d.workers {
+		w.mu.Lock()
+		w.stopped = true
+		back = append(back, w.flush()...)
+		w.passed()
+		w.mu.Unlock()
+		w.poke()
 	}
 	if len(back) > 0 {
 		go d.giveBack(back)
@@ -107,10 +107,10 @@ func (d *Dispatcher) Drain(ctx context.Context) error {
 
 // attempts counts those that run.
 func (d *Dispatcher) attempts() (n int) {
-	for _, l := range d.lines {
-		l.mu.Lock()
-		n += l.running
-		l.mu.Unlock()
+	for _, w := range d.workers {
+		w.mu.Lock()
+		n += w.running
+		w.mu.Unlock()
 	}
 	return n
 }
@@ -119,13 +119,13 @@ func (d *Dispatcher) attempts() (n int) {
 // that hang, so that the next start counts no attempt for them.
 func (d *Dispatcher) abandon() {
 	var leases []spool.Lease
-	for _, l := range d.lines {
-		l.mu.Lock()
-		for j := l.jobs.next; j != &l.jobs; j = j.next {
+	for _, w := range d.workers {
+		w.mu.Lock()
+		for j := w.jobs.next; j != &w.jobs; j = j.next {
 			j.gone = true
 			leases = append(leases, j.Lease)
 		}
-		l.mu.Unlock()
+		w.mu.Unlock()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cutGrace)
 	defer cancel()
@@ -143,15 +143,15 @@ func (d *Dispatcher) extend(ctx context.Context) {
 		now := time.Now()
 		jobs := make(map[int64]*job)
 		var leases []spool.Lease
-		for _, l := range d.lines {
-			l.mu.Lock()
-			for j := l.jobs.next; j != &l.jobs; j = j.next {
+		for _, w := range d.workers {
+			w.mu.Lock()
+			for j := w.jobs.next; j != &w.jobs; j = j.next {
 				if left := j.expires.Sub(now); left > 0 && left <= LeaseFor*2/3 {
 					jobs[j.Lease.Fence] = j // Two of one delivery are of one that was taken over.
 					leases = append(leases, j.Lease)
 				}
 			}
-			l.mu.Unlock()
+			w.mu.Unlock()
 		}
 		if len(leases) > 0 {
 			d.extendAll(ctx, now, leases, jobs)
@@ -168,21 +168,21 @@ func (d *Dispatcher) extendAll(ctx context.Context, now time.Time, leases []spoo
 		return
 	}
 	until := now.Add(LeaseFor)
-	for _, l := range lost {
-		if j := jobs[l.Fence]; j != nil {
+	for _, gone := range lost {
+		if j := jobs[gone.Fence]; j != nil {
 			// One that waits is not begun any more; the settle of one that
 			// runs will be refused.
-			j.line.expire(j, now.Add(-1))
-			delete(jobs, l.Fence)
+			j.worker.expire(j, now.Add(-1))
+			delete(jobs, gone.Fence)
 		}
 	}
 	for _, j := range jobs {
-		j.line.expire(j, until)
+		j.worker.expire(j, until)
 	}
 }
 
-func (l *line) expire(j *job, at time.Time) {
-	l.mu.Lock()
+func (w *worker) expire(j *job, at time.Time) {
+	w.mu.Lock()
 	j.expires = at
-	l.mu.Unlock()
+	w.mu.Unlock()
 }

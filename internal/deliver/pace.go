@@ -43,7 +43,7 @@ const (
 )
 
 // pace is how fast a route may go: by its configuration, and by what its app
-// has said. It knows no lock and no timer: lane guards it and waits.
+// has said. It knows no lock and no timer: routeSlots guards it and waits.
 type pace struct {
 	hand *rate.Limiter // of the configuration, nil for none
 

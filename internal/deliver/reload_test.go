@@ -118,8 +118,8 @@ func TestMaxInFlightOverGenerations(t *testing.T) {
 			if n := r.store.inState(spool.Delivered); n != 30 {
 				t.Errorf("%d delivered", n)
 			}
-			if len(r.lanes.lanes) != 0 {
-				t.Error("lanes are left")
+			if len(r.slots.routes) != 0 {
+				t.Error("slots are left")
 			}
 		})
 	}

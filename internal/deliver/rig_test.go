@@ -33,7 +33,7 @@ type try struct {
 type rig struct {
 	t     testing.TB
 	store *fakeStore
-	lanes *Lanes
+	slots *Slots
 	began time.Time
 
 	seq atomic.Int64
@@ -46,7 +46,7 @@ type rig struct {
 }
 
 func newRig(t testing.TB, answer func(ctx context.Context, a Attempt) Answer) *rig {
-	return &rig{t: t, store: newFake(), lanes: NewLanes(), began: time.Now(), answer: answer}
+	return &rig{t: t, store: newFake(), slots: NewSlots(), began: time.Now(), answer: answer}
 }
 
 // Attempt makes rig an Upstream.
@@ -97,7 +97,7 @@ func (r *rig) start(options ...func(*Config)) *Dispatcher {
 func (r *rig) make(options ...func(*Config)) *Dispatcher {
 	r.t.Helper()
 	c := Config{
-		Store: r.store, Lanes: r.lanes, Log: slog.New(slog.DiscardHandler),
+		Store: r.store, Slots: r.slots, Log: slog.New(slog.DiscardHandler),
 		Routes: []Route{{Key: app, Upstream: r}},
 		Random: func() float64 { return 0 },
 	}

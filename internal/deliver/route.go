@@ -146,9 +146,9 @@ type Observer interface {
 type Config struct {
 	Store  spool.Store
 	Routes []Route
-	// Lanes counts the attempts in flight over the dispatchers of one store.
+	// Slots counts the attempts in flight over the dispatchers of one store.
 	// nil means its own.
-	Lanes *Lanes
+	Slots *Slots
 	// Log defaults to slog.Default.
 	Log *slog.Logger
 	// Observer may be nil.

@@ -9,28 +9,28 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Lanes keeps what a route's attempts share over all dispatchers of one store:
+// Slots keeps what a route's attempts share over all dispatchers of one store:
 // how many are in flight, and their pace. It belongs to the process, as the
 // store does: during a reload the old and the new dispatcher share a route's
 // max_in_flight and rate, of which the newest numbers count, and an app that
 // said slower has said so to both.
-type Lanes struct {
-	mu    sync.Mutex
-	lanes map[spool.RouteKey]*lane
+type Slots struct {
+	mu     sync.Mutex
+	routes map[spool.RouteKey]*routeSlots
 }
 
-// NewLanes returns empty Lanes.
-func NewLanes() *Lanes {
-	return &Lanes{lanes: make(map[spool.RouteKey]*lane)}
+// NewSlots returns empty Slots.
+func NewSlots() *Slots {
+	return &Slots{routes: make(map[spool.RouteKey]*routeSlots)}
 }
 
-// lane is one route in the life of the process.
-type lane struct {
+// routeSlots is one route in the life of the process.
+type routeSlots struct {
 	mu      sync.Mutex
 	running int
 	limit   int
-	lines   []*line // in the order of their start
-	waiting []*line // those that were refused a slot
+	workers []*worker // in the order of their start
+	waiting []*worker // those that were refused a slot
 	pace    pace
 	paced   atomic.Bool // the pace has bounds; written under mu
 	// alarm lets those that wait try again when the pace allows it, at alarmAt.
@@ -38,166 +38,166 @@ type lane struct {
 	alarmAt time.Time
 }
 
-// join makes l the newest line of its route.
-func (ls *Lanes) join(l *line) *lane {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	ls.sweep(time.Now())
-	ln := ls.lanes[l.Key]
-	if ln == nil {
-		ln = &lane{}
-		ls.lanes[l.Key] = ln
+// join makes w the newest worker of its route.
+func (s *Slots) join(w *worker) *routeSlots {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(time.Now())
+	rs := s.routes[w.Key]
+	if rs == nil {
+		rs = &routeSlots{}
+		s.routes[w.Key] = rs
 	}
-	ln.mu.Lock()
-	ln.lines = append(ln.lines, l)
-	ln.use(l)
-	ln.mu.Unlock()
-	return ln
+	rs.mu.Lock()
+	rs.workers = append(rs.workers, w)
+	rs.use(w)
+	rs.mu.Unlock()
+	return rs
 }
 
-// use makes l's numbers count. The caller holds mu.
-func (ln *lane) use(l *line) {
-	ln.limit = l.MaxInFlight
-	ln.pace.bound(l.Rate, l.Burst)
-	ln.paced.Store(ln.pace.bounds())
+// use makes w's numbers count. The caller holds mu.
+func (rs *routeSlots) use(w *worker) {
+	rs.limit = w.MaxInFlight
+	rs.pace.bound(w.Rate, w.Burst)
+	rs.paced.Store(rs.pace.bounds())
 }
 
-// sweep forgets the lanes that no dispatcher serves and of whose pace there is
+// sweep forgets the routes that no dispatcher serves and of whose pace there is
 // nothing to know. The caller holds mu.
-func (ls *Lanes) sweep(now time.Time) {
-	for k, ln := range ls.lanes {
-		ln.mu.Lock()
-		idle := len(ln.lines) == 0 && ln.pace.rests(now)
-		ln.mu.Unlock()
+func (s *Slots) sweep(now time.Time) {
+	for k, rs := range s.routes {
+		rs.mu.Lock()
+		idle := len(rs.workers) == 0 && rs.pace.rests(now)
+		rs.mu.Unlock()
 		if idle {
-			delete(ls.lanes, k)
+			delete(s.routes, k)
 		}
 	}
 }
 
-// leave takes l, which runs nothing any more, off its lane.
-func (ls *Lanes) leave(l *line) {
-	ls.mu.Lock()
-	ln := l.lane
-	ln.mu.Lock()
-	ln.lines = slices.DeleteFunc(ln.lines, func(o *line) bool { return o == l })
-	ln.waiting = slices.DeleteFunc(ln.waiting, func(o *line) bool { return o == l })
-	if n := len(ln.lines); n > 0 {
-		ln.use(ln.lines[n-1])
-	} else if ln.alarm != nil {
-		ln.alarm.Stop()
-		ln.alarmAt = time.Time{}
+// leave takes w, which runs nothing any more, off its route.
+func (s *Slots) leave(w *worker) {
+	s.mu.Lock()
+	rs := w.slots
+	rs.mu.Lock()
+	rs.workers = slices.DeleteFunc(rs.workers, func(o *worker) bool { return o == w })
+	rs.waiting = slices.DeleteFunc(rs.waiting, func(o *worker) bool { return o == w })
+	if n := len(rs.workers); n > 0 {
+		rs.use(rs.workers[n-1])
+	} else if rs.alarm != nil {
+		rs.alarm.Stop()
+		rs.alarmAt = time.Time{}
 	}
-	ln.mu.Unlock()
-	ls.sweep(time.Now())
-	ls.mu.Unlock()
-	ln.refill()
+	rs.mu.Unlock()
+	s.sweep(time.Now())
+	s.mu.Unlock()
+	rs.refill()
 }
 
-// acquire takes a slot for an attempt of l, or remembers that l waits for one.
-func (ln *lane) acquire(l *line, j *job) bool {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	if ln.running >= ln.limit {
-		ln.wait(l)
+// acquire takes a slot for an attempt of w, or remembers that w waits for one.
+func (rs *routeSlots) acquire(w *worker, j *job) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.running >= rs.limit {
+		rs.wait(w)
 		return false
 	}
-	if !ln.inTime(l, j, ln.running) {
+	if !rs.inTime(w, j, rs.running) {
 		return false
 	}
-	ln.running++
+	rs.running++
 	return true
 }
 
-// keep says whether l may go on with its next delivery in the slot that it
+// keep says whether w may go on with its next delivery in the slot that it
 // has. It may not when a newer configuration allows fewer, or it is too soon.
-func (ln *lane) keep(l *line, j *job) bool {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	if ln.running > ln.limit {
-		ln.wait(l)
+func (rs *routeSlots) keep(w *worker, j *job) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.running > rs.limit {
+		rs.wait(w)
 		return false
 	}
-	return ln.inTime(l, j, ln.running-1)
+	return rs.inTime(w, j, rs.running-1)
 }
 
 // inTime says whether j may begin beside so many, and counts it. A probe may at
 // any time: probes have pauses of their own. The caller holds mu.
-func (ln *lane) inTime(l *line, j *job, running int) bool {
+func (rs *routeSlots) inTime(w *worker, j *job, running int) bool {
 	now := time.Now()
-	ln.pace.expire(now)
+	rs.pace.expire(now)
 	if !j.probe {
-		at, full := ln.pace.ready(now, running)
+		at, full := rs.pace.ready(now, running)
 		if full || at.After(now) {
-			ln.wait(l)
+			rs.wait(w)
 			if !full {
-				ln.alarmIn(now, at)
+				rs.alarmIn(now, at)
 			}
 			return false
 		}
 	}
-	j.epoch = ln.pace.begin(now, j.Lease.Delivery)
+	j.epoch = rs.pace.begin(now, j.Lease.Delivery)
 	return true
 }
 
 // alarmIn sees that those that wait try again at t. The caller holds mu.
-func (ln *lane) alarmIn(now, t time.Time) {
+func (rs *routeSlots) alarmIn(now, t time.Time) {
 	switch {
-	case ln.alarm == nil:
-		ln.alarm = time.AfterFunc(t.Sub(now), ln.ring)
-	case ln.alarmAt.IsZero() || t.Before(ln.alarmAt):
-		ln.alarm.Reset(t.Sub(now))
+	case rs.alarm == nil:
+		rs.alarm = time.AfterFunc(t.Sub(now), rs.ring)
+	case rs.alarmAt.IsZero() || t.Before(rs.alarmAt):
+		rs.alarm.Reset(t.Sub(now))
 	default:
 		return
 	}
-	ln.alarmAt = t
+	rs.alarmAt = t
 }
 
-func (ln *lane) ring() {
-	ln.mu.Lock()
-	ln.alarmAt = time.Time{}
-	ln.mu.Unlock()
-	ln.refill()
+func (rs *routeSlots) ring() {
+	rs.mu.Lock()
+	rs.alarmAt = time.Time{}
+	rs.mu.Unlock()
+	rs.refill()
 }
 
-func (ln *lane) wait(l *line) {
-	if !slices.Contains(ln.waiting, l) {
-		ln.waiting = append(ln.waiting, l)
+func (rs *routeSlots) wait(w *worker) {
+	if !slices.Contains(rs.waiting, w) {
+		rs.waiting = append(rs.waiting, w)
 	}
 }
 
-// release gives a slot back. The caller holds no line's lock.
-func (ln *lane) release() {
-	ln.mu.Lock()
-	ln.running--
-	idle := len(ln.waiting) == 0
-	ln.mu.Unlock()
+// release gives a slot back. The caller holds no worker's lock.
+func (rs *routeSlots) release() {
+	rs.mu.Lock()
+	rs.running--
+	idle := len(rs.waiting) == 0
+	rs.mu.Unlock()
 	if !idle {
-		ln.refill()
+		rs.refill()
 	}
 }
 
 // refill lets those that wait try again. It runs in the goroutine that freed
-// the slot, because a line's own loop may be waiting for the store.
-func (ln *lane) refill() {
-	ln.mu.Lock()
-	var waiting []*line
-	if ln.running < ln.limit {
-		waiting, ln.waiting = ln.waiting, nil
+// the slot, because a worker's own loop may be waiting for the store.
+func (rs *routeSlots) refill() {
+	rs.mu.Lock()
+	var waiting []*worker
+	if rs.running < rs.limit {
+		waiting, rs.waiting = rs.waiting, nil
 	}
-	ln.mu.Unlock()
-	for _, l := range waiting {
-		l.fill()
+	rs.mu.Unlock()
+	for _, w := range waiting {
+		w.fill()
 	}
 }
 
 // due tells every dispatcher that serves the route that a delivery becomes due
 // at t: the one that settled it may be gone by then.
-func (ln *lane) due(t time.Time) {
-	ln.mu.Lock()
-	lines := slices.Clone(ln.lines)
-	ln.mu.Unlock()
-	for _, l := range lines {
-		l.dueAt(t)
+func (rs *routeSlots) due(t time.Time) {
+	rs.mu.Lock()
+	workers := slices.Clone(rs.workers)
+	rs.mu.Unlock()
+	for _, w := range workers {
+		w.dueAt(t)
 	}
 }

@@ -17,15 +17,15 @@ type heard struct {
 
 // hear follows an answer, and changes the outcome of one that asked for a slower
 // pace: it uses no attempt, unless it is this event that the app refuses.
-func (ln *lane) hear(j *job, a Answer, o *outcome, start, end time.Time, alone, held bool) (h heard) {
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	p, id := &ln.pace, j.Lease.Delivery
-	defer func() { ln.paced.Store(p.bounds()) }()
+func (rs *routeSlots) hear(j *job, a Answer, o *outcome, start, end time.Time, alone, held bool) (h heard) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	p, id := &rs.pace, j.Lease.Delivery
+	defer func() { rs.paced.Store(p.bounds()) }()
 	p.ended(start, end)
 	switch {
 	case o.state == spool.Delivered:
-		h.ended = p.passed(end, id, ln.limit)
+		h.ended = p.passed(end, id, rs.limit)
 		return h
 	case !p.saysSlower(end, a, held):
 		return h
@@ -41,7 +41,7 @@ func (ln *lane) hear(j *job, a Answer, o *outcome, start, end time.Time, alone, 
 	after := max(ownWait(n), wait)
 	if (by == ofPace || n == 0) && !outage {
 		h.paused = j.epoch == p.epoch
-		h.began = p.slow(end, j.epoch, ln.running-1, wait, n > 0, o.err)
+		h.began = p.slow(end, j.epoch, rs.running-1, wait, n > 0, o.err)
 	}
 	if left := p.until.Sub(end); left > 0 {
 		after = max(after, left+othersFirst*p.space())
@@ -59,71 +59,71 @@ func (ln *lane) hear(j *job, a Answer, o *outcome, start, end time.Time, alone, 
 }
 
 // paused says until when the route pauses.
-func (ln *lane) paused(now time.Time) (until time.Time, yes bool) {
-	if !ln.paced.Load() {
+func (rs *routeSlots) paused(now time.Time) (until time.Time, yes bool) {
+	if !rs.paced.Load() {
 		return until, false
 	}
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	return ln.pace.paused(now)
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.pace.paused(now)
 }
 
 // ahead is how many deliveries may be in hand, and whether the route pauses.
-func (ln *lane) ahead(now time.Time, most int) (n int, paused bool) {
-	if !ln.paced.Load() {
+func (rs *routeSlots) ahead(now time.Time, most int) (n int, paused bool) {
+	if !rs.paced.Load() {
 		return most, false // Each accept asks.
 	}
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	_, paused = ln.pace.paused(now)
-	return ln.pace.ahead(most), paused
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	_, paused = rs.pace.paused(now)
+	return rs.pace.ahead(most), paused
 }
 
 // forget ends the slowing. What waited for its time is tried by refill, which
 // the caller runs when it holds no lock.
-func (ln *lane) forget() {
-	ln.mu.Lock()
-	ln.pace.forget()
-	ln.paced.Store(ln.pace.bounds())
-	ln.mu.Unlock()
+func (rs *routeSlots) forget() {
+	rs.mu.Lock()
+	rs.pace.forget()
+	rs.paced.Store(rs.pace.bounds())
+	rs.mu.Unlock()
 }
 
 // recede gives back what waits in memory, of every dispatcher that serves the
 // route: in a pause of minutes it would only keep leases.
-func (ln *lane) recede() {
-	ln.mu.Lock()
-	lines := slices.Clone(ln.lines)
-	ln.mu.Unlock()
-	for _, l := range lines {
-		l.mu.Lock()
+func (rs *routeSlots) recede() {
+	rs.mu.Lock()
+	workers := slices.Clone(rs.workers)
+	rs.mu.Unlock()
+	for _, w := range workers {
+		w.mu.Lock()
 		var back []*job
-		if l.h.hold == nil {
-			back = l.flush()
+		if w.h.hold == nil {
+			back = w.flush()
 		}
-		l.mu.Unlock()
-		l.poke()
+		w.mu.Unlock()
+		w.poke()
 		if len(back) > 0 {
-			go l.d.giveBack(back)
+			go w.d.giveBack(back)
 		}
 	}
 }
 
 // follows tells what became of the pace. The caller holds no lock.
-func (l *line) follows(h heard, a Answer) {
+func (w *worker) follows(h heard, a Answer) {
 	if h.slower {
-		if ob := l.d.observer; ob != nil {
-			ob.Slower(l.Key)
+		if ob := w.d.observer; ob != nil {
+			ob.Slower(w.Key)
 		}
 	}
 	if h.paused {
-		l.lane.recede()
+		w.slots.recede()
 	}
 	switch {
 	case h.began:
-		l.d.log.Warn("route slowed: its app says slower", "source", l.Key.Source, "route", l.Key.Route,
+		w.d.log.Warn("route slowed: its app says slower", "source", w.Key.Source, "route", w.Key.Route,
 			"status", a.Status, "retry_after", a.RetryAfter)
 	case h.ended:
-		l.d.log.Info("route is not slowed any more", "source", l.Key.Source, "route", l.Key.Route)
+		w.d.log.Info("route is not slowed any more", "source", w.Key.Source, "route", w.Key.Route)
 	}
 }
 
@@ -145,20 +145,20 @@ type Pace struct {
 
 // Pace returns the pace of a route of this dispatcher.
 func (d *Dispatcher) Pace(k spool.RouteKey) Pace {
-	l := d.lines[k]
-	if l == nil {
+	w := d.workers[k]
+	if w == nil {
 		return Pace{}
 	}
-	l.mu.Lock()
-	ln := l.lane
-	l.mu.Unlock()
-	if ln == nil {
+	w.mu.Lock()
+	rs := w.slots
+	w.mu.Unlock()
+	if rs == nil {
 		return Pace{}
 	}
 	now := time.Now()
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	p := &ln.pace
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	p := &rs.pace
 	p.expire(now)
 	v := Pace{Limit: p.limit, InFlight: int(p.window), Since: p.since, Reason: p.reason}
 	if p.hand != nil {

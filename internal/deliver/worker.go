@@ -24,13 +24,13 @@ const (
 	minQueued = 64
 )
 
-// line is one route in the life of one dispatcher.
-type line struct {
+// worker is one route in the life of one dispatcher.
+type worker struct {
 	Route
-	d    *Dispatcher
-	lane *lane // from Start on
-	wake chan struct{}
-	look atomic.Bool // something may be due
+	d     *Dispatcher
+	slots *routeSlots // from Start on
+	wake  chan struct{}
+	look  atomic.Bool // something may be due
 
 	mu       sync.Mutex
 	started  bool
@@ -64,229 +64,229 @@ const (
 	writeResume
 )
 
-func newLine(d *Dispatcher, r Route) *line {
-	l := &line{Route: r, d: d, wake: make(chan struct{}, 1), typical: 64 << 10}
-	l.jobs.next, l.jobs.prev = &l.jobs, &l.jobs
-	l.look.Store(true)
-	return l
+func newWorker(d *Dispatcher, r Route) *worker {
+	w := &worker{Route: r, d: d, wake: make(chan struct{}, 1), typical: 64 << 10}
+	w.jobs.next, w.jobs.prev = &w.jobs, &w.jobs
+	w.look.Store(true)
+	return w
 }
 
-func (l *line) poke() {
+func (w *worker) poke() {
 	select {
-	case l.wake <- struct{}{}:
+	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
 // due says that the store may have something to lease.
-func (l *line) due() {
-	l.look.Store(true)
-	l.poke()
+func (w *worker) due() {
+	w.look.Store(true)
+	w.poke()
 }
 
 // dueAt says that the store has something to lease from t on.
-func (l *line) dueAt(t time.Time) {
-	l.mu.Lock()
-	earlier := l.lookAt.IsZero() || t.Before(l.lookAt)
+func (w *worker) dueAt(t time.Time) {
+	w.mu.Lock()
+	earlier := w.lookAt.IsZero() || t.Before(w.lookAt)
 	if earlier {
-		l.lookAt = t
+		w.lookAt = t
 	}
-	l.mu.Unlock()
+	w.mu.Unlock()
 	if earlier {
-		l.poke()
+		w.poke()
 	}
 }
 
 // inHand counts leases and reservations.
-func (l *line) inHand() int { return l.reserved + l.count }
+func (w *worker) inHand() int { return w.reserved + w.count }
 
 // reserve makes room for a delivery that may be born running.
-func (l *line) reserve() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.started || l.stopped || l.h.hold != nil || l.queue.bytes >= maxQueuedBytes {
+func (w *worker) reserve() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.started || w.stopped || w.h.hold != nil || w.queue.bytes >= maxQueuedBytes {
 		return false
 	}
-	most, paused := l.lane.ahead(time.Now(), l.MaxInFlight+max(minQueued, 2*l.MaxInFlight))
-	if paused || l.inHand() >= most {
+	most, paused := w.slots.ahead(time.Now(), w.MaxInFlight+max(minQueued, 2*w.MaxInFlight))
+	if paused || w.inHand() >= most {
 		return false
 	}
-	l.reserved++
+	w.reserved++
 	return true
 }
 
-func (l *line) unreserve() {
-	l.mu.Lock()
-	l.reserved = max(l.reserved-1, 0)
-	poke := l.roomAgain()
-	l.mu.Unlock()
+func (w *worker) unreserve() {
+	w.mu.Lock()
+	w.reserved = max(w.reserved-1, 0)
+	poke := w.roomAgain()
+	w.mu.Unlock()
 	if poke {
-		l.poke()
+		w.poke()
 	}
 }
 
 // offer takes a delivery that was born running.
-func (l *line) offer(j *job) {
-	l.mu.Lock()
-	l.reserved = max(l.reserved-1, 0)
-	l.link(j)
-	ok := l.open(false)
-	begin := ok && l.queue.n == 0 && l.take(j)
+func (w *worker) offer(j *job) {
+	w.mu.Lock()
+	w.reserved = max(w.reserved-1, 0)
+	w.link(j)
+	ok := w.open(false)
+	begin := ok && w.queue.n == 0 && w.take(j)
 	if ok && !begin {
-		if ok = l.queue.bytes+j.size() <= maxQueuedBytes; ok {
-			l.queue.push(j)
+		if ok = w.queue.bytes+j.size() <= maxQueuedBytes; ok {
+			w.queue.push(j)
 		}
 	}
-	l.mu.Unlock()
+	w.mu.Unlock()
 	switch {
 	case begin:
-		go l.work(j)
+		go w.work(j)
 	case !ok:
-		go l.d.giveBack([]*job{j})
+		go w.d.giveBack([]*job{j})
 	}
 }
 
 // take begins j if a slot is free. The caller holds mu.
-func (l *line) take(j *job) bool {
-	if !l.lane.acquire(l, j) {
+func (w *worker) take(j *job) bool {
+	if !w.slots.acquire(w, j) {
 		return false
 	}
-	l.begin(j)
+	w.begin(j)
 	return true
 }
 
-func (l *line) begin(j *job) {
-	l.running++
+func (w *worker) begin(j *job) {
+	w.running++
 	j.running = true
-	j.held = l.h.hold != nil
+	j.held = w.h.hold != nil
 }
 
 // runnable says whether the queue's front may begin. The caller holds mu.
-func (l *line) runnable() bool {
-	j := l.queue.front()
-	return j != nil && l.open(j.probe)
+func (w *worker) runnable() bool {
+	j := w.queue.front()
+	return j != nil && w.open(j.probe)
 }
 
 // open says whether an attempt may begin. On a held route that is the probe and
 // nothing else, on one that pauses because its app said slower nothing, and on
 // one that an operator holds nothing at all: of their hold the store is asked,
 // because we may not have read it yet. The caller holds mu.
-func (l *line) open(probe bool) bool {
-	h := l.h.hold
-	if !l.started || l.stopped || h != nil && (h.ByHand || !probe) {
+func (w *worker) open(probe bool) bool {
+	h := w.h.hold
+	if !w.started || w.stopped || h != nil && (h.ByHand || !probe) {
 		return false
 	}
 	if h == nil {
-		if _, paused := l.lane.ahead(time.Now(), 0); paused {
+		if _, paused := w.slots.ahead(time.Now(), 0); paused {
 			return false
 		}
 	}
-	_, byHand := l.newByHand()
+	_, byHand := w.newByHand()
 	return !byHand
 }
 
 // newByHand is the operator's hold, if the store has one that we have not
 // followed. The caller holds mu.
-func (l *line) newByHand() (h spool.Hold, ok bool) {
-	if l.h.hold != nil && l.h.hold.ByHand {
+func (w *worker) newByHand() (h spool.Hold, ok bool) {
+	if w.h.hold != nil && w.h.hold.ByHand {
 		return spool.Hold{}, false
 	}
-	return l.d.store.HeldByHand(l.Key)
+	return w.d.store.HeldByHand(w.Key)
 }
 
 // fill begins what waits, as far as there are slots.
-func (l *line) fill() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.runnable() && l.lane.acquire(l, l.queue.front()) {
-		j := l.queue.pop()
-		l.begin(j)
-		go l.work(j)
+func (w *worker) fill() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.runnable() && w.slots.acquire(w, w.queue.front()) {
+		j := w.queue.pop()
+		w.begin(j)
+		go w.work(j)
 	}
 }
 
 // pass ends j's use of its slot and returns what goes on in it, if anything.
-func (l *line) pass(j *job) *job {
-	l.mu.Lock()
-	l.running--
+func (w *worker) pass(j *job) *job {
+	w.mu.Lock()
+	w.running--
 	j.running = false
 	var next *job
-	if l.runnable() && l.lane.keep(l, l.queue.front()) {
-		next = l.queue.pop()
-		l.begin(next)
+	if w.runnable() && w.slots.keep(w, w.queue.front()) {
+		next = w.queue.pop()
+		w.begin(next)
 	}
-	poke := l.roomAgain()
-	l.mu.Unlock()
+	poke := w.roomAgain()
+	w.mu.Unlock()
 	if next == nil {
-		l.lane.release()
+		w.slots.release()
 	}
 	if poke {
-		l.poke()
+		w.poke()
 	}
 	return next
 }
 
 // flush takes all that has not begun out of the queue. The caller holds mu and
 // gives it back afterwards.
-func (l *line) flush() []*job {
+func (w *worker) flush() []*job {
 	var jobs []*job
-	for l.queue.n > 0 {
-		jobs = append(jobs, l.queue.pop())
+	for w.queue.n > 0 {
+		jobs = append(jobs, w.queue.pop())
 	}
 	return jobs
 }
 
-func (l *line) link(j *job) {
-	j.prev, j.next = l.jobs.prev, &l.jobs
+func (w *worker) link(j *job) {
+	j.prev, j.next = w.jobs.prev, &w.jobs
 	j.prev.next, j.next.prev = j, j
-	l.count++
+	w.count++
 }
 
 // drop ends our hold on a lease that was settled, given back or lost.
-func (l *line) drop(j *job) *lane {
-	l.mu.Lock()
+func (w *worker) drop(j *job) *routeSlots {
+	w.mu.Lock()
 	if j.next != nil {
 		j.prev.next, j.next.prev = j.next, j.prev
 		j.prev, j.next = nil, nil
-		l.count--
+		w.count--
 	}
 	if j.probe {
-		j.probe, l.h.probing = false, false
+		j.probe, w.h.probing = false, false
 	}
-	poke, ln := l.roomAgain(), l.lane
-	l.mu.Unlock()
+	poke, rs := w.roomAgain(), w.slots
+	w.mu.Unlock()
 	if poke {
-		l.poke()
+		w.poke()
 	}
-	return ln
+	return rs
 }
 
 // room is how many more deliveries may be leased now. The caller holds mu.
-func (l *line) room() int {
-	ahead := max(minAhead, l.MaxInFlight)
+func (w *worker) room() int {
+	ahead := max(minAhead, w.MaxInFlight)
 	// A slow route leases what it needs soon: what waits in memory would count an
 	// attempt if the process were killed.
-	most, _ := l.lane.ahead(time.Now(), l.MaxInFlight+ahead)
-	n := most - l.inHand()
+	most, _ := w.slots.ahead(time.Now(), w.MaxInFlight+ahead)
+	n := most - w.inHand()
 	if n < min(ahead, most)/2 || n < 1 {
 		return 0 // wait until a batch is worth its commit
 	}
 	n = min(n, maxBatch)
-	if l.queue.n == 0 {
-		return max(1, min(n, maxQueuedBytes/l.typical))
+	if w.queue.n == 0 {
+		return max(1, min(n, maxQueuedBytes/w.typical))
 	}
-	return min(n, max(0, maxQueuedBytes-l.queue.bytes)/l.typical)
+	return min(n, max(0, maxQueuedBytes-w.queue.bytes)/w.typical)
 }
 
 // roomAgain says whether the loop, which had no room, has it now, or has
 // nothing more to wait for. The caller holds mu.
-func (l *line) roomAgain() bool {
-	if l.stopped {
-		return l.inHand() == 0
+func (w *worker) roomAgain() bool {
+	if w.stopped {
+		return w.inHand() == 0
 	}
-	if !l.hungry || l.room() == 0 {
+	if !w.hungry || w.room() == 0 {
 		return false
 	}
-	l.hungry = false
+	w.hungry = false
 	return true
 }
