@@ -19,13 +19,13 @@ var (
 	errPanicked = errors.New("handler panicked")
 )
 
-// work runs j in a slot of the route, and after it what waits, as long as it may
+// runSlot runs j in a slot of the route, and after it what waits, as long as it may
 // keep the slot. Only the last settle is its own: the slot does not wait for
 // the store.
-func (w *worker) work(j *job) {
+func (w *worker) runSlot(j *job) {
 	for {
 		settle := w.attempt(j)
-		next := w.pass(j)
+		next := w.passSlot(j)
 		if next == nil {
 			settle()
 			return
@@ -64,7 +64,7 @@ func (w *worker) attempt(j *job) (settle func()) {
 		s.Due = j.storeNow(end).Add(o.after)
 	}
 	return func() {
-		w.letPass(j)
+		w.waitForCatchUp(j)
 		w.settle(j, s, end.Add(o.after))
 	}
 }
@@ -108,9 +108,9 @@ func (w *worker) believe(a Answer) Answer {
 func (w *worker) conclude(j *job, a Answer, start, end time.Time) outcome {
 	id := j.Lease.Delivery
 	w.mu.Lock()
-	free := j.held && w.h.spares(id, start)
+	free := j.held && w.hold.spares(id, start)
 	o := judge(a, j.Attempts+1, w.Schedule, free, w.d.random())
-	s := w.slots.hear(j, a, &o, start, end, w.alone(), w.h.hold != nil)
+	s := w.slots.noteAnswer(j, a, &o, start, end, w.isAlone(), w.hold.current != nil)
 	probe := j.probe
 	j.probe = false
 	var c change
@@ -119,33 +119,33 @@ func (w *worker) conclude(j *job, a Answer, start, end time.Time) outcome {
 	if !w.stopped {
 		r := result{sign: o.sign, delivery: id, probe: probe, wait: retryAfter(a, maxProbeWait), why: o.err}
 		r.due = w.suspectDue(j, o, end)
-		c = w.h.note(end, r)
-		back = w.changed(c)
+		c = w.hold.note(end, r)
+		back = w.noteChange(c)
 	}
-	if h := w.h.hold; h != nil && o.free {
+	if h := w.hold.current; h != nil && o.free {
 		o.after = max(o.after, h.NextProbe.Sub(end))
 	}
 	if c == nowHeld {
 		w.slots.forget() // It was no limit: the app is not there.
 	}
 	if c == nowResumed && o.state == spool.Retrying {
-		w.passed()
-		w.resumer, j.behind = j, make(chan struct{})
+		w.releaseResumer()
+		w.backlog.resumer, j.behind = j, make(chan struct{})
 	}
-	hold := w.h.hold
+	hold := w.hold.current
 	w.mu.Unlock()
-	w.announce(c, hold, back)
-	w.follows(s, a)
+	w.reportHold(c, hold, back)
+	w.reportPace(s, a)
 	if c == nowHeld {
 		w.slots.refill()
 	}
 	return o
 }
 
-// letPass waits until the catching up that j's answer began is beyond j. Were j
+// waitForCatchUp waits until the catching up that j's answer began is beyond j. Were j
 // waiting in the store before, it would be leased again with all the others,
 // long before it is due.
-func (w *worker) letPass(j *job) {
+func (w *worker) waitForCatchUp(j *job) {
 	if j.behind == nil {
 		return
 	}
@@ -158,11 +158,11 @@ func (w *worker) letPass(j *job) {
 	}
 }
 
-// passed lets the resumer settle. The caller holds mu.
-func (w *worker) passed() {
-	if w.resumer != nil {
-		close(w.resumer.behind)
-		w.resumer = nil
+// releaseResumer lets the resumer settle. The caller holds mu.
+func (w *worker) releaseResumer() {
+	if w.backlog.resumer != nil {
+		close(w.backlog.resumer.behind)
+		w.backlog.resumer = nil
 	}
 }
 
@@ -171,8 +171,8 @@ func (w *worker) suspectDue(j *job, o outcome, end time.Time) time.Time {
 	if !o.free {
 		return end.Add(o.after)
 	}
-	if w.h.suspect == j.Lease.Delivery && !w.h.suspectDue.IsZero() {
-		return w.h.suspectDue
+	if w.hold.suspect == j.Lease.Delivery && !w.hold.suspectDue.IsZero() {
+		return w.hold.suspectDue
 	}
 	// After a restart nobody knows when its last counted attempt was.
 	delay, _ := w.Schedule.delay(j.Attempts, 0)
@@ -209,7 +209,7 @@ func (w *worker) settle(j *job, s spool.Settlement, again time.Time) {
 
 func (w *worker) settled(j *job, s spool.Settlement, again time.Time) {
 	if s.State == spool.Retrying {
-		w.slots.due(again)
+		w.slots.markDueAt(again)
 	}
 	if s.State == spool.Dead {
 		w.d.log.Warn("dead letter", "source", w.Key.Source, "route", w.Key.Route,
@@ -235,15 +235,4 @@ func (w *worker) isGone(j *job) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return j.gone
-}
-
-func (w *worker) expires(j *job) time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return j.expires
-}
-
-// backoff is the pause after the nth failed call of the store, from 0.
-func backoff(n int) time.Duration {
-	return min(50*time.Millisecond<<min(n, 6), 2*time.Second)
 }

@@ -65,7 +65,7 @@ type Dispatcher struct {
 	done    chan struct{} // closed when nothing runs any more
 
 	leasesLost atomic.Uint64
-	complained atomic.Int64 // when the log last heard of a failing store
+	complained atomic.Int64 // when the log last paceChange of a failing store
 }
 
 // New checks c and makes a Dispatcher that does nothing before Start.
@@ -105,6 +105,133 @@ func New(c Config) (*Dispatcher, error) {
 	return d, nil
 }
 
+// Start begins to deliver. It returns at once, whatever the store does. A
+// second call, or one after Stop, does nothing.
+func (d *Dispatcher) Start() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.started || d.stopped {
+		return
+	}
+	d.started = true
+	for _, w := range d.workers {
+		rs := d.slots.join(w)
+		w.mu.Lock()
+		w.slots, w.started = rs, true
+		w.mu.Unlock()
+		rs.refill() // the newest number may be a larger one
+	}
+	go d.run()
+}
+
+// run lives until everything that was in hand after Stop has ended.
+func (d *Dispatcher) run() {
+	defer close(d.done)
+	defer d.store.Watch(d.onCommit)()
+	ctx, over := context.WithCancel(d.cut)
+	var aside, loops sync.WaitGroup
+	aside.Go(func() { d.followHolds(ctx) })
+	aside.Go(func() { d.extend(ctx) })
+	for _, w := range d.workers {
+		loops.Go(w.run)
+	}
+	loops.Wait()
+	over()
+	aside.Wait()
+}
+
+// onCommit is what the store calls after commits.
+func (d *Dispatcher) onCommit(k spool.RouteKey) {
+	if w := d.workers[k]; w != nil {
+		w.markDue()
+		d.markHolds()
+	}
+}
+
+// Stop ends leasing and returns at once. Attempts that run go on and settle
+// under their leases; leases whose attempts have not begun are given back at
+// once. A second call does nothing.
+func (d *Dispatcher) Stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped {
+		return
+	}
+	d.stopped = true
+	if !d.started {
+		close(d.done)
+	}
+	var back []*job
+	for _, w := range d.workers {
+		w.mu.Lock()
+		w.stopped = true
+		back = append(back, w.flush()...)
+		w.releaseResumer()
+		w.mu.Unlock()
+		w.poke()
+	}
+	if len(back) > 0 {
+		go d.giveBack(back)
+	}
+}
+
+// Drain stops, and waits for the attempts that run and for the outcome of each
+// to be recorded. When ctx ends it cancels those that are left and gives their
+// leases back with no attempt counted, which takes at most a few seconds, and
+// returns an error that wraps ctx's. The store must stay open until it returns.
+func (d *Dispatcher) Drain(ctx context.Context) error {
+	d.Stop()
+	select {
+	case <-d.done:
+		return nil
+	case <-ctx.Done():
+	}
+	cut := d.attempts()
+	d.cancelRunning()
+	timer := time.NewTimer(cutGrace)
+	defer timer.Stop()
+	select {
+	case <-d.done:
+		if cut == 0 {
+			return nil
+		}
+	case <-timer.C:
+		d.abandon()
+	}
+	return fmt.Errorf("draining %d attempts: %w", cut, ctx.Err())
+}
+
+// attempts counts those that run.
+func (d *Dispatcher) attempts() (n int) {
+	for _, w := range d.workers {
+		w.mu.Lock()
+		n += w.running
+		w.mu.Unlock()
+	}
+	return n
+}
+
+// abandon gives back the leases of upstreams that do not return and of settles
+// that hang, so that the next start counts no attempt for them.
+func (d *Dispatcher) abandon() {
+	var leases []spool.Lease
+	for _, w := range d.workers {
+		w.mu.Lock()
+		for j := w.jobs.next; j != &w.jobs; j = j.next {
+			j.gone = true
+			leases = append(leases, j.Lease)
+		}
+		w.mu.Unlock()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cutGrace)
+	defer cancel()
+	if err := d.store.Release(ctx, leases); err != nil {
+		d.log.Error("leases not given back", "leases", len(leases), "error", err)
+	}
+	d.cutOff()
+	<-d.done
+}
+
 // Owner is the name under which it leases.
 func (d *Dispatcher) Owner() spool.Owner { return d.owner }
 
@@ -141,53 +268,4 @@ func (d *Dispatcher) Offer(dl spool.Delivery) {
 		return
 	}
 	w.offer(j)
-}
-
-// giveBack releases leases without an attempt counted. It goes on for as long as
-// a lease lasts, also for those that have run out: nobody takes them over while
-// the route is held, and those that somebody did are ignored.
-func (d *Dispatcher) giveBack(jobs []*job) {
-	leases := make([]spool.Lease, 0, len(jobs))
-	last := time.Now().Add(LeaseFor)
-	for _, j := range jobs {
-		if j.worker != nil && j.worker.isGone(j) {
-			continue
-		}
-		leases = append(leases, j.Lease)
-	}
-	for try := 0; len(leases) > 0; try++ {
-		ctx, cancel := context.WithTimeout(context.Background(), releaseWithin)
-		err := d.store.Release(ctx, leases)
-		cancel()
-		if err == nil {
-			break
-		}
-		if !d.pause(backoff(try), last) {
-			d.log.Error("leases not given back, they will run out", "leases", len(leases), "error", err)
-			break
-		}
-	}
-	told := make(map[*routeSlots]bool)
-	for _, j := range jobs {
-		if j.worker == nil {
-			continue
-		}
-		if rs := j.worker.drop(j); rs != nil && !told[rs] {
-			told[rs] = true
-			rs.due(time.Now())
-		}
-	}
-}
-
-// pause waits for t, unless that would last beyond until.
-func (d *Dispatcher) pause(t time.Duration, until time.Time) bool {
-	return time.Now().Add(t).Before(until) && sleep(d.cut, t)
-}
-
-func (d *Dispatcher) storeFailed(doing string, k spool.RouteKey, err error) {
-	now, last := time.Now().UnixNano(), d.complained.Load()
-	if d.cut.Err() != nil || now-last < int64(complainEvery) || !d.complained.CompareAndSwap(last, now) {
-		return
-	}
-	d.log.Warn("store failed", "doing", doing, "source", k.Source, "route", k.Route, "error", err)
 }

@@ -36,7 +36,7 @@ const (
 // holding is the machine that holds and resumes a route. It knows no store and
 // no lock: worker guards it.
 type holding struct {
-	hold *spool.Hold // nil unless the route is held
+	current *spool.Hold // nil unless the route is held
 	// probing: one probe is leased and its result has not come.
 	probing bool
 	// turn is the delivery that was probed with last.
@@ -73,10 +73,10 @@ func (h *holding) note(now time.Time, r result) change {
 		return unchanged
 	case useful:
 		h.unreached, h.useless, h.suspect, h.several = 0, 0, 0, false
-		if h.hold == nil || h.hold.ByHand {
+		if h.current == nil || h.current.ByHand {
 			return unchanged
 		}
-		h.hold = nil
+		h.current = nil
 		return nowResumed
 	case unreached:
 		h.unreached++
@@ -86,15 +86,15 @@ func (h *holding) note(now time.Time, r result) change {
 		h.blame(r)
 	}
 	switch {
-	case h.hold == nil && (h.unreached >= unreachedToHold || h.useless >= uselessToHold):
-		h.hold = &spool.Hold{Since: now, Reason: r.why, NextProbe: now.Add(max(probeAfter(0), r.wait))}
+	case h.current == nil && (h.unreached >= unreachedToHold || h.useless >= uselessToHold):
+		h.current = &spool.Hold{Since: now, Reason: r.why, NextProbe: now.Add(max(probeAfter(0), r.wait))}
 		return nowHeld
-	case h.hold != nil && !h.hold.ByHand && r.probe:
-		next := *h.hold
+	case h.current != nil && !h.current.ByHand && r.probe:
+		next := *h.current
 		next.Probes++
 		next.Reason = r.why
 		next.NextProbe = now.Add(max(probeAfter(next.Probes), r.wait))
-		h.hold = &next
+		h.current = &next
 		return stillHeld
 	}
 	return unchanged
@@ -123,9 +123,9 @@ func (h *holding) spares(delivery int64, start time.Time) bool {
 // adopt takes over what the store says about the route: another dispatcher, an
 // operator or an earlier run may have changed it.
 func (h *holding) adopt(now time.Time, stored *spool.Hold) change {
-	was := h.hold
+	was := h.current
 	if stored == nil {
-		h.hold = nil
+		h.current = nil
 		if was == nil {
 			return unchanged
 		}
@@ -141,7 +141,7 @@ func (h *holding) adopt(now time.Time, stored *spool.Hold) change {
 			next.NextProbe = was.NextProbe // Else each reading would put it off.
 		}
 	}
-	h.hold = &next
+	h.current = &next
 	if was == nil || was.ByHand != next.ByHand {
 		return nowHeld
 	}

@@ -18,23 +18,43 @@ const (
 	readHoldsShare = 20
 )
 
-// changed follows a change of ours. It returns the leases to give back; the
+// holdSync is the hold of a route as a worker has it, and how it stands to the
+// store's.
+type holdSync struct {
+	holding
+	known   bool    // the store's holds have been read once
+	pending pending // what the store does not know yet
+	writing bool
+	version int // rises with each change of ours and each write of it
+}
+
+// pending is a change of the hold that is to be written.
+type pending uint8
+
+const (
+	nothing pending = iota
+	writeHold
+	writeProbe
+	writeResume
+)
+
+// noteChange follows a change of ours. It returns the leases to give back; the
 // caller holds mu.
-func (w *worker) changed(c change) (back []*job) {
+func (w *worker) noteChange(c change) (back []*job) {
 	switch c {
 	case unchanged:
 		return nil
 	case nowHeld:
-		w.pending, w.nobody = writeHold, false
-		back = w.begone()
+		w.hold.pending, w.backlog.none = writeHold, false
+		back = w.clearForHold()
 	case stillHeld:
-		if w.pending == nothing {
-			w.pending = writeProbe
+		if w.hold.pending == nothing {
+			w.hold.pending = writeProbe
 		}
 	case nowResumed:
-		w.pending = writeResume
+		w.hold.pending = writeResume
 	}
-	w.version++
+	w.hold.version++
 	w.poke()
 	return back
 }
@@ -43,67 +63,67 @@ func (w *worker) changed(c change) (back []*job) {
 // ours was written: version is the worker's when the reading began.
 func (w *worker) adopt(st spool.RouteState, version int) {
 	w.mu.Lock()
-	w.known = true
-	if w.stopped || w.version != version || w.pending != nothing || w.writing {
+	w.hold.known = true
+	if w.stopped || w.hold.version != version || w.hold.pending != nothing || w.hold.writing {
 		w.mu.Unlock()
 		w.poke()
 		w.d.markHolds() // read once more
 		return
 	}
-	c, back := w.follow(st)
-	hold := w.h.hold
+	c, back := w.adoptLocked(st)
+	hold := w.hold.current
 	w.mu.Unlock()
-	w.announce(c, hold, back)
+	w.reportHold(c, hold, back)
 	w.poke()
 }
 
-// follow makes the store's state of the route ours. The caller holds mu.
-func (w *worker) follow(st spool.RouteState) (c change, back []*job) {
-	c = w.h.adopt(time.Now(), st.Hold)
+// adoptLocked makes the store's state of the route ours. The caller holds mu.
+func (w *worker) adoptLocked(st spool.RouteState) (c change, back []*job) {
+	c = w.hold.adopt(time.Now(), st.Hold)
 	switch c {
 	case nowHeld:
-		w.nobody = false
-		back = w.begone()
+		w.backlog.none = false
+		back = w.clearForHold()
 	case nowResumed:
-		w.catch(st.Waiting)
+		w.startCatchUp(st.Waiting)
 	}
 	return c, back
 }
 
-// heed follows an operator's hold as soon as the store has it. One that meets a
+// followOperator follows an operator's hold as soon as the store has it. One that meets a
 // change of ours is found when that is written.
-func (w *worker) heed() {
+func (w *worker) followOperator() {
 	w.mu.Lock()
-	h, byHand := w.newByHand()
-	if !byHand || w.stopped || w.pending != nothing {
+	h, byHand := w.unseenHold()
+	if !byHand || w.stopped || w.hold.pending != nothing {
 		w.mu.Unlock()
 		return
 	}
-	c, back := w.follow(spool.RouteState{Key: w.Key, Hold: &h})
-	w.version++ // A reading that began before says nothing.
-	hold := w.h.hold
+	c, back := w.adoptLocked(spool.RouteState{Key: w.Key, Hold: &h})
+	w.hold.version++ // A reading that began before says nothing.
+	hold := w.hold.current
 	w.mu.Unlock()
-	w.announce(c, hold, back)
+	w.reportHold(c, hold, back)
 }
 
-// begone ends what goes on before a hold: the caller gives back what is
+// clearForHold ends what goes on before a hold: the caller gives back what is
 // returned, and holds mu.
-func (w *worker) begone() []*job {
-	w.catching = catchUp{}
-	w.passed()
+func (w *worker) clearForHold() []*job {
+	w.backlog.catching = catchUp{}
+	w.releaseResumer()
 	return w.flush()
 }
 
-// catch begins to catch up with a backlog. The caller holds mu.
-func (w *worker) catch(backlog int64) {
-	w.catching = catchUp{left: backlog}
-	w.look.Store(true)
+// startCatchUp begins to catch up with a backlog. The caller holds mu.
+func (w *worker) startCatchUp(backlog int64) {
+	w.backlog.catching = catchUp{left: backlog}
+	w.backlog.due.Store(true)
 	if backlog == 0 {
-		w.passed()
+		w.releaseResumer()
 	}
 }
 
-func (w *worker) announce(c change, hold *spool.Hold, back []*job) {
+func (w *worker) reportHold(c change, hold *spool.Hold, back []*job) {
 	if len(back) > 0 {
 		go w.d.giveBack(back)
 	}
@@ -124,29 +144,29 @@ func (w *worker) announce(c change, hold *spool.Hold, back []*job) {
 // writePending tells the store about the change of a hold.
 func (w *worker) writePending() error {
 	w.mu.Lock()
-	p, hold := w.pending, w.h.hold
-	w.pending, w.writing = nothing, true
+	p, hold := w.hold.pending, w.hold.current
+	w.hold.pending, w.hold.writing = nothing, true
 	w.mu.Unlock()
 
 	st, theirs, err := w.write(p, hold)
 
 	w.mu.Lock()
-	w.writing = false
-	w.version++
+	w.hold.writing = false
+	w.hold.version++
 	var c change
 	var back []*job
 	switch {
-	case err != nil && w.pending == nothing:
-		w.pending = p
-	case err != nil || w.pending != nothing: // the next write decides
+	case err != nil && w.hold.pending == nothing:
+		w.hold.pending = p
+	case err != nil || w.hold.pending != nothing: // the next write decides
 	case theirs:
-		c, back = w.follow(st)
+		c, back = w.adoptLocked(st)
 	case p == writeResume:
-		w.catch(st.Waiting)
+		w.startCatchUp(st.Waiting)
 	}
-	hold = w.h.hold
+	hold = w.hold.current
 	w.mu.Unlock()
-	w.announce(c, hold, back)
+	w.reportHold(c, hold, back)
 	return err
 }
 
@@ -213,7 +233,7 @@ func (d *Dispatcher) readHolds() error {
 	versions := make(map[*worker]int, len(d.workers))
 	for _, w := range d.workers {
 		w.mu.Lock()
-		versions[w] = w.version
+		versions[w] = w.hold.version
 		w.mu.Unlock()
 	}
 	states, err := d.store.Routes(d.cut)
@@ -234,17 +254,5 @@ func (d *Dispatcher) markHolds() {
 	select {
 	case d.holds <- struct{}{}:
 	default:
-	}
-}
-
-// sleep waits for t and returns false when ctx ended first.
-func sleep(ctx context.Context, t time.Duration) bool {
-	timer := time.NewTimer(t)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

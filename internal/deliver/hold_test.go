@@ -27,8 +27,8 @@ func TestInARow(t *testing.T) {
 		for i, s := range c.signs {
 			h.note(time.Now(), result{sign: s, delivery: int64(i)})
 		}
-		if (h.hold != nil) != c.held {
-			t.Errorf("%s: hold %+v", c.name, h.hold)
+		if (h.current != nil) != c.held {
+			t.Errorf("%s: hold %+v", c.name, h.current)
 		}
 	}
 }
@@ -36,24 +36,24 @@ func TestInARow(t *testing.T) {
 func TestProbePauses(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	h := holding{hold: &spool.Hold{NextProbe: now}}
+	h := holding{current: &spool.Hold{NextProbe: now}}
 	for i, want := range []int{2, 4, 8, 15, 15, 15} {
 		if c := h.note(now, result{sign: unreached, probe: true}); c != stillHeld {
 			t.Fatalf("change %v", c)
 		}
-		if got := h.hold.NextProbe.Sub(now); got != time.Duration(want)*time.Second || h.hold.Probes != i+1 {
-			t.Errorf("after probe %d: %v, want %v s", h.hold.Probes, got, want)
+		if got := h.current.NextProbe.Sub(now); got != time.Duration(want)*time.Second || h.current.Probes != i+1 {
+			t.Errorf("after probe %d: %v, want %v s", h.current.Probes, got, want)
 		}
 	}
 	h.note(now, result{sign: useless, probe: true, wait: maxProbeWait})
-	if got := h.hold.NextProbe.Sub(now); got != maxProbeWait {
+	if got := h.current.NextProbe.Sub(now); got != maxProbeWait {
 		t.Errorf("Retry-After: next probe after %v", got)
 	}
-	before := *h.hold
-	if c := h.note(now, result{sign: unreached}); c != unchanged || *h.hold != before {
+	before := *h.current
+	if c := h.note(now, result{sign: unreached}); c != unchanged || *h.current != before {
 		t.Error("an attempt that is no probe moved the probes")
 	}
-	if c := h.note(now, result{sign: useful}); c != nowResumed || h.hold != nil {
+	if c := h.note(now, result{sign: useful}); c != nowResumed || h.current != nil {
 		t.Error("an answer did not resume")
 	}
 }
@@ -88,7 +88,7 @@ func TestAdoptBoundsTheNextProbe(t *testing.T) {
 	if c := h.adopt(now, &spool.Hold{NextProbe: now.Add(24 * time.Hour)}); c != nowHeld {
 		t.Errorf("change %v", c)
 	}
-	if got := h.hold.NextProbe.Sub(now); got != probeAfter(0) {
+	if got := h.current.NextProbe.Sub(now); got != probeAfter(0) {
 		t.Errorf("next probe after %v", got)
 	}
 	if c := h.adopt(now, nil); c != nowResumed {
@@ -104,10 +104,10 @@ func TestAdoptBoundsTheNextProbe(t *testing.T) {
 func TestClockSetBackDelaysNoProbe(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	h := holding{hold: &spool.Hold{Probes: 9, NextProbe: now.Add(5 * time.Second)}}
+	h := holding{current: &spool.Hold{Probes: 9, NextProbe: now.Add(5 * time.Second)}}
 	for after := range 3 {
 		h.adopt(now.Add(time.Duration(after)*time.Second), &spool.Hold{Probes: 9, NextProbe: now.Add(24 * time.Hour)})
-		if got := h.hold.NextProbe.Sub(now); got != 5*time.Second {
+		if got := h.current.NextProbe.Sub(now); got != 5*time.Second {
 			t.Errorf("after %d s the next probe is %v from the beginning, want 5 s", after, got)
 		}
 	}
@@ -116,7 +116,7 @@ func TestClockSetBackDelaysNoProbe(t *testing.T) {
 		restarted.adopt(now, &spool.Hold{Probes: 9, NextProbe: now.Add(24 * time.Hour)})
 		now = now.Add(6 * time.Second)
 	}
-	if restarted.hold.NextProbe.After(now) {
-		t.Errorf("18 s after a restart the next probe is %v away", restarted.hold.NextProbe.Sub(now))
+	if restarted.current.NextProbe.After(now) {
+		t.Errorf("18 s after a restart the next probe is %v away", restarted.current.NextProbe.Sub(now))
 	}
 }

@@ -14,11 +14,10 @@ type job struct {
 	got     time.Time // when the lease came
 	expires time.Time // when it ends at the latest, unless extended
 
-	probe   bool // chosen to try a held route, and not judged yet
-	held    bool // the route was held when the attempt began
-	running bool
-	gone    bool   // released by force: no settle any more
-	epoch   uint64 // of the route's pace when the attempt began; under the slots' lock
+	probe bool   // chosen to try a held route, and not judged yet
+	held  bool   // the route was held when the attempt began
+	gone  bool   // released by force: no settle any more
+	epoch uint64 // of the route's pace when the attempt began; under the slots' lock
 
 	behind chan struct{} // closed when the job that resumed the route may settle
 

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -23,6 +24,17 @@ const (
 type catchUp struct {
 	left     int64 // deliveries of the backlog that are still to be leased
 	seq, num int64 // the last one leased
+}
+
+// backlog is what a worker knows of the deliveries that wait in the store.
+type backlog struct {
+	due      atomic.Bool // something may be due
+	dueAt    time.Time
+	none     bool // the last probe found nothing that waits
+	typical  int  // size of the largest body in the last batch
+	hungry   bool
+	catching catchUp
+	resumer  *job // whose answer resumed the route, until catching is beyond it
 }
 
 // plan is what to do next for a route.
@@ -57,7 +69,7 @@ func (w *worker) run() {
 // step does one thing and says how long nothing more is to be done.
 func (w *worker) step() (wait time.Duration, over bool) {
 	w.mu.Lock()
-	stopped, empty, known, pending := w.stopped, w.inHand() == 0, w.known, w.pending
+	stopped, empty, known, pending := w.stopped, w.inHand() == 0, w.hold.known, w.hold.pending
 	w.mu.Unlock()
 	switch {
 	case stopped:
@@ -70,9 +82,9 @@ func (w *worker) step() (wait time.Duration, over bool) {
 			return pauseAfterError, false
 		}
 	}
-	w.heed()
+	w.followOperator()
 	w.fill() // What an operator held and resumed before we followed still waits.
-	p := w.next(time.Now())
+	p := w.planNext(time.Now())
 	if p.n == 0 {
 		return p.wait, false
 	}
@@ -85,55 +97,55 @@ func (w *worker) step() (wait time.Duration, over bool) {
 		w.unplan(p)
 		return pauseAfterError, false
 	}
-	w.accept(p, b, asked)
+	w.takeBatch(p, b, asked)
 	return 0, false
 }
 
-// next decides what to lease.
-func (w *worker) next(now time.Time) plan {
+// planNext decides what to lease.
+func (w *worker) planNext(now time.Time) plan {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := plan{wait: pollEvery, pick: spool.Pick{Owner: w.d.owner, Route: w.Key, LeaseFor: LeaseFor}}
-	if _, byHand := w.newByHand(); byHand {
+	if _, byHand := w.unseenHold(); byHand {
 		return p
 	}
-	if h := w.h.hold; h != nil {
+	if h := w.hold.current; h != nil {
 		switch {
-		case h.ByHand, w.h.probing, w.pending != nothing:
+		case h.ByHand, w.hold.probing, w.hold.pending != nothing:
 			return p
 		case now.Before(h.NextProbe):
 			p.wait = min(pollEvery, h.NextProbe.Sub(now))
 			return p
-		case w.nobody && !w.isDue(now):
+		case w.backlog.none && !w.isDue(now):
 			p.wait = w.untilDue(now)
 			return p
 		}
 		p.probe, p.n = true, 1
-		p.pick.IgnoreDue, p.pick.After = true, w.h.turn
-		w.h.probing = true
+		p.pick.IgnoreDue, p.pick.After = true, w.hold.turn
+		w.hold.probing = true
 	} else {
 		if until, paused := w.slots.paused(now); paused {
 			p.wait = min(pollEvery, until.Sub(now))
 			return p
 		}
-		if w.catching.left == 0 && !w.isDue(now) {
+		if w.backlog.catching.left == 0 && !w.isDue(now) {
 			p.wait = w.untilDue(now)
 			return p
 		}
 		p.n = w.room()
 		if p.n == 0 {
-			w.hungry = true
+			w.backlog.hungry = true
 			return p
 		}
-		if w.catching.left > 0 {
-			p.n = int(min(int64(p.n), w.catching.left))
-			p.pick.IgnoreDue, p.pick.After = true, w.catching.num
+		if w.backlog.catching.left > 0 {
+			p.n = int(min(int64(p.n), w.backlog.catching.left))
+			p.pick.IgnoreDue, p.pick.After = true, w.backlog.catching.num
 		}
 	}
 	p.pick.N = p.n
 	// Cleared before the store is asked, so that what is told meanwhile stays.
-	w.look.Store(false)
-	w.lookAt = time.Time{}
+	w.backlog.due.Store(false)
+	w.backlog.dueAt = time.Time{}
 	return p
 }
 
@@ -141,31 +153,31 @@ func (w *worker) next(now time.Time) plan {
 func (w *worker) unplan(p plan) {
 	w.mu.Lock()
 	if p.probe {
-		w.h.probing = false
+		w.hold.probing = false
 	}
 	w.mu.Unlock()
-	w.look.Store(true)
+	w.backlog.due.Store(true)
 }
 
-// alone says that the one delivery in hand is all that is known to wait. The
+// isAlone says that the one delivery in hand is all that is known to wait. The
 // caller holds mu.
-func (w *worker) alone() bool {
-	return w.count+w.reserved == 1 && w.catching.left == 0 && !w.look.Load()
+func (w *worker) isAlone() bool {
+	return w.count+w.reserved == 1 && w.backlog.catching.left == 0 && !w.backlog.due.Load()
 }
 
 func (w *worker) isDue(now time.Time) bool {
-	return w.look.Load() || (!w.lookAt.IsZero() && !now.Before(w.lookAt))
+	return w.backlog.due.Load() || (!w.backlog.dueAt.IsZero() && !now.Before(w.backlog.dueAt))
 }
 
 func (w *worker) untilDue(now time.Time) time.Duration {
-	if w.lookAt.IsZero() {
-		w.lookAt = now.Add(pollEvery)
+	if w.backlog.dueAt.IsZero() {
+		w.backlog.dueAt = now.Add(pollEvery)
 	}
-	return min(pollEvery, max(0, w.lookAt.Sub(now)))
+	return min(pollEvery, max(0, w.backlog.dueAt.Sub(now)))
 }
 
-// accept takes a batch in hand.
-func (w *worker) accept(p plan, b spool.Batch, asked time.Time) {
+// takeBatch takes a batch in hand.
+func (w *worker) takeBatch(p plan, b spool.Batch, asked time.Time) {
 	jobs := make([]*job, len(b.Deliveries))
 	for i, dl := range b.Deliveries {
 		jobs[i] = newJob(w, dl, asked)
@@ -173,23 +185,23 @@ func (w *worker) accept(p plan, b spool.Batch, asked time.Time) {
 	}
 	w.mu.Lock()
 	if p.probe {
-		w.nobody = len(jobs) == 0
-		w.h.probing = !w.nobody
+		w.backlog.none = len(jobs) == 0
+		w.hold.probing = !w.backlog.none
 	}
-	if p.probe && !w.nobody {
-		w.h.turn = jobs[0].Lease.Delivery
+	if p.probe && !w.backlog.none {
+		w.hold.turn = jobs[0].Lease.Delivery
 	}
-	w.progress(p, b)
+	w.noteProgress(p, b)
 	largest := 1 << 10
 	for _, j := range jobs {
 		largest = max(largest, j.size())
 		w.link(j)
 	}
 	if len(jobs) > 0 {
-		w.typical = largest
+		w.backlog.typical = largest
 	}
 	// Meanwhile the route may have been held, or the dispatcher stopped.
-	back := !w.open(p.probe)
+	back := !w.mayBegin(p.probe)
 	if !back {
 		for _, j := range jobs {
 			w.queue.push(j)
@@ -203,14 +215,14 @@ func (w *worker) accept(p plan, b spool.Batch, asked time.Time) {
 	w.fill()
 }
 
-// progress notes when to ask next. The caller holds mu.
-func (w *worker) progress(p plan, b spool.Batch) {
+// noteProgress notes when to ask next. The caller holds mu.
+func (w *worker) noteProgress(p plan, b spool.Batch) {
 	if p.pick.IgnoreDue && !p.probe {
-		w.caughtUp(b)
+		w.followCatchUp(b)
 		return
 	}
 	if len(b.Deliveries) == p.n || p.probe && len(b.Deliveries) > 0 {
-		w.look.Store(true)
+		w.backlog.due.Store(true)
 		return
 	}
 	// Next is by the store's clock, which may be ahead of ours: so it is never
@@ -223,16 +235,16 @@ func (w *worker) progress(p plan, b spool.Batch) {
 	if soonest := now.Add(pauseEmpty); at.Before(soonest) && len(b.Deliveries) == 0 {
 		at = soonest
 	}
-	if w.lookAt.IsZero() || at.Before(w.lookAt) {
-		w.lookAt = at
+	if w.backlog.dueAt.IsZero() || at.Before(w.backlog.dueAt) {
+		w.backlog.dueAt = at
 	}
 }
 
-// caughtUp follows the one pass over the backlog of a resumed route. It is over
+// followCatchUp follows the one pass over the backlog of a resumed route. It is over
 // when as many were leased as had been waiting, or when the store begins again
 // with the oldest.
-func (w *worker) caughtUp(b spool.Batch) {
-	c := &w.catching
+func (w *worker) followCatchUp(b spool.Batch) {
+	c := &w.backlog.catching
 	over := len(b.Deliveries) == 0
 	for _, dl := range b.Deliveries {
 		seq := int64(0)
@@ -244,12 +256,12 @@ func (w *worker) caughtUp(b spool.Batch) {
 	}
 	c.left -= int64(len(b.Deliveries))
 	if over || c.left <= 0 {
-		w.catching = catchUp{}
-		w.look.Store(true)
-		w.passed()
+		w.backlog.catching = catchUp{}
+		w.backlog.due.Store(true)
+		w.releaseResumer()
 		return
 	}
-	if j := w.resumer; j != nil && j.Event != nil && j.Event.Seq < c.seq {
-		w.passed()
+	if j := w.backlog.resumer; j != nil && j.Event != nil && j.Event.Seq < c.seq {
+		w.releaseResumer()
 	}
 }

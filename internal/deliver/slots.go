@@ -42,7 +42,7 @@ type routeSlots struct {
 func (s *Slots) join(w *worker) *routeSlots {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sweep(time.Now())
+	s.forgetIdle(time.Now())
 	rs := s.routes[w.Key]
 	if rs == nil {
 		rs = &routeSlots{}
@@ -50,21 +50,21 @@ func (s *Slots) join(w *worker) *routeSlots {
 	}
 	rs.mu.Lock()
 	rs.workers = append(rs.workers, w)
-	rs.use(w)
+	rs.applyBounds(w)
 	rs.mu.Unlock()
 	return rs
 }
 
-// use makes w's numbers count. The caller holds mu.
-func (rs *routeSlots) use(w *worker) {
+// applyBounds makes w's numbers count. The caller holds mu.
+func (rs *routeSlots) applyBounds(w *worker) {
 	rs.limit = w.MaxInFlight
 	rs.pace.bound(w.Rate, w.Burst)
 	rs.paced.Store(rs.pace.bounds())
 }
 
-// sweep forgets the routes that no dispatcher serves and of whose pace there is
+// forgetIdle forgets the routes that no dispatcher serves and of whose pace there is
 // nothing to know. The caller holds mu.
-func (s *Slots) sweep(now time.Time) {
+func (s *Slots) forgetIdle(now time.Time) {
 	for k, rs := range s.routes {
 		rs.mu.Lock()
 		idle := len(rs.workers) == 0 && rs.pace.rests(now)
@@ -83,13 +83,13 @@ func (s *Slots) leave(w *worker) {
 	rs.workers = slices.DeleteFunc(rs.workers, func(o *worker) bool { return o == w })
 	rs.waiting = slices.DeleteFunc(rs.waiting, func(o *worker) bool { return o == w })
 	if n := len(rs.workers); n > 0 {
-		rs.use(rs.workers[n-1])
+		rs.applyBounds(rs.workers[n-1])
 	} else if rs.alarm != nil {
 		rs.alarm.Stop()
 		rs.alarmAt = time.Time{}
 	}
 	rs.mu.Unlock()
-	s.sweep(time.Now())
+	s.forgetIdle(time.Now())
 	s.mu.Unlock()
 	rs.refill()
 }
@@ -99,37 +99,37 @@ func (rs *routeSlots) acquire(w *worker, j *job) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.running >= rs.limit {
-		rs.wait(w)
+		rs.addWaiting(w)
 		return false
 	}
-	if !rs.inTime(w, j, rs.running) {
+	if !rs.paceAllows(w, j, rs.running) {
 		return false
 	}
 	rs.running++
 	return true
 }
 
-// keep says whether w may go on with its next delivery in the slot that it
+// keepSlot says whether w may go on with its next delivery in the slot that it
 // has. It may not when a newer configuration allows fewer, or it is too soon.
-func (rs *routeSlots) keep(w *worker, j *job) bool {
+func (rs *routeSlots) keepSlot(w *worker, j *job) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.running > rs.limit {
-		rs.wait(w)
+		rs.addWaiting(w)
 		return false
 	}
-	return rs.inTime(w, j, rs.running-1)
+	return rs.paceAllows(w, j, rs.running-1)
 }
 
-// inTime says whether j may begin beside so many, and counts it. A probe may at
+// paceAllows says whether j may begin beside so many, and counts it. A probe may at
 // any time: probes have pauses of their own. The caller holds mu.
-func (rs *routeSlots) inTime(w *worker, j *job, running int) bool {
+func (rs *routeSlots) paceAllows(w *worker, j *job, running int) bool {
 	now := time.Now()
 	rs.pace.expire(now)
 	if !j.probe {
 		at, full := rs.pace.ready(now, running)
 		if full || at.After(now) {
-			rs.wait(w)
+			rs.addWaiting(w)
 			if !full {
 				rs.alarmIn(now, at)
 			}
@@ -160,7 +160,7 @@ func (rs *routeSlots) ring() {
 	rs.refill()
 }
 
-func (rs *routeSlots) wait(w *worker) {
+func (rs *routeSlots) addWaiting(w *worker) {
 	if !slices.Contains(rs.waiting, w) {
 		rs.waiting = append(rs.waiting, w)
 	}
@@ -191,13 +191,63 @@ func (rs *routeSlots) refill() {
 	}
 }
 
-// due tells every dispatcher that serves the route that a delivery becomes due
+// markDueAt tells every dispatcher that serves the route that a delivery becomes due
 // at t: the one that settled it may be gone by then.
-func (rs *routeSlots) due(t time.Time) {
+func (rs *routeSlots) markDueAt(t time.Time) {
 	rs.mu.Lock()
 	workers := slices.Clone(rs.workers)
 	rs.mu.Unlock()
 	for _, w := range workers {
-		w.dueAt(t)
+		w.markDueAt(t)
+	}
+}
+
+// paused says until when the route pauses.
+func (rs *routeSlots) paused(now time.Time) (until time.Time, yes bool) {
+	if !rs.paced.Load() {
+		return until, false
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.pace.paused(now)
+}
+
+// ahead is how many deliveries may be in hand, and whether the route pauses.
+func (rs *routeSlots) ahead(now time.Time, most int) (n int, paused bool) {
+	if !rs.paced.Load() {
+		return most, false // Each accept asks.
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	_, paused = rs.pace.paused(now)
+	return rs.pace.ahead(most), paused
+}
+
+// forget ends the slowing. What waited for its time is tried by refill, which
+// the caller runs when it holds no lock.
+func (rs *routeSlots) forget() {
+	rs.mu.Lock()
+	rs.pace.forget()
+	rs.paced.Store(rs.pace.bounds())
+	rs.mu.Unlock()
+}
+
+// giveBackQueued gives back what waits in memory, of every dispatcher that serves the
+// route: in a pause of minutes it would only keep leases.
+func (rs *routeSlots) giveBackQueued() {
+	rs.mu.Lock()
+	workers := slices.Clone(rs.workers)
+	rs.mu.Unlock()
+	for _, w := range workers {
+		w.mu.Lock()
+		var back []*job
+		if w.hold.current == nil {
+			back = w.flush()
+		}
+		w.mu.Unlock()
+		w.poke()
+		if len(back) > 0 {
+			go w.d.giveBack(back)
+		}
 	}
 }

@@ -1,23 +1,22 @@
 package deliver
 
 import (
-	"slices"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// heard is what an answer did to the pace of its route.
-type heard struct {
+// paceChange is what an answer did to the pace of its route.
+type paceChange struct {
 	slower bool // the app asked for it
 	paused bool // the route pauses because of it
 	began  bool // the route was not slowed before
 	ended  bool // the route is not slowed any more
 }
 
-// hear follows an answer, and changes the outcome of one that asked for a slower
+// noteAnswer follows an answer, and changes the outcome of one that asked for a slower
 // pace: it uses no attempt, unless it is this event that the app refuses.
-func (rs *routeSlots) hear(j *job, a Answer, o *outcome, start, end time.Time, alone, held bool) (h heard) {
+func (rs *routeSlots) noteAnswer(j *job, a Answer, o *outcome, start, end time.Time, alone, held bool) (h paceChange) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	p, id := &rs.pace, j.Lease.Delivery
@@ -58,65 +57,15 @@ func (rs *routeSlots) hear(j *job, a Answer, o *outcome, start, end time.Time, a
 	return h
 }
 
-// paused says until when the route pauses.
-func (rs *routeSlots) paused(now time.Time) (until time.Time, yes bool) {
-	if !rs.paced.Load() {
-		return until, false
-	}
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	return rs.pace.paused(now)
-}
-
-// ahead is how many deliveries may be in hand, and whether the route pauses.
-func (rs *routeSlots) ahead(now time.Time, most int) (n int, paused bool) {
-	if !rs.paced.Load() {
-		return most, false // Each accept asks.
-	}
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	_, paused = rs.pace.paused(now)
-	return rs.pace.ahead(most), paused
-}
-
-// forget ends the slowing. What waited for its time is tried by refill, which
-// the caller runs when it holds no lock.
-func (rs *routeSlots) forget() {
-	rs.mu.Lock()
-	rs.pace.forget()
-	rs.paced.Store(rs.pace.bounds())
-	rs.mu.Unlock()
-}
-
-// recede gives back what waits in memory, of every dispatcher that serves the
-// route: in a pause of minutes it would only keep leases.
-func (rs *routeSlots) recede() {
-	rs.mu.Lock()
-	workers := slices.Clone(rs.workers)
-	rs.mu.Unlock()
-	for _, w := range workers {
-		w.mu.Lock()
-		var back []*job
-		if w.h.hold == nil {
-			back = w.flush()
-		}
-		w.mu.Unlock()
-		w.poke()
-		if len(back) > 0 {
-			go w.d.giveBack(back)
-		}
-	}
-}
-
-// follows tells what became of the pace. The caller holds no lock.
-func (w *worker) follows(h heard, a Answer) {
+// reportPace tells what became of the pace. The caller holds no lock.
+func (w *worker) reportPace(h paceChange, a Answer) {
 	if h.slower {
 		if ob := w.d.observer; ob != nil {
 			ob.Slower(w.Key)
 		}
 	}
 	if h.paused {
-		w.slots.recede()
+		w.slots.giveBackQueued()
 	}
 	switch {
 	case h.began:

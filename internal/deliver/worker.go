@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -30,44 +29,24 @@ type worker struct {
 	d     *Dispatcher
 	slots *routeSlots // from Start on
 	wake  chan struct{}
-	look  atomic.Bool // something may be due
 
 	mu       sync.Mutex
 	started  bool
 	stopped  bool
 	reserved int
 	running  int
-	jobs     job // head of the ring of all leases in our hands
+	jobs     job // head of the ring of all leases
 	count    int // of jobs
 	queue    fifo
-	typical  int // size of the largest body in the last batch
-	hungry   bool
-
-	h        holding
-	known    bool    // the store's holds have been read once
-	pending  pending // what the store does not know yet
-	writing  bool
-	version  int  // rises with each change of ours and each write of it
-	nobody   bool // the last probe found nothing that waits
-	catching catchUp
-	resumer  *job // whose answer resumed the route, until catching is beyond it
-	lookAt   time.Time
+	backlog  backlog
+	hold     holdSync
 }
 
-// pending is a change of the hold that is to be written.
-type pending uint8
-
-const (
-	nothing pending = iota
-	writeHold
-	writeProbe
-	writeResume
-)
-
 func newWorker(d *Dispatcher, r Route) *worker {
-	w := &worker{Route: r, d: d, wake: make(chan struct{}, 1), typical: 64 << 10}
+	w := &worker{Route: r, d: d, wake: make(chan struct{}, 1)}
+	w.backlog.typical = 64 << 10
 	w.jobs.next, w.jobs.prev = &w.jobs, &w.jobs
-	w.look.Store(true)
+	w.backlog.due.Store(true)
 	return w
 }
 
@@ -78,18 +57,18 @@ func (w *worker) poke() {
 	}
 }
 
-// due says that the store may have something to lease.
-func (w *worker) due() {
-	w.look.Store(true)
+// markDue says that the store may have something to lease.
+func (w *worker) markDue() {
+	w.backlog.due.Store(true)
 	w.poke()
 }
 
-// dueAt says that the store has something to lease from t on.
-func (w *worker) dueAt(t time.Time) {
+// markDueAt says that the store has something to lease from t on.
+func (w *worker) markDueAt(t time.Time) {
 	w.mu.Lock()
-	earlier := w.lookAt.IsZero() || t.Before(w.lookAt)
+	earlier := w.backlog.dueAt.IsZero() || t.Before(w.backlog.dueAt)
 	if earlier {
-		w.lookAt = t
+		w.backlog.dueAt = t
 	}
 	w.mu.Unlock()
 	if earlier {
@@ -104,7 +83,7 @@ func (w *worker) inHand() int { return w.reserved + w.count }
 func (w *worker) reserve() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.started || w.stopped || w.h.hold != nil || w.queue.bytes >= maxQueuedBytes {
+	if !w.started || w.stopped || w.hold.current != nil || w.queue.bytes >= maxQueuedBytes {
 		return false
 	}
 	most, paused := w.slots.ahead(time.Now(), w.MaxInFlight+max(minQueued, 2*w.MaxInFlight))
@@ -118,7 +97,7 @@ func (w *worker) reserve() bool {
 func (w *worker) unreserve() {
 	w.mu.Lock()
 	w.reserved = max(w.reserved-1, 0)
-	poke := w.roomAgain()
+	poke := w.hasRoomAgain()
 	w.mu.Unlock()
 	if poke {
 		w.poke()
@@ -130,7 +109,7 @@ func (w *worker) offer(j *job) {
 	w.mu.Lock()
 	w.reserved = max(w.reserved-1, 0)
 	w.link(j)
-	ok := w.open(false)
+	ok := w.mayBegin(false)
 	begin := ok && w.queue.n == 0 && w.take(j)
 	if ok && !begin {
 		if ok = w.queue.bytes+j.size() <= maxQueuedBytes; ok {
@@ -140,7 +119,7 @@ func (w *worker) offer(j *job) {
 	w.mu.Unlock()
 	switch {
 	case begin:
-		go w.work(j)
+		go w.runSlot(j)
 	case !ok:
 		go w.d.giveBack([]*job{j})
 	}
@@ -157,22 +136,21 @@ func (w *worker) take(j *job) bool {
 
 func (w *worker) begin(j *job) {
 	w.running++
-	j.running = true
-	j.held = w.h.hold != nil
+	j.held = w.hold.current != nil
 }
 
-// runnable says whether the queue's front may begin. The caller holds mu.
-func (w *worker) runnable() bool {
+// frontMayBegin says whether the queue's front may begin. The caller holds mu.
+func (w *worker) frontMayBegin() bool {
 	j := w.queue.front()
-	return j != nil && w.open(j.probe)
+	return j != nil && w.mayBegin(j.probe)
 }
 
-// open says whether an attempt may begin. On a held route that is the probe and
+// mayBegin says whether an attempt may begin. On a held route that is the probe and
 // nothing else, on one that pauses because its app said slower nothing, and on
 // one that an operator holds nothing at all: of their hold the store is asked,
 // because we may not have read it yet. The caller holds mu.
-func (w *worker) open(probe bool) bool {
-	h := w.h.hold
+func (w *worker) mayBegin(probe bool) bool {
+	h := w.hold.current
 	if !w.started || w.stopped || h != nil && (h.ByHand || !probe) {
 		return false
 	}
@@ -181,14 +159,14 @@ func (w *worker) open(probe bool) bool {
 			return false
 		}
 	}
-	_, byHand := w.newByHand()
+	_, byHand := w.unseenHold()
 	return !byHand
 }
 
-// newByHand is the operator's hold, if the store has one that we have not
+// unseenHold is the operator's hold, if the store has one that we have not
 // followed. The caller holds mu.
-func (w *worker) newByHand() (h spool.Hold, ok bool) {
-	if w.h.hold != nil && w.h.hold.ByHand {
+func (w *worker) unseenHold() (h spool.Hold, ok bool) {
+	if w.hold.current != nil && w.hold.current.ByHand {
 		return spool.Hold{}, false
 	}
 	return w.d.store.HeldByHand(w.Key)
@@ -198,24 +176,23 @@ func (w *worker) newByHand() (h spool.Hold, ok bool) {
 func (w *worker) fill() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.runnable() && w.slots.acquire(w, w.queue.front()) {
+	for w.frontMayBegin() && w.slots.acquire(w, w.queue.front()) {
 		j := w.queue.pop()
 		w.begin(j)
-		go w.work(j)
+		go w.runSlot(j)
 	}
 }
 
-// pass ends j's use of its slot and returns what goes on in it, if anything.
-func (w *worker) pass(j *job) *job {
+// passSlot ends j's use of its slot and returns what goes on in it, if anything.
+func (w *worker) passSlot(j *job) *job {
 	w.mu.Lock()
 	w.running--
-	j.running = false
 	var next *job
-	if w.runnable() && w.slots.keep(w, w.queue.front()) {
+	if w.frontMayBegin() && w.slots.keepSlot(w, w.queue.front()) {
 		next = w.queue.pop()
 		w.begin(next)
 	}
-	poke := w.roomAgain()
+	poke := w.hasRoomAgain()
 	w.mu.Unlock()
 	if next == nil {
 		w.slots.release()
@@ -251,9 +228,9 @@ func (w *worker) drop(j *job) *routeSlots {
 		w.count--
 	}
 	if j.probe {
-		j.probe, w.h.probing = false, false
+		j.probe, w.hold.probing = false, false
 	}
-	poke, rs := w.roomAgain(), w.slots
+	poke, rs := w.hasRoomAgain(), w.slots
 	w.mu.Unlock()
 	if poke {
 		w.poke()
@@ -273,20 +250,20 @@ func (w *worker) room() int {
 	}
 	n = min(n, maxBatch)
 	if w.queue.n == 0 {
-		return max(1, min(n, maxQueuedBytes/w.typical))
+		return max(1, min(n, maxQueuedBytes/w.backlog.typical))
 	}
-	return min(n, max(0, maxQueuedBytes-w.queue.bytes)/w.typical)
+	return min(n, max(0, maxQueuedBytes-w.queue.bytes)/w.backlog.typical)
 }
 
-// roomAgain says whether the loop, which had no room, has it now, or has
+// hasRoomAgain says whether the loop, which had no room, has it now, or has
 // nothing more to wait for. The caller holds mu.
-func (w *worker) roomAgain() bool {
+func (w *worker) hasRoomAgain() bool {
 	if w.stopped {
 		return w.inHand() == 0
 	}
-	if !w.hungry || w.room() == 0 {
+	if !w.backlog.hungry || w.room() == 0 {
 		return false
 	}
-	w.hungry = false
+	w.backlog.hungry = false
 	return true
 }

@@ -51,7 +51,7 @@ const (
 	srcProxy   = "caddymodule/upstream.go"
 	srcGate    = "dedupe/gate.go"
 	srcWork    = "internal/deliver/attempt.go"
-	srcLife    = "internal/deliver/life.go"
+	srcLife    = "internal/deliver/dispatcher.go"
 	srcFresh   = "internal/spool/sqlite/clock.go"
 	srcWriter  = "internal/spool/sqlite/writer.go"
 	srcOpen    = "internal/spool/sqlite/open.go"
