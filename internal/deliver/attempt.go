@@ -11,7 +11,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// maxBehind bounds how long a settle waits for a catching up to pass it.
+// maxBehind bounds how long a settle waits for a catch-up pass to go beyond it: the
+// app has answered, so its outcome should be on stable storage before long.
 const maxBehind = time.Minute
 
 var (
@@ -20,12 +21,12 @@ var (
 )
 
 // runSlot runs j in a slot of the route, and after it what waits, as long as it may
-// keep the slot. Only the last settle is its own: the slot does not wait for
-// the store.
+// keep the slot. While something waits, each settle gets a goroutine: a slot is the
+// app's, and does not wait for the store. Only the last settle is its own.
 func (w *worker) runSlot(j *job) {
 	for {
 		settle := w.attempt(j)
-		next := w.passSlot(j)
+		next := w.passSlot()
 		if next == nil {
 			settle()
 			return
@@ -35,7 +36,8 @@ func (w *worker) runSlot(j *job) {
 	}
 }
 
-// attempt makes one attempt and returns what is left to do outside the slot.
+// attempt makes one attempt and returns what is left to do outside the slot: to
+// settle its lease, or to give it back.
 func (w *worker) attempt(j *job) (settle func()) {
 	start := time.Now()
 	if start.After(w.expires(j)) {
@@ -53,6 +55,8 @@ func (w *worker) attempt(j *job) (settle func()) {
 	if o.state == 0 {
 		return func() { w.d.giveBack([]*job{j}) }
 	}
+	// The answer is judged before the slot is passed on, so that a route which it
+	// holds or slows begins nothing more.
 	s := spool.Settlement{
 		Lease: j.Lease, State: o.state, Reason: o.reason,
 		Attempt: spool.Attempt{
@@ -61,6 +65,8 @@ func (w *worker) attempt(j *job) (settle func()) {
 		},
 	}
 	if o.state == spool.Retrying {
+		// By the store's clock, because the store compares it with its own time; our
+		// wait for it (again, in settle) is by ours.
 		s.Due = j.storeNow(end).Add(o.after)
 	}
 	return func() {
@@ -69,7 +75,9 @@ func (w *worker) attempt(j *job) (settle func()) {
 	}
 }
 
-// call asks the upstream, and makes an answer of whatever it does.
+// call asks the upstream, and makes an answer of whatever it does. It never panics:
+// a third party's handler that does would end the process, and the next start would
+// meet the same event.
 func (w *worker) call(a Attempt) (ans Answer) {
 	ctx, cancel := context.WithTimeout(w.d.running, w.Timeout)
 	defer cancel()
@@ -82,6 +90,8 @@ func (w *worker) call(a Attempt) (ans Answer) {
 	return w.Upstream.Attempt(ctx, a)
 }
 
+// panicked returns the answer for an attempt that panicked with p. ErrAbortHandler is
+// how a proxy reports that the upstream broke off after its header.
 func (w *worker) panicked(a Attempt, p any) Answer {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return Answer{Reach: Broken, Err: errCut}
@@ -92,7 +102,10 @@ func (w *worker) panicked(a Attempt, p any) Answer {
 	return Answer{Reach: Broken, Err: errPanicked}
 }
 
-// believe corrects what an upstream cannot know: whether we ended the attempt.
+// believe corrects what an upstream cannot know: whether Drain ended the attempt. Then
+// it counts as not made, unless the app had given its final answer already, which
+// would be asked for twice. At any other time an upstream that says Aborted is
+// broken: believed, it would have its delivery tried for ever at no cost.
 func (w *worker) believe(a Answer) Answer {
 	final := a.Reach == Answered && (a.Status/100 == 2 || a.Status == http.StatusGone)
 	switch {
@@ -104,7 +117,9 @@ func (w *worker) believe(a Answer) Answer {
 	return a
 }
 
-// conclude judges an answer, for the delivery and for its route.
+// conclude judges an answer: first for the delivery (judge), then for the pace of the
+// route (noteAnswer, which may make the attempt a free one), then for its hold. All
+// three happen under mu, because the next attempt of the route must see them.
 func (w *worker) conclude(j *job, a Answer, start, end time.Time) outcome {
 	id := j.Lease.Delivery
 	w.mu.Lock()
@@ -122,6 +137,8 @@ func (w *worker) conclude(j *job, a Answer, start, end time.Time) outcome {
 		c = w.hold.note(end, r)
 		back = w.noteChange(c)
 	}
+	// On a held route a free attempt comes again with a probe and not sooner: its own
+	// pause is for routes that are not held.
 	if h := w.hold.current; h != nil && o.free {
 		o.after = max(o.after, h.NextProbe.Sub(end))
 	}
@@ -142,9 +159,9 @@ func (w *worker) conclude(j *job, a Answer, start, end time.Time) outcome {
 	return o
 }
 
-// waitForCatchUp waits until the catching up that j's answer began is beyond j. Were j
-// waiting in the store before, it would be leased again with all the others,
-// long before it is due.
+// waitForCatchUp delays the settle of the delivery whose answer resumed the route
+// until the catch-up pass has gone beyond it. Settled earlier, it would be due again
+// inside that same pass and be attempted too soon.
 func (w *worker) waitForCatchUp(j *job) {
 	if j.behind == nil {
 		return
@@ -158,7 +175,8 @@ func (w *worker) waitForCatchUp(j *job) {
 	}
 }
 
-// releaseResumer lets the resumer settle. The caller holds mu.
+// releaseResumer lets the job settle that waits in waitForCatchUp, if one does: the
+// pass is beyond it, or there will be none. The caller holds mu.
 func (w *worker) releaseResumer() {
 	if w.backlog.resumer != nil {
 		close(w.backlog.resumer.behind)
@@ -166,7 +184,8 @@ func (w *worker) releaseResumer() {
 	}
 }
 
-// suspectDue is when the delivery's own schedule would go on.
+// suspectDue returns when the delivery's own schedule goes on, also for an attempt that
+// was free: see holding.suspect.
 func (w *worker) suspectDue(j *job, o outcome, end time.Time) time.Time {
 	if !o.free {
 		return end.Add(o.after)
@@ -174,12 +193,15 @@ func (w *worker) suspectDue(j *job, o outcome, end time.Time) time.Time {
 	if w.hold.suspect == j.Lease.Delivery && !w.hold.suspectDue.IsZero() {
 		return w.hold.suspectDue
 	}
-	// After a restart nobody knows when its last counted attempt was.
+	// After a restart it is not known when its last counted attempt was, so its
+	// present delay begins again: later than it should, never earlier.
 	delay, _ := w.Schedule.delay(j.Attempts, 0)
 	return end.Add(delay)
 }
 
-// settle writes an outcome, again and again while the lease lasts.
+// settle writes an outcome, again and again while the lease lasts. An outcome that
+// cannot be written by then is given up: another dispatcher may have the delivery,
+// and repeats the attempt. again is when a retry is due, by the machine's clock.
 func (w *worker) settle(j *job, s spool.Settlement, again time.Time) {
 	for try := 0; ; try++ {
 		if w.isGone(j) {
@@ -207,8 +229,11 @@ func (w *worker) settle(j *job, s spool.Settlement, again time.Time) {
 	}
 }
 
+// settled follows a settle that the store has taken: nothing is logged, counted or
+// reported before, because an outcome that is not stored may yet be another.
 func (w *worker) settled(j *job, s spool.Settlement, again time.Time) {
 	if s.State == spool.Retrying {
+		// To every dispatcher of the route: this one may be gone by then.
 		w.slots.markDueAt(again)
 	}
 	if s.State == spool.Dead {
@@ -226,13 +251,9 @@ func (w *worker) lost(j *job, why string) {
 	w.drop(j)
 }
 
+// noteLost counts and logs a lease that ended while its job was still here: the
+// delivery may have been attempted twice.
 func (w *worker) noteLost(j *job, why string) {
 	w.d.leasesLost.Add(1)
 	w.d.log.Warn("lease lost", "source", w.Key.Source, "route", w.Key.Route, "delivery", j.Lease.Delivery, "at", why)
-}
-
-func (w *worker) isGone(j *job) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return j.gone
 }

@@ -11,6 +11,9 @@
 //
 // Life: a Dispatcher belongs to a configuration; Slots, like the store, to the
 // process. Limits: delivery is at least once, and order is not kept.
+//
+// DESIGN.md has the states of a lease, the table of answers, and what a crash
+// does at each step. Read worker.go first: everything else serves it.
 package deliver
 
 import (
@@ -32,40 +35,42 @@ const (
 	// LeaseFor is how long a lease lasts unless it is extended. It bounds how
 	// long a delivery idles whose dispatcher vanished.
 	LeaseFor = 30 * time.Second
-	// extendEvery is how often leases older than a third of LeaseFor are
-	// extended: one that cannot be is tried three times more before its end.
-	extendEvery = LeaseFor / 6
 	// cutGrace is what attempts that Drain cancelled get to return.
 	cutGrace = 2 * time.Second
-	// releaseWithin bounds one call that gives leases back.
-	releaseWithin = 5 * time.Second
 	// complainEvery keeps a failing store from filling the log.
 	complainEvery = 10 * time.Second
 )
 
-// Dispatcher delivers for the routes of one configuration.
+// Dispatcher delivers for the routes of one configuration. It has one worker a
+// route; it starts and ends them, and routes the calls of the accept path.
 type Dispatcher struct {
 	store    spool.Store
-	slots    *Slots
+	slots    *Slots // shared with the dispatchers of other configurations
 	log      *slog.Logger
-	observer Observer
-	random   func() float64
-	owner    spool.Owner
-	workers  map[spool.RouteKey]*worker
-	holds    chan struct{} // the store's holds may have changed
+	observer Observer                   // nil for none
+	random   func() float64             // in [0,1), for jitter
+	owner    spool.Owner                // unique in the life of the store
+	workers  map[spool.RouteKey]*worker // never changes after New
+	// holds has a value when the store's holds may have changed since they were
+	// read last. One value is enough: a reading sees every change before it.
+	holds chan struct{}
 
-	running       context.Context // of the attempts; ends when Drain cuts them
+	// Two contexts, because the end comes in two steps, and Stop is neither. running
+	// is that of the attempts: Drain cancels it when its own context ends, and what
+	// they return then is still settled or given back. cut is that of the calls to
+	// the store, and ends cutGrace later, when those are not waited for either.
+	running       context.Context
 	cancelRunning context.CancelFunc
-	cut           context.Context // of calls to the store; ends when Drain gives up
+	cut           context.Context
 	cutOff        context.CancelFunc
 
-	mu      sync.Mutex
+	mu      sync.Mutex // orders Start and Stop, and guards the two below
 	started bool
 	stopped bool
 	done    chan struct{} // closed when nothing runs any more
 
 	leasesLost atomic.Uint64
-	complained atomic.Int64 // when the log last paceChange of a failing store
+	complained atomic.Int64 // Unix time in nanoseconds of the last storeFailed that was logged
 }
 
 // New checks c and makes a Dispatcher that does nothing before Start.
@@ -119,28 +124,33 @@ func (d *Dispatcher) Start() {
 		w.mu.Lock()
 		w.slots, w.started = rs, true
 		w.mu.Unlock()
-		rs.refill() // the newest number may be a larger one
+		// The newest max_in_flight may be a larger one: workers of the former
+		// configuration that wait may go on.
+		rs.refill()
 	}
 	go d.run()
 }
 
-// run lives until everything that was in hand after Stop has ended.
+// run lives until everything that was leased before Stop has ended. What follows
+// the holds and extends the leases goes on until then, because attempts that
+// outlive Stop need their leases.
 func (d *Dispatcher) run() {
 	defer close(d.done)
 	defer d.store.Watch(d.onCommit)()
 	ctx, over := context.WithCancel(d.cut)
-	var aside, loops sync.WaitGroup
-	aside.Go(func() { d.followHolds(ctx) })
-	aside.Go(func() { d.extend(ctx) })
+	var beside, loops sync.WaitGroup
+	beside.Go(func() { d.followHolds(ctx) })
+	beside.Go(func() { d.extend(ctx) })
 	for _, w := range d.workers {
 		loops.Go(w.run)
 	}
 	loops.Wait()
 	over()
-	aside.Wait()
+	beside.Wait()
 }
 
-// onCommit is what the store calls after commits.
+// onCommit is called by the store after a commit that concerns route k. It must
+// not block, so it only wakes what will look.
 func (d *Dispatcher) onCommit(k spool.RouteKey) {
 	if w := d.workers[k]; w != nil {
 		w.markDue()
@@ -150,7 +160,8 @@ func (d *Dispatcher) onCommit(k spool.RouteKey) {
 
 // Stop ends leasing and returns at once. Attempts that run go on and settle
 // under their leases; leases whose attempts have not begun are given back at
-// once. A second call does nothing.
+// once, so that the dispatcher of the next configuration finds them due. A second
+// call does nothing.
 func (d *Dispatcher) Stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -212,7 +223,9 @@ func (d *Dispatcher) attempts() (n int) {
 }
 
 // abandon gives back the leases of upstreams that do not return and of settles
-// that hang, so that the next start counts no attempt for them.
+// that hang, so that the next start counts no attempt for them. The jobs are
+// marked as gone first: an upstream that returns after all must not settle what
+// another dispatcher may be running by then.
 func (d *Dispatcher) abandon() {
 	var leases []spool.Lease
 	for _, w := range d.workers {
@@ -232,19 +245,24 @@ func (d *Dispatcher) abandon() {
 	<-d.done
 }
 
-// Owner is the name under which it leases.
+// Owner returns the name under which the dispatcher leases.
 func (d *Dispatcher) Owner() spool.Owner { return d.owner }
 
-// LeaseFor is how long the leases of what is born running must last.
+// LeaseFor returns how long the leases of what is born running must last.
 func (d *Dispatcher) LeaseFor() time.Duration { return LeaseFor }
 
-// LeasesLost counts the leases that ended while we still held them: their
-// deliveries may have been attempted twice.
+// LeasesLost returns how many leases ended while the dispatcher still used them:
+// their deliveries may have been attempted twice.
 func (d *Dispatcher) LeasesLost() uint64 { return d.leasesLost.Load() }
 
-// Reserve makes room for one delivery that may be born running. It is false for
-// an unknown, held or full route and for a dispatcher that does not run. Each
-// true must be followed by one Offer or one Unreserve.
+// Reserve makes room for one delivery that may be born running, and reports
+// whether there was some: there is none for an unknown, held or full route and
+// with a dispatcher that does not run. Each true must be followed by one Offer or
+// one Unreserve.
+//
+// The room is taken before the event is committed, and not after, because the
+// commit decides for good: what it stores as running under our lease, no other
+// dispatcher runs until that lease ends.
 func (d *Dispatcher) Reserve(k spool.RouteKey) bool {
 	w := d.workers[k]
 	return w != nil && w.reserve()
@@ -268,4 +286,14 @@ func (d *Dispatcher) Offer(dl spool.Delivery) {
 		return
 	}
 	w.offer(j)
+}
+
+// storeFailed logs that a call of the store failed. A store that fails does so in
+// every call, so that one line stands for those of the next while.
+func (d *Dispatcher) storeFailed(doing string, k spool.RouteKey, err error) {
+	now, last := time.Now().UnixNano(), d.complained.Load()
+	if d.cut.Err() != nil || now-last < int64(complainEvery) || !d.complained.CompareAndSwap(last, now) {
+		return
+	}
+	d.log.Warn("store failed", "doing", doing, "source", k.Source, "route", k.Route, "error", err)
 }

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// readHoldsAtMost is how often what the store reports makes us read the holds.
+	// readHoldsAtMost is how often what the store reports leads to a reading of the
+	// holds: it reports every commit, and a reading counts every route.
 	readHoldsAtMost = time.Second
 	// readHoldsAtLeast is how often they are read although nothing was reported.
 	readHoldsAtLeast = 15 * time.Second
@@ -19,27 +20,38 @@ const (
 )
 
 // holdSync is the hold of a route as a worker has it, and how it stands to the
-// store's.
+// store's row, which survives restarts and is shared with other dispatchers and with
+// operators. A change that an attempt makes counts here at once and is written by the
+// loop, so that no attempt waits for the store; a change by others is read now and
+// then, except that an operator's hold is asked for before each attempt. The
+// worker's mu guards all of it.
 type holdSync struct {
 	holding
-	known   bool    // the store's holds have been read once
-	pending pending // what the store does not know yet
+	// known means that the row has been read once. Nothing is leased before: the
+	// route may have been held when the last process ended.
+	known bool
+	// pending is the change that is to be written.
+	pending pending
+	// writing means that a change is being written.
 	writing bool
-	version int // rises with each change of ours and each write of it
+	// version rises with each change made here and each write of one. A reading that
+	// began under another version is older than that change, and is not believed.
+	version int
 }
 
-// pending is a change of the hold that is to be written.
+// pending is a change of the hold that is to be written. A later one replaces an
+// earlier, since each is the whole row.
 type pending uint8
 
 const (
-	nothing pending = iota
-	writeHold
-	writeProbe
-	writeResume
+	nothing     pending = iota
+	writeHold           // the route is held
+	writeProbe          // it still is, and another probe failed
+	writeResume         // it is held no more
 )
 
-// noteChange follows a change of ours. It returns the leases to give back; the
-// caller holds mu.
+// noteChange follows a change that an attempt made. It returns the leases to give
+// back; the caller holds mu.
 func (w *worker) noteChange(c change) (back []*job) {
 	switch c {
 	case unchanged:
@@ -59,15 +71,16 @@ func (w *worker) noteChange(c change) (back []*job) {
 	return back
 }
 
-// adopt follows what the store says, unless it was read before a change of
-// ours was written: version is the worker's when the reading began.
+// adopt follows what the store says, unless it was read before a change made here
+// was written: version is the worker's when the reading began. Then the holds are
+// read again, because the change of another may be in what is not believed.
 func (w *worker) adopt(st spool.RouteState, version int) {
 	w.mu.Lock()
 	w.hold.known = true
 	if w.stopped || w.hold.version != version || w.hold.pending != nothing || w.hold.writing {
 		w.mu.Unlock()
 		w.poke()
-		w.d.markHolds() // read once more
+		w.d.markHolds()
 		return
 	}
 	c, back := w.adoptLocked(st)
@@ -77,7 +90,8 @@ func (w *worker) adopt(st spool.RouteState, version int) {
 	w.poke()
 }
 
-// adoptLocked makes the store's state of the route ours. The caller holds mu.
+// adoptLocked makes the store's state of the route the worker's. It returns the leases
+// to give back. The caller holds mu.
 func (w *worker) adoptLocked(st spool.RouteState) (c change, back []*job) {
 	c = w.hold.adopt(time.Now(), st.Hold)
 	switch c {
@@ -90,8 +104,8 @@ func (w *worker) adoptLocked(st spool.RouteState) (c change, back []*job) {
 	return c, back
 }
 
-// followOperator follows an operator's hold as soon as the store has it. One that meets a
-// change of ours is found when that is written.
+// followOperator follows an operator's hold as soon as the store has it. While a change
+// is to be written it does nothing: write finds the hold then.
 func (w *worker) followOperator() {
 	w.mu.Lock()
 	h, byHand := w.unseenHold()
@@ -100,13 +114,25 @@ func (w *worker) followOperator() {
 		return
 	}
 	c, back := w.adoptLocked(spool.RouteState{Key: w.Key, Hold: &h})
-	w.hold.version++ // A reading that began before says nothing.
+	// A reading that began before says nothing.
+	w.hold.version++
 	hold := w.hold.current
 	w.mu.Unlock()
 	w.reportHold(c, hold, back)
 }
 
-// clearForHold ends what goes on before a hold: the caller gives back what is
+// unseenHold returns the operator's hold if the store has one that the worker has not
+// followed yet. The caller holds mu.
+func (w *worker) unseenHold() (h spool.Hold, ok bool) {
+	if w.hold.current != nil && w.hold.current.ByHand {
+		return spool.Hold{}, false
+	}
+	return w.d.store.HeldByHand(w.Key)
+}
+
+// clearForHold ends what a hold ends: the catch-up pass, and the waiting in memory.
+// Leases that wait would only be extended for as long as the hold lasts, and count
+// an attempt if the process were killed meanwhile. The caller gives back what is
 // returned, and holds mu.
 func (w *worker) clearForHold() []*job {
 	w.backlog.catching = catchUp{}
@@ -114,7 +140,8 @@ func (w *worker) clearForHold() []*job {
 	return w.flush()
 }
 
-// startCatchUp begins to catch up with a backlog. The caller holds mu.
+// startCatchUp begins the pass over a backlog of so many deliveries, which waited when
+// the route was resumed. The caller holds mu.
 func (w *worker) startCatchUp(backlog int64) {
 	w.backlog.catching = catchUp{left: backlog}
 	w.backlog.due.Store(true)
@@ -123,6 +150,8 @@ func (w *worker) startCatchUp(backlog int64) {
 	}
 }
 
+// reportHold logs a change and reports it to the observer, and gives back leases. The
+// caller holds no lock.
 func (w *worker) reportHold(c change, hold *spool.Hold, back []*job) {
 	if len(back) > 0 {
 		go w.d.giveBack(back)
@@ -141,7 +170,7 @@ func (w *worker) reportHold(c change, hold *spool.Hold, back []*job) {
 	}
 }
 
-// writePending tells the store about the change of a hold.
+// writePending writes the change of a hold to the store.
 func (w *worker) writePending() error {
 	w.mu.Lock()
 	p, hold := w.hold.pending, w.hold.current
@@ -157,8 +186,8 @@ func (w *worker) writePending() error {
 	var back []*job
 	switch {
 	case err != nil && w.hold.pending == nothing:
-		w.hold.pending = p
-	case err != nil || w.hold.pending != nothing: // the next write decides
+		w.hold.pending = p // Once more.
+	case err != nil || w.hold.pending != nothing: // The next write decides.
 	case theirs:
 		c, back = w.adoptLocked(st)
 	case p == writeResume:
@@ -170,9 +199,10 @@ func (w *worker) writePending() error {
 	return err
 }
 
-// write writes a change, unless somebody else was there first: an operator's
-// hold is not replaced, and a resume of theirs not undone by a failed probe.
-// theirs says that st counts instead.
+// write writes a change, unless another was there first: an operator's hold is not
+// replaced, and a resume not undone by a failed probe. theirs reports that st counts
+// instead. The two calls are not one: an operator's hold that the store takes between
+// them is lost.
 func (w *worker) write(p pending, hold *spool.Hold) (st spool.RouteState, theirs bool, err error) {
 	st, err = w.d.routeState(w.Key)
 	if err != nil {
@@ -193,6 +223,8 @@ func (w *worker) write(p pending, hold *spool.Hold) (st spool.RouteState, theirs
 	return st, false, nil
 }
 
+// routeState returns the store's state of one route, that of an empty route if it has
+// none.
 func (d *Dispatcher) routeState(k spool.RouteKey) (spool.RouteState, error) {
 	states, err := d.store.Routes(d.cut)
 	if err != nil {
@@ -206,8 +238,8 @@ func (d *Dispatcher) routeState(k spool.RouteKey) (spool.RouteState, error) {
 	return spool.RouteState{Key: k}, nil
 }
 
-// followHolds reads the holds at first, when the store tells of a change, and
-// now and then, so that a hold by an operator or another dispatcher is seen.
+// followHolds reads the holds at first, when the store reports a change, and now and
+// then, so that a hold by another dispatcher, or a resume, is seen.
 func (d *Dispatcher) followHolds(ctx context.Context) {
 	for {
 		began := time.Now()
@@ -229,6 +261,7 @@ func (d *Dispatcher) followHolds(ctx context.Context) {
 	}
 }
 
+// readHolds reads the holds of all routes and lets each worker follow its own.
 func (d *Dispatcher) readHolds() error {
 	versions := make(map[*worker]int, len(d.workers))
 	for _, w := range d.workers {
@@ -250,6 +283,7 @@ func (d *Dispatcher) readHolds() error {
 	return nil
 }
 
+// markHolds makes followHolds read once more.
 func (d *Dispatcher) markHolds() {
 	select {
 	case d.holds <- struct{}{}:

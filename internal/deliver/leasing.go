@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// pollEvery is how often the store is asked although it reported nothing: it
-	// reports commits, and due times may have been set by another process.
+	// pollEvery is how often the store is asked although it reported nothing. It
+	// reports commits, and what falls due by time alone, as the lease of a dispatcher
+	// that vanished, is none.
 	pollEvery = 5 * time.Second
 	// pauseAfterError keeps a failing store from being asked without end.
 	pauseAfterError = time.Second
@@ -18,35 +19,72 @@ const (
 	pauseEmpty = 50 * time.Millisecond
 )
 
-// catchUp is the state of a resumed route: the backlog that existed then is
-// leased oldest first, whatever its due times are, in one pass. What fails
-// again in that pass waits for its own due time.
-type catchUp struct {
-	left     int64 // deliveries of the backlog that are still to be leased
-	seq, num int64 // the last one leased
-}
-
-// backlog is what a worker knows of the deliveries that wait in the store.
+// backlog is what a worker knows of the deliveries that wait in the store. It is a
+// guess that errs to the safe side: asking for nothing costs a look, while not asking
+// lets a delivery idle for a poll at most. The worker's mu guards all but due.
 type backlog struct {
-	due      atomic.Bool // something may be due
-	dueAt    time.Time
-	none     bool // the last probe found nothing that waits
-	typical  int  // size of the largest body in the last batch
-	hungry   bool
+	// due is set when something may be due now, by the store's reports without a
+	// lock.
+	due atomic.Bool
+	// dueAt is when the next delivery becomes due, as far as is known, by the
+	// machine's clock; zero for not known.
+	dueAt time.Time
+	// none means that the last probe found nothing that waits: the next is made when
+	// something comes.
+	none bool
+	// typical is the size in bytes of the largest body in the last batch.
+	typical int
+	// hungry means that the loop found no room: a lease that ends wakes it.
+	hungry bool
+	// catching is the pass over the backlog of a resumed route, empty if none runs.
 	catching catchUp
-	resumer  *job // whose answer resumed the route, until catching is beyond it
+	// resumer is the job whose answer resumed the route, while it waits for the
+	// pass; nil for none.
+	resumer *job
 }
 
-// plan is what to do next for a route.
+// catchUp is the pass over the backlog that a resumed route had. It is leased oldest
+// first, whatever its due times are, because those come from an outage that is
+// over: by them, a route that was down for an hour would need hours to catch up. It
+// is one pass by position, so that what fails again in it is not leased twice, but
+// waits for its own due time.
+type catchUp struct {
+	// left counts the deliveries that are still to be leased, 0 for no pass.
+	left int64
+	// seq is the event, and num the delivery, that was leased last.
+	seq, num int64
+}
+
+// plan is what to do next for a route: to lease n deliveries, or with n == 0 to
+// wait.
 type plan struct {
-	wait  time.Duration // with n == 0
+	wait  time.Duration
 	n     int
 	probe bool
 	pick  spool.Pick
 }
 
-// run leases for the route until the dispatcher is stopped and everything that
-// it had in hand is settled or given back.
+// markDue notes that the store may have something to lease, and wakes the loop.
+func (w *worker) markDue() {
+	w.backlog.due.Store(true)
+	w.poke()
+}
+
+// markDueAt notes that the store has something to lease from t on.
+func (w *worker) markDueAt(t time.Time) {
+	w.mu.Lock()
+	earlier := w.backlog.dueAt.IsZero() || t.Before(w.backlog.dueAt)
+	if earlier {
+		w.backlog.dueAt = t
+	}
+	w.mu.Unlock()
+	if earlier {
+		w.poke()
+	}
+}
+
+// run leases for the route until the dispatcher is stopped and everything that it
+// leased is settled or given back.
 func (w *worker) run() {
 	defer w.d.slots.leave(w)
 	timer := time.NewTimer(0)
@@ -66,31 +104,35 @@ func (w *worker) run() {
 	}
 }
 
-// step does one thing and says how long nothing more is to be done.
+// step does one thing and returns how long nothing more is to be done.
 func (w *worker) step() (wait time.Duration, over bool) {
 	w.mu.Lock()
-	stopped, empty, known, pending := w.stopped, w.inHand() == 0, w.hold.known, w.hold.pending
+	stopped, empty, known, pending := w.stopped, w.taken() == 0, w.hold.known, w.hold.pending
 	w.mu.Unlock()
 	switch {
 	case stopped:
-		return time.Hour, empty // what ends last pokes
+		return time.Hour, empty // The last lease that ends pokes.
 	case !known:
-		return time.Hour, false // the first reading of the holds pokes
+		return time.Hour, false // The first reading of the holds pokes.
 	case pending != nothing:
+		// First of all, because other dispatchers go on with the route until the
+		// store has the hold.
 		if err := w.writePending(); err != nil {
 			w.d.storeFailed("writing hold", w.Key, err)
 			return pauseAfterError, false
 		}
 	}
 	w.followOperator()
-	w.fill() // What an operator held and resumed before we followed still waits.
+	// What waits in memory goes on if an operator held the route and resumed it before
+	// the worker saw the hold: there may be no attempt whose end would begin it.
+	w.fill()
 	p := w.planNext(time.Now())
 	if p.n == 0 {
 		return p.wait, false
 	}
 	asked := time.Now()
-	// The call is not cut short by Stop: leases that it brings too late are
-	// given back, while those of a call nobody waits for would have to run out.
+	// The call is not cut short by Stop: leases that it brings too late are given
+	// back, while those of a call that is not waited for would have to run out.
 	b, err := w.d.store.Lease(w.d.cut, p.pick)
 	if err != nil {
 		w.d.storeFailed("leasing", w.Key, err)
@@ -110,46 +152,62 @@ func (w *worker) planNext(now time.Time) plan {
 		return p
 	}
 	if h := w.hold.current; h != nil {
-		switch {
-		case h.ByHand, w.hold.probing, w.hold.pending != nothing:
-			return p
-		case now.Before(h.NextProbe):
-			p.wait = min(pollEvery, h.NextProbe.Sub(now))
-			return p
-		case w.backlog.none && !w.isDue(now):
-			p.wait = w.untilDue(now)
-			return p
-		}
-		p.probe, p.n = true, 1
-		p.pick.IgnoreDue, p.pick.After = true, w.hold.turn
-		w.hold.probing = true
+		w.planProbe(&p, h, now)
 	} else {
-		if until, paused := w.slots.paused(now); paused {
-			p.wait = min(pollEvery, until.Sub(now))
-			return p
-		}
-		if w.backlog.catching.left == 0 && !w.isDue(now) {
-			p.wait = w.untilDue(now)
-			return p
-		}
-		p.n = w.room()
-		if p.n == 0 {
-			w.backlog.hungry = true
-			return p
-		}
-		if w.backlog.catching.left > 0 {
-			p.n = int(min(int64(p.n), w.backlog.catching.left))
-			p.pick.IgnoreDue, p.pick.After = true, w.backlog.catching.num
-		}
+		w.planBatch(&p, now)
+	}
+	if p.n == 0 {
+		return p
 	}
 	p.pick.N = p.n
-	// Cleared before the store is asked, so that what is told meanwhile stays.
+	// Cleared before the store is asked, so that what it reports meanwhile stays.
 	w.backlog.due.Store(false)
 	w.backlog.dueAt = time.Time{}
 	return p
 }
 
-// unplan takes back what next noted for a lease that failed.
+// planProbe decides whether to try the held route with one delivery: the next in
+// turn, so that one that always fails cannot keep the route held. The caller holds
+// mu.
+func (w *worker) planProbe(p *plan, h *spool.Hold, now time.Time) {
+	switch {
+	case h.ByHand, w.hold.probing, w.hold.pending != nothing:
+		return
+	case now.Before(h.NextProbe):
+		p.wait = min(pollEvery, h.NextProbe.Sub(now))
+		return
+	case w.backlog.none && !w.isDue(now):
+		p.wait = w.untilDue(now)
+		return
+	}
+	p.probe, p.n = true, 1
+	p.pick.IgnoreDue, p.pick.After = true, w.hold.turn
+	w.hold.probing = true
+}
+
+// planBatch decides how many deliveries to lease for a route that is not held. The
+// caller holds mu.
+func (w *worker) planBatch(p *plan, now time.Time) {
+	if until, paused := w.slots.paused(now); paused {
+		p.wait = min(pollEvery, until.Sub(now))
+		return
+	}
+	if w.backlog.catching.left == 0 && !w.isDue(now) {
+		p.wait = w.untilDue(now)
+		return
+	}
+	p.n = w.room()
+	if p.n == 0 {
+		w.backlog.hungry = true
+		return
+	}
+	if w.backlog.catching.left > 0 {
+		p.n = int(min(int64(p.n), w.backlog.catching.left))
+		p.pick.IgnoreDue, p.pick.After = true, w.backlog.catching.num
+	}
+}
+
+// unplan takes back what planNext noted for a lease that failed.
 func (w *worker) unplan(p plan) {
 	w.mu.Lock()
 	if p.probe {
@@ -159,16 +217,19 @@ func (w *worker) unplan(p plan) {
 	w.backlog.due.Store(true)
 }
 
-// isAlone says that the one delivery in hand is all that is known to wait. The
-// caller holds mu.
+// isAlone reports whether the one delivery that is leased is all that is known to
+// wait. The caller holds mu.
 func (w *worker) isAlone() bool {
-	return w.count+w.reserved == 1 && w.backlog.catching.left == 0 && !w.backlog.due.Load()
+	return w.taken() == 1 && w.backlog.catching.left == 0 && !w.backlog.due.Load()
 }
 
+// isDue reports whether the store may have something to lease. The caller holds mu.
 func (w *worker) isDue(now time.Time) bool {
 	return w.backlog.due.Load() || (!w.backlog.dueAt.IsZero() && !now.Before(w.backlog.dueAt))
 }
 
+// untilDue returns how long to wait for the next due time, a poll at most. The
+// caller holds mu.
 func (w *worker) untilDue(now time.Time) time.Duration {
 	if w.backlog.dueAt.IsZero() {
 		w.backlog.dueAt = now.Add(pollEvery)
@@ -176,7 +237,7 @@ func (w *worker) untilDue(now time.Time) time.Duration {
 	return min(pollEvery, max(0, w.backlog.dueAt.Sub(now)))
 }
 
-// takeBatch takes a batch in hand.
+// takeBatch takes over what the store has leased by plan p, asked for at asked.
 func (w *worker) takeBatch(p plan, b spool.Batch, asked time.Time) {
 	jobs := make([]*job, len(b.Deliveries))
 	for i, dl := range b.Deliveries {
@@ -200,7 +261,8 @@ func (w *worker) takeBatch(p plan, b spool.Batch, asked time.Time) {
 	if len(jobs) > 0 {
 		w.backlog.typical = largest
 	}
-	// Meanwhile the route may have been held, or the dispatcher stopped.
+	// While the store was asked the route may have been held, or the dispatcher
+	// stopped.
 	back := !w.mayBegin(p.probe)
 	if !back {
 		for _, j := range jobs {
@@ -215,18 +277,20 @@ func (w *worker) takeBatch(p plan, b spool.Batch, asked time.Time) {
 	w.fill()
 }
 
-// noteProgress notes when to ask next. The caller holds mu.
+// noteProgress notes when to ask next, after plan p brought b. The caller holds mu.
 func (w *worker) noteProgress(p plan, b spool.Batch) {
 	if p.pick.IgnoreDue && !p.probe {
 		w.followCatchUp(b)
 		return
 	}
+	// As many as were asked for: there may be more. A probe says nothing of what is
+	// due.
 	if len(b.Deliveries) == p.n || p.probe && len(b.Deliveries) > 0 {
 		w.backlog.due.Store(true)
 		return
 	}
-	// Next is by the store's clock, which may be ahead of ours: so it is never
-	// waited for longer than a poll.
+	// Next is by the store's clock, which may be ahead of the machine's: so it is
+	// never waited for longer than a poll.
 	now := time.Now()
 	at := now.Add(pollEvery)
 	if !b.Next.IsZero() && b.Next.Before(at) {
@@ -240,9 +304,10 @@ func (w *worker) noteProgress(p plan, b spool.Batch) {
 	}
 }
 
-// followCatchUp follows the one pass over the backlog of a resumed route. It is over
-// when as many were leased as had been waiting, or when the store begins again
-// with the oldest.
+// followCatchUp notes how far the pass over the backlog of a resumed route has come.
+// It is over when as many were leased as had been waiting, or when the store begins
+// again with the oldest: some may have been leased by another dispatcher. The caller
+// holds mu.
 func (w *worker) followCatchUp(b spool.Batch) {
 	c := &w.backlog.catching
 	over := len(b.Deliveries) == 0
@@ -261,6 +326,7 @@ func (w *worker) followCatchUp(b spool.Batch) {
 		w.releaseResumer()
 		return
 	}
+	// The pass never comes back to what lies before it, so the resumer may be due again.
 	if j := w.backlog.resumer; j != nil && j.Event != nil && j.Event.Seq < c.seq {
 		w.releaseResumer()
 	}

@@ -3,8 +3,6 @@ package deliver
 import (
 	"sync"
 	"time"
-
-	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 const (
@@ -21,35 +19,60 @@ const (
 	// events that are being committed at once would find the slots taken and
 	// take the long way through the store.
 	minQueued = 64
+	// firstTypical is the size of a body in bytes that the first lease reckons with.
+	firstTypical = 64 << 10
 )
 
-// worker is one route in the life of one dispatcher.
+// worker is one route in the life of one dispatcher. Its loop (run) leases; each
+// attempt has a goroutine, which goes on with the next delivery while one waits
+// (runSlot). Its state is in three groups, each with its methods in one file: what
+// it has leased (here), what it knows of the rest (backlog, leasing.go), and
+// whether the route is held (holdSync, hold_sync.go).
+//
+// Lock order: worker.mu before routeSlots.mu. So a worker may ask its slots while it
+// holds its own lock, and what slots do for waiting workers (refill, markDueAt,
+// giveBackQueued) they do without theirs. Slots.mu comes before routeSlots.mu and
+// is never taken under worker.mu. Of the store only HeldByHand is called under
+// worker.mu, which its contract allows; calls that may wait never are.
 type worker struct {
 	Route
-	d     *Dispatcher
-	slots *routeSlots // from Start on
-	wake  chan struct{}
+	d *Dispatcher
+	// slots are shared with the workers that other dispatchers have for this route.
+	// nil before Start.
+	slots *routeSlots
+	// wake has a value when the loop must look again. One is enough: it looks at
+	// everything.
+	wake chan struct{}
 
-	mu       sync.Mutex
-	started  bool
-	stopped  bool
+	// mu guards all below, and the fields of jobs. It is never held over a call that
+	// may wait for the store or the upstream.
+	mu sync.Mutex
+	// started and stopped follow the dispatcher's Start and Stop.
+	started, stopped bool
+	// reserved counts places promised to accepts whose commit is under way.
 	reserved int
-	running  int
-	jobs     job // head of the ring of all leases
-	count    int // of jobs
-	queue    fifo
-	backlog  backlog
-	hold     holdSync
+	// running counts the attempts under way.
+	running int
+	// jobs is the head of a ring of all leases: waiting, running, or being settled
+	// or given back. The ring is what extend and Drain go by.
+	jobs job
+	// count is the length of the ring.
+	count int
+	// queue holds those of the ring that wait for a slot, in the order of coming.
+	queue   fifo
+	backlog backlog
+	hold    holdSync
 }
 
 func newWorker(d *Dispatcher, r Route) *worker {
 	w := &worker{Route: r, d: d, wake: make(chan struct{}, 1)}
-	w.backlog.typical = 64 << 10
+	w.backlog.typical = firstTypical
 	w.jobs.next, w.jobs.prev = &w.jobs, &w.jobs
-	w.backlog.due.Store(true)
+	w.backlog.due.Store(true) // What waits from an earlier run was never reported.
 	return w
 }
 
+// poke makes the loop look again.
 func (w *worker) poke() {
 	select {
 	case w.wake <- struct{}{}:
@@ -57,29 +80,11 @@ func (w *worker) poke() {
 	}
 }
 
-// markDue says that the store may have something to lease.
-func (w *worker) markDue() {
-	w.backlog.due.Store(true)
-	w.poke()
-}
+// taken returns the number of leases and reservations. The caller holds mu.
+func (w *worker) taken() int { return w.reserved + w.count }
 
-// markDueAt says that the store has something to lease from t on.
-func (w *worker) markDueAt(t time.Time) {
-	w.mu.Lock()
-	earlier := w.backlog.dueAt.IsZero() || t.Before(w.backlog.dueAt)
-	if earlier {
-		w.backlog.dueAt = t
-	}
-	w.mu.Unlock()
-	if earlier {
-		w.poke()
-	}
-}
-
-// inHand counts leases and reservations.
-func (w *worker) inHand() int { return w.reserved + w.count }
-
-// reserve makes room for a delivery that may be born running.
+// reserve makes room for a delivery that may be born running, and reports whether
+// there was some.
 func (w *worker) reserve() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,13 +92,14 @@ func (w *worker) reserve() bool {
 		return false
 	}
 	most, paused := w.slots.ahead(time.Now(), w.MaxInFlight+max(minQueued, 2*w.MaxInFlight))
-	if paused || w.inHand() >= most {
+	if paused || w.taken() >= most {
 		return false
 	}
 	w.reserved++
 	return true
 }
 
+// unreserve gives back the room of an event that was not born running here.
 func (w *worker) unreserve() {
 	w.mu.Lock()
 	w.reserved = max(w.reserved-1, 0)
@@ -104,12 +110,15 @@ func (w *worker) unreserve() {
 	}
 }
 
-// offer takes a delivery that was born running.
+// offer takes a delivery that was born running: it begins, waits for a slot in
+// memory, or is given back. The body's bytes were not known when the room was
+// reserved, so they are looked at here.
 func (w *worker) offer(j *job) {
 	w.mu.Lock()
 	w.reserved = max(w.reserved-1, 0)
 	w.link(j)
 	ok := w.mayBegin(false)
+	// Not past what waits already: the queue keeps the order of coming.
 	begin := ok && w.queue.n == 0 && w.take(j)
 	if ok && !begin {
 		if ok = w.queue.bytes+j.size() <= maxQueuedBytes; ok {
@@ -125,7 +134,7 @@ func (w *worker) offer(j *job) {
 	}
 }
 
-// take begins j if a slot is free. The caller holds mu.
+// take begins j if a slot is free, and reports whether one was. The caller holds mu.
 func (w *worker) take(j *job) bool {
 	if !w.slots.acquire(w, j) {
 		return false
@@ -134,21 +143,23 @@ func (w *worker) take(j *job) bool {
 	return true
 }
 
+// begin notes that the attempt of j begins. The caller holds mu.
 func (w *worker) begin(j *job) {
 	w.running++
 	j.held = w.hold.current != nil
 }
 
-// frontMayBegin says whether the queue's front may begin. The caller holds mu.
+// frontMayBegin reports whether the queue's front may begin. The caller holds mu.
 func (w *worker) frontMayBegin() bool {
 	j := w.queue.front()
 	return j != nil && w.mayBegin(j.probe)
 }
 
-// mayBegin says whether an attempt may begin. On a held route that is the probe and
-// nothing else, on one that pauses because its app said slower nothing, and on
-// one that an operator holds nothing at all: of their hold the store is asked,
-// because we may not have read it yet. The caller holds mu.
+// mayBegin reports whether an attempt may begin, slots aside. On a held route only
+// the probe may, on a route that pauses because its app said slower nothing, and on
+// one that an operator holds nothing at all. An operator's hold takes effect at
+// once, so the store is asked for it: the periodic reading of holds may lag
+// behind. The caller holds mu.
 func (w *worker) mayBegin(probe bool) bool {
 	h := w.hold.current
 	if !w.started || w.stopped || h != nil && (h.ByHand || !probe) {
@@ -163,15 +174,6 @@ func (w *worker) mayBegin(probe bool) bool {
 	return !byHand
 }
 
-// unseenHold is the operator's hold, if the store has one that we have not
-// followed. The caller holds mu.
-func (w *worker) unseenHold() (h spool.Hold, ok bool) {
-	if w.hold.current != nil && w.hold.current.ByHand {
-		return spool.Hold{}, false
-	}
-	return w.d.store.HeldByHand(w.Key)
-}
-
 // fill begins what waits, as far as there are slots.
 func (w *worker) fill() {
 	w.mu.Lock()
@@ -183,8 +185,10 @@ func (w *worker) fill() {
 	}
 }
 
-// passSlot ends j's use of its slot and returns what goes on in it, if anything.
-func (w *worker) passSlot(j *job) *job {
+// passSlot ends an attempt's use of its slot and returns the job that goes on in
+// it, nil for none. Passing it on in the same goroutine spares a busy route a new
+// goroutine and two turns at the slots' lock for each delivery.
+func (w *worker) passSlot() *job {
 	w.mu.Lock()
 	w.running--
 	var next *job
@@ -204,7 +208,7 @@ func (w *worker) passSlot(j *job) *job {
 }
 
 // flush takes all that has not begun out of the queue. The caller holds mu and
-// gives it back afterwards.
+// gives the jobs back when it has let go of it.
 func (w *worker) flush() []*job {
 	var jobs []*job
 	for w.queue.n > 0 {
@@ -213,13 +217,15 @@ func (w *worker) flush() []*job {
 	return jobs
 }
 
+// link adds a new lease to the ring. The caller holds mu.
 func (w *worker) link(j *job) {
 	j.prev, j.next = w.jobs.prev, &w.jobs
 	j.prev.next, j.next.prev = j, j
 	w.count++
 }
 
-// drop ends our hold on a lease that was settled, given back or lost.
+// drop takes a job out of the ring whose lease was settled, given back or lost,
+// and returns the route's slots. A second call for one job changes nothing.
 func (w *worker) drop(j *job) *routeSlots {
 	w.mu.Lock()
 	if j.next != nil {
@@ -228,6 +234,7 @@ func (w *worker) drop(j *job) *routeSlots {
 		w.count--
 	}
 	if j.probe {
+		// It was never tried: the next delivery may be.
 		j.probe, w.hold.probing = false, false
 	}
 	poke, rs := w.hasRoomAgain(), w.slots
@@ -238,28 +245,37 @@ func (w *worker) drop(j *job) *routeSlots {
 	return rs
 }
 
-// room is how many more deliveries may be leased now. The caller holds mu.
+// isGone reports whether Drain gave the lease of j back by force.
+func (w *worker) isGone(j *job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return j.gone
+}
+
+// room returns how many more deliveries may be leased now. The caller holds mu.
 func (w *worker) room() int {
 	ahead := max(minAhead, w.MaxInFlight)
 	// A slow route leases what it needs soon: what waits in memory would count an
 	// attempt if the process were killed.
 	most, _ := w.slots.ahead(time.Now(), w.MaxInFlight+ahead)
-	n := most - w.inHand()
+	n := most - w.taken()
 	if n < min(ahead, most)/2 || n < 1 {
-		return 0 // wait until a batch is worth its commit
+		return 0 // Wait until a batch is worth its commit.
 	}
 	n = min(n, maxBatch)
+	// Sizes are known only once they are leased, so the last batch's largest stands
+	// in for them. With nothing waiting one is leased however large it may be.
 	if w.queue.n == 0 {
 		return max(1, min(n, maxQueuedBytes/w.backlog.typical))
 	}
 	return min(n, max(0, maxQueuedBytes-w.queue.bytes)/w.backlog.typical)
 }
 
-// hasRoomAgain says whether the loop, which had no room, has it now, or has
-// nothing more to wait for. The caller holds mu.
+// hasRoomAgain reports whether the loop, which had no room, has it now, or after
+// Stop has nothing more to wait for. The caller holds mu, and pokes.
 func (w *worker) hasRoomAgain() bool {
 	if w.stopped {
-		return w.inHand() == 0
+		return w.taken() == 0
 	}
 	if !w.backlog.hungry || w.room() == 0 {
 		return false
