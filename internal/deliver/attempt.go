@@ -65,8 +65,8 @@ func (w *worker) attempt(j *job) (settle func()) {
 		},
 	}
 	if o.state == spool.Retrying {
-		// By the store's clock, because the store compares it with its own time; our
-		// wait for it (again, in settle) is by ours.
+		// By the store's clock, because the store compares it with its own time. The
+		// wait for it (again, in settle) is by the machine's.
 		s.Due = j.storeNow(end).Add(o.after)
 	}
 	return func() {

@@ -3,12 +3,14 @@ package deliver
 // fifo is a queue of jobs that counts their bytes. Its array is used again, so
 // that a steady flow allocates nothing.
 type fifo struct {
-	ring  []*job
-	first int
-	n     int
+	// ring has n jobs from index first on, round its end.
+	ring     []*job
+	first, n int
+	// bytes is the sum of the jobs' sizes.
 	bytes int
 }
 
+// push adds j at the end.
 func (f *fifo) push(j *job) {
 	if f.n == len(f.ring) {
 		ring := make([]*job, max(16, 2*f.n))
@@ -22,6 +24,7 @@ func (f *fifo) push(j *job) {
 	f.bytes += j.size()
 }
 
+// front returns the oldest job, nil if there is none.
 func (f *fifo) front() *job {
 	if f.n == 0 {
 		return nil
@@ -29,12 +32,13 @@ func (f *fifo) front() *job {
 	return f.ring[f.first]
 }
 
+// pop takes the oldest job out and returns it, nil if there is none.
 func (f *fifo) pop() *job {
 	j := f.front()
 	if j == nil {
 		return nil
 	}
-	f.ring[f.first] = nil
+	f.ring[f.first] = nil // The array lives on: the job must not.
 	f.first = (f.first + 1) % len(f.ring)
 	f.n--
 	f.bytes -= j.size()

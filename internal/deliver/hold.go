@@ -7,7 +7,9 @@ import (
 )
 
 const (
-	// unreachedToHold and uselessToHold are how many in a row hold a route.
+	// unreachedToHold and uselessToHold are how many in a row hold a route. An answer
+	// that never came may be the event's fault, so it takes more of those than of
+	// addresses that were not reached, which no event can cause.
 	unreachedToHold = 3
 	uselessToHold   = 5
 	// maxProbeWait bounds a Retry-After that postpones a probe.
@@ -33,37 +35,51 @@ const (
 	nowResumed
 )
 
-// holding is the machine that holds and resumes a route. It knows no store and
-// no lock: worker guards it.
+// holding is the machine that holds and resumes a route. It is pure: it knows no store
+// and no lock; holdSync is the worker's state around it.
+//
+// A held route costs its upstream one attempt a pause instead of one a delivery, and
+// its deliveries none of their schedule. What holds is evidence about the upstream,
+// so any sign of life resumes: a 400 is the app at work.
 type holding struct {
-	current *spool.Hold // nil unless the route is held
-	// probing: one probe is leased and its result has not come.
+	// current is nil unless the route is held. What it points to never changes: a
+	// change replaces it, so that it may be handed on without the lock.
+	current *spool.Hold
+	// probing means that one probe is leased, or being leased, and its result has not
+	// come.
 	probing bool
-	// turn is the delivery that was probed with last.
+	// turn is the delivery that was probed with last; the next one is behind it.
 	turn int64
 
-	unreached, useless int // in a row
+	// unreached and useless count such answers since the last that was neither.
+	unreached, useless int
 
 	// A hold that rests on one delivery alone proves nothing about the
 	// upstream: the delivery may be poison. So while every bad result since the
 	// last good one came from the suspect, its schedule goes on: what it does
 	// from suspectDue on counts, held or not, and it ends as a dead letter.
-	suspect    int64
+	suspect    int64 // 0 for none
 	suspectDue time.Time
-	several    bool
+	// several means that another delivery had a bad result too, or that an address
+	// was not reached, which is no delivery's fault.
+	several bool
 }
 
 // result is what holding needs to know of one attempt.
 type result struct {
 	sign     sign
 	delivery int64
-	probe    bool
-	wait     time.Duration // Retry-After, bounded by maxProbeWait
-	due      time.Time     // when the delivery's own schedule goes on
-	why      string
+	// probe reports whether it was the probe of a held route.
+	probe bool
+	// wait is the answer's Retry-After, at most maxProbeWait, 0 for none.
+	wait time.Duration
+	// due is when the delivery's own schedule goes on.
+	due time.Time
+	// why is the reason of a hold that begins with it.
+	why string
 }
 
-// note takes the result of an attempt that ended at now.
+// note takes the result of an attempt that ended at now and returns what it changes.
 func (h *holding) note(now time.Time, r result) change {
 	if r.probe {
 		h.probing = false
@@ -100,6 +116,7 @@ func (h *holding) note(now time.Time, r result) change {
 	return unchanged
 }
 
+// blame notes a useless answer as one delivery's, or as several's.
 func (h *holding) blame(r result) {
 	if h.suspect == 0 {
 		h.suspect, h.suspectDue = r.delivery, time.Time{}
@@ -113,15 +130,15 @@ func (h *holding) blame(r result) {
 	}
 }
 
-// spares says whether an attempt of delivery, begun at start while the route
-// was held, uses no attempt.
+// spares reports whether an attempt of delivery, begun at start while the route was
+// held, is free.
 func (h *holding) spares(delivery int64, start time.Time) bool {
 	alone := h.suspect == delivery && !h.several && !h.suspectDue.IsZero()
 	return !alone || start.Before(h.suspectDue)
 }
 
-// adopt takes over what the store says about the route: another dispatcher, an
-// operator or an earlier run may have changed it.
+// adopt takes over what the store says about the route, where another dispatcher, an
+// operator or an earlier run may have changed it. It returns what changes here.
 func (h *holding) adopt(now time.Time, stored *spool.Hold) change {
 	was := h.current
 	if stored == nil {

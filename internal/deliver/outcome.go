@@ -40,16 +40,24 @@ const (
 // outcome is what becomes of a delivery after an attempt.
 type outcome struct {
 	// state is Delivered, Retrying or Dead; 0 means the lease is released.
-	state  spool.State
-	after  time.Duration // until the next attempt, for Retrying
-	reason string        // for Dead
-	free   bool
-	sign   sign
-	err    string
+	state spool.State
+	// after is how long to wait for the next attempt, for Retrying.
+	after time.Duration
+	// reason is why it is Dead.
+	reason string
+	// free means that the attempt uses none of the schedule.
+	free bool
+	// sign is what the attempt says about the route.
+	sign sign
+	// err is what went wrong, in words for the delivery's log; empty after success.
+	err string
 }
 
-// judge decides about the attempt that would be the nth counted one. free says
-// that the route was already held when it began. random is in [0,1).
+// judge decides about the attempt that would be the nth counted one. free reports
+// whether the route was already held when it began. random is in [0,1).
+//
+// The question behind each case is whose fault it is: the event's, which uses up its
+// schedule, or the upstream's, which must not.
 func judge(a Answer, n int, s Schedule, free bool, random float64) outcome {
 	o := outcome{sign: signOf(a), err: words(a)}
 	switch {
@@ -61,6 +69,8 @@ func judge(a Answer, n int, s Schedule, free bool, random float64) outcome {
 	case a.Reach == Answered && a.Status == http.StatusGone:
 		o.state, o.reason = spool.Dead, ReasonGone
 		return o
+	// Where nothing was sent, the event cannot be the cause. Where something was, it
+	// can, as long as the route is not known to be out.
 	case o.sign == unreached, o.sign == useless && free:
 		o.state, o.free, o.after = spool.Retrying, true, freeAgain
 		return o
@@ -74,6 +84,8 @@ func judge(a Answer, n int, s Schedule, free bool, random float64) outcome {
 	return o
 }
 
+// signOf returns what an answer says about the route. A gateway's 502, 503 and 504 say
+// that no app is behind it.
 func signOf(a Answer) sign {
 	switch a.Reach {
 	case Aborted:
@@ -90,7 +102,8 @@ func signOf(a Answer) sign {
 	return useless
 }
 
-// retryAfter is the answer's wish where it counts: on 429 and 503.
+// retryAfter returns the answer's Retry-After where it counts, on 429 and 503, and most
+// at the most; 0 for none.
 func retryAfter(a Answer, most time.Duration) time.Duration {
 	if a.Reach != Answered || (a.Status != http.StatusTooManyRequests && a.Status != http.StatusServiceUnavailable) {
 		return 0
@@ -98,7 +111,8 @@ func retryAfter(a Answer, most time.Duration) time.Duration {
 	return min(max(a.RetryAfter, 0), most)
 }
 
-// words says what went wrong, for the delivery's log.
+// words returns what went wrong, for the delivery's log, as valid UTF-8 of at
+// most maxError bytes.
 func words(a Answer) string {
 	var text string
 	switch {

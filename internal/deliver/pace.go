@@ -31,9 +31,9 @@ const (
 	// belowRefused is the share of the refused pace to which it rises.
 	belowRefused = 0.95
 
-	// minInHand is how many deliveries may be in hand at the least: a lease that
+	// minTaken is how many deliveries a worker may have taken at the least: a lease that
 	// asks for two and gets one shows that there is no other.
-	minInHand = 2
+	minTaken = 2
 	// credit is how late an attempt may begin and the next still be on time:
 	// timers are no better, and a fast route would lose a part of its pace.
 	credit = 20 * time.Millisecond
@@ -42,30 +42,57 @@ const (
 	aloneFor = time.Minute
 )
 
-// pace is how fast a route may go: by its configuration, and by what its app
-// has said. It knows no lock and no timer: routeSlots guards it and waits.
+// pace is how fast a route may go: by its configuration, and by what its app has
+// said. It is pure: it knows no lock and no timer; routeSlots guards it and waits.
+//
+// What an app takes is not known beforehand and may change, so the pace looks for it
+// as TCP looks for a path's: halve when the app says slower, then rise. A straight
+// rise would meet the limit every few seconds, and each meeting costs refusals and a
+// pause. So it rises fast to just below what was refused, stays about there for
+// most of the time, and leaves it ever faster after (risen): a limit that is still
+// there is met seldom, and one that was lifted is forgotten in minutes.
 type pace struct {
-	hand *rate.Limiter // of the configuration, nil for none
+	// hand is the bound of the configuration, nil for none.
+	hand *rate.Limiter
 
-	limit   float64       // attempts a second, 0 unless the route is slowed
-	window  float64       // attempts in flight, where limit is not 0
-	start   float64       // limit after the last pause
-	ceiling float64       // just below what was too much
-	guess   bool          // ceiling is a guess: what came before was not even
-	grown   time.Duration // in which attempts succeeded since the last pause
-	since   time.Time     // when the route was slowed
-	reason  string        // what the app said last
-	next    time.Time     // no attempt begins before
-	until   time.Time     // of the pause
-	dry     int           // pauses in a row that no success followed
-	epoch   uint64        // rises with each pause
+	// limit is the pace in attempts a second, 0 unless the app has slowed the route.
+	// The fields up to epoch say something only while it is not 0.
+	limit float64
+	// window bounds the attempts in flight. It is no whole number, because each
+	// success adds a part of one.
+	window float64
+	// start is what limit was after the last pause, and ceiling what it rises to:
+	// just below what was too much, in attempts a second.
+	start, ceiling float64
+	// guess means that ceiling is a guess, because what was refused first came in
+	// bursts: the pace doubles until it is refused at an even one.
+	guess bool
+	// grown is the time in which attempts succeeded since the last pause.
+	grown time.Duration
+	// since is when the route was slowed, and reason what the app said last.
+	since  time.Time
+	reason string
+	// next is when the next attempt may begin, by the space between attempts.
+	next time.Time
+	// until is the end of the pause.
+	until time.Time
+	// dry counts the pauses in a row that no success followed.
+	dry int
+	// epoch rises with each pause. Attempts carry the one in which they began, so
+	// that all answers to what was under way at once are one decrease.
+	epoch uint64
 
-	second    time.Time // the present second of counting, and the attempts
-	cur, prev int       // that began in it and in the one before
-	last      int64     // the delivery that was tried last
-	lastAt    time.Time
-	otherAt   time.Time // when another than last was tried
-	passedAt  time.Time
+	// second is when the present second of counting began; cur and prev count the
+	// attempts that began in it and in the one before.
+	second    time.Time
+	cur, prev int
+	// last is the delivery that was tried last, at lastAt; otherAt is when another
+	// than that was.
+	last    int64
+	lastAt  time.Time
+	otherAt time.Time
+	// passedAt is when an attempt last succeeded.
+	passedAt time.Time
 
 	refusals refusals
 }
@@ -93,13 +120,13 @@ func burstOf(perSecond float64, burst int) int {
 	return max(1, int(math.Ceil(perSecond*credit.Seconds())))
 }
 
-// paused says until when nothing may begin, if that is not over at now.
+// paused returns until when nothing may begin, and reports whether that is to come.
 func (p *pace) paused(now time.Time) (until time.Time, yes bool) {
 	return p.until, now.Before(p.until)
 }
 
-// ready returns when the next attempt may begin, at the latest now if at once.
-// full says that one in flight must end first.
+// ready returns when the next attempt may begin: now if at once. full reports whether
+// one in flight must end first.
 func (p *pace) ready(now time.Time, running int) (at time.Time, full bool) {
 	at = now
 	if p.limit > 0 {
@@ -117,6 +144,7 @@ func (p *pace) ready(now time.Time, running int) (at time.Time, full bool) {
 	return at, false
 }
 
+// latest returns the latest of all times.
 func latest(a time.Time, more ...time.Time) time.Time {
 	for _, b := range more {
 		if b.After(a) {
@@ -126,7 +154,8 @@ func latest(a time.Time, more ...time.Time) time.Time {
 	return a
 }
 
-// begin counts an attempt and returns the epoch that it belongs to.
+// begin counts an attempt of delivery that begins at now and returns the epoch that it
+// belongs to.
 func (p *pace) begin(now time.Time, delivery int64) uint64 {
 	switch age := now.Sub(p.second); {
 	case age >= 2*time.Second:
@@ -143,19 +172,22 @@ func (p *pace) begin(now time.Time, delivery int64) uint64 {
 		p.hand.AllowN(now, 1)
 	}
 	if p.limit > 0 {
+		// From the time that was meant, not from now: else each timer that is late would
+		// lower the pace for good. What is late by more than credit is not made up for.
 		space := p.space()
 		p.next = latest(p.next.Add(space), now.Add(space-max(0, credit-space)))
 	}
 	return p.epoch
 }
 
+// space returns the time from one attempt to the next. The route is slowed.
 func (p *pace) space() time.Duration {
 	return time.Duration(float64(time.Second) / p.limit)
 }
 
-// ended follows the end of an attempt. After a quick one the space counts from
-// its end: so two that are apart here are apart at the app as well, however
-// late the first one came there.
+// ended follows the end of an attempt. After a quick one the space counts from its
+// end: so two that leave here apart come to the app apart as well, however late the
+// first one came there. A limiter without a burst would refuse the second otherwise.
 func (p *pace) ended(start, end time.Time) {
 	if p.limit <= 0 {
 		return
@@ -165,7 +197,8 @@ func (p *pace) ended(start, end time.Time) {
 	}
 }
 
-// measured is the pace of the last second.
+// measured returns the pace of the last second, in attempts a second: the present
+// second, and of the one before the part that is not yet a second ago.
 func (p *pace) measured(now time.Time) float64 {
 	age := now.Sub(p.second).Seconds()
 	switch {
@@ -177,7 +210,8 @@ func (p *pace) measured(now time.Time) float64 {
 	return float64(p.cur) + float64(p.prev)*(1-age)
 }
 
-// passed follows a success.
+// passed follows a success of delivery at now. most is max_in_flight. It reports whether
+// the slowing is over.
 func (p *pace) passed(now time.Time, delivery int64, most int) (released bool) {
 	p.refusals.passed(delivery)
 	p.dry = 0
@@ -186,6 +220,8 @@ func (p *pace) passed(now time.Time, delivery int64, most int) (released bool) {
 	if p.limit <= 0 {
 		return false
 	}
+	// Only time with successes counts: a route that had nothing to send has learnt
+	// nothing of its app.
 	p.grown += min(max(now.Sub(before), 0), passGap)
 	if p.grown >= forgetAfter {
 		p.forget()
@@ -196,11 +232,14 @@ func (p *pace) passed(now time.Time, delivery int64, most int) (released bool) {
 	} else {
 		p.limit = p.risen()
 	}
+	// One more in flight for each windowful that succeeded.
 	p.window = min(p.window+1/max(p.window, 1), float64(most))
 	return false
 }
 
-// risen is the pace after grown.
+// risen returns the pace after grown: straight up from start to ceiling within
+// recovery, then by a cubic, which is flat where it begins. It adds half the ceiling
+// in the first plateau and reaches five times the ceiling in the second.
 func (p *pace) risen() float64 {
 	if p.grown < recovery {
 		return p.start + (p.ceiling-p.start)*p.grown.Seconds()/recovery.Seconds()
@@ -222,12 +261,14 @@ func (p *pace) expire(now time.Time) {
 	}
 }
 
-// bounds says that the route may not go as fast as it can.
+// bounds reports whether there is any bound.
 func (p *pace) bounds() bool { return p.limit > 0 || p.hand != nil }
 
-// slow follows an answer that says slower to an attempt of that epoch: all that
-// were under way together are one decrease. known says that the same delivery
-// was refused again and again, which proves less than a fresh one.
+// slow follows an answer that says slower to an attempt of that epoch: all that were
+// under way together are one decrease. running counts the other attempts in flight.
+// wait is the app's Retry-After, 0 for none. known reports whether the same delivery
+// was refused before, which proves less than a fresh one. It reports whether the
+// route was not slowed before.
 func (p *pace) slow(now time.Time, epoch uint64, running int, wait time.Duration, known bool, reason string) (began bool) {
 	p.reason = reason
 	if epoch != p.epoch {
@@ -241,7 +282,7 @@ func (p *pace) slow(now time.Time, epoch uint64, running int, wait time.Duration
 	if began {
 		was, p.window, p.since = p.measured(now), float64(running+1), now
 	}
-	p.guess = began
+	p.guess = began // Nothing was spaced evenly yet.
 	p.epoch++
 	p.start = max(was/2, minPace)
 	p.ceiling = max(was*belowRefused, p.start)
@@ -258,19 +299,19 @@ func (p *pace) slow(now time.Time, epoch uint64, running int, wait time.Duration
 	return began
 }
 
-// ahead is how many deliveries a route may have in hand, most if its pace is
-// not bounded: what comes in a second, so that few leases wait.
+// ahead returns how many deliveries a worker may have taken, most if the pace is not
+// bounded: what begins in a second, so that few leases wait.
 func (p *pace) ahead(most int) int {
 	if p.limit > 0 {
-		most = min(most, max(minInHand, int(p.limit)))
+		most = min(most, max(minTaken, int(p.limit)))
 	}
 	if p.hand != nil {
-		most = min(most, max(minInHand, p.hand.Burst()+int(p.hand.Limit())))
+		most = min(most, max(minTaken, p.hand.Burst()+int(p.hand.Limit())))
 	}
 	return most
 }
 
-// rests says that the pace is that of a route of which nothing is known.
+// rests reports whether the pace can be forgotten: a new one would be the same.
 func (p *pace) rests(now time.Time) bool {
 	if p.hand != nil && p.hand.TokensAt(now) < float64(p.hand.Burst()) {
 		return false

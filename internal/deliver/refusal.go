@@ -6,8 +6,7 @@ import (
 )
 
 const (
-	// maxRefusals bounds the deliveries of a route of which is remembered that
-	// they were told slower.
+	// maxRefusals bounds the deliveries of a route whose refusals are remembered.
 	maxRefusals = 4096
 	// dryBare and dryAsked are the pauses in a row after which a 503 counts as
 	// useless, so that five of them hold the route: without Retry-After sooner.
@@ -21,22 +20,28 @@ const (
 	maxOwnWait = time.Minute
 )
 
-// refusal is what is known of one delivery that was told slower.
+// refusal is what is known of one delivery to which the app said slower.
 type refusal struct {
-	n    int // how often
-	own  int // how often while others passed
-	pass uint64
-	all  uint64 // passes and refusals of its route until then
+	// n counts how often it was refused, and own how often while others passed.
+	n, own int
+	// pass and all are the counts of its route when it was refused last: what has
+	// come since is the evidence of the next refusal.
+	pass, all uint64
 }
 
-// refusals tell whether an app refuses an event or a pace.
+// refusals find out whether an app refuses an event or a pace, by what became of the
+// others of the route between two refusals of one delivery.
 type refusals struct {
-	pass, all uint64 // of the route so far
-	of        map[int64]*refusal
-	order     []int64 // of coming; some have gone since
+	// pass counts the successes, and all the refusals, of the route so far.
+	pass, all uint64
+	// of are the deliveries that were refused and have not ended, by number.
+	of map[int64]*refusal
+	// order are the numbers in the order of their first refusal, so that the oldest
+	// is forgotten first. Some have gone from of since.
+	order []int64
 }
 
-// passed follows a success.
+// passed follows a success of delivery.
 func (r *refusals) passed(delivery int64) {
 	r.pass++
 	delete(r.of, delivery)
@@ -51,9 +56,13 @@ const (
 	ofOnly               // there is no other event to tell the difference
 )
 
-// refused follows an answer that says slower. alone says that no other delivery
-// is in sight. spared says that it uses no attempt, and n how often it was
-// refused before.
+// refused follows an answer that says slower to delivery. alone reports whether no
+// other delivery is in sight; spared, whether the attempt is free; n is how often the
+// delivery was refused before.
+//
+// A single refusal is taken for the pace's. A second one is the event's own if at
+// least three others passed since, and more than twice as many as were refused: at a
+// limit others are refused too.
 func (r *refusals) refused(delivery int64, alone bool) (b blame, spared bool, n int) {
 	old := r.of[delivery]
 	if old == nil {
@@ -79,6 +88,7 @@ func (r *refusals) refused(delivery int64, alone bool) (b blame, spared bool, n 
 	return b, b == ofPace || b == ofEvent && old.own <= sparedOwn, n
 }
 
+// remember keeps what is known of delivery, and forgets the oldest beyond maxRefusals.
 func (r *refusals) remember(delivery int64, what *refusal) {
 	if r.of == nil {
 		r.of = make(map[int64]*refusal)
@@ -94,7 +104,7 @@ func (r *refusals) remember(delivery int64, what *refusal) {
 	}
 }
 
-// compact leaves out those that have gone.
+// compact leaves out of order those that have gone.
 func (r *refusals) compact() {
 	kept := make([]int64, 0, maxRefusals)
 	for _, d := range r.order {
@@ -105,7 +115,7 @@ func (r *refusals) compact() {
 	r.order = kept
 }
 
-// saysSlower says whether the answer asks for a slower pace. A 503 without
+// saysSlower reports whether the answer asks for a slower pace. A 503 without
 // Retry-After does while events pass, and as long as the route is slowed.
 func (p *pace) saysSlower(now time.Time, a Answer, held bool) bool {
 	switch {
@@ -119,8 +129,8 @@ func (p *pace) saysSlower(now time.Time, a Answer, held bool) bool {
 	return a.RetryAfter > 0 || p.limit > 0 || !p.passedAt.IsZero() && now.Sub(p.passedAt) <= passing
 }
 
-// outlasts says that a 503 came after so many pauses in which nothing passed
-// that it is an outage, and no limit.
+// outlasts reports whether a 503 came after so many pauses in which nothing passed that
+// it is an outage, and no limit.
 func (p *pace) outlasts(a Answer) bool {
 	if a.RetryAfter > 0 {
 		return p.dry >= dryAsked
@@ -128,7 +138,7 @@ func (p *pace) outlasts(a Answer) bool {
 	return p.dry >= dryBare
 }
 
-// ownWait is the pause of a delivery that was refused n times before: those that
+// ownWait returns the pause of a delivery that was refused n times before: those that
 // are refused again and again leave the others their turn.
 func ownWait(n int) time.Duration {
 	return min(firstPause<<min(n, 6), maxOwnWait)

@@ -39,7 +39,7 @@ type Attempt struct {
 	N int
 }
 
-// Reach says how far an attempt came.
+// Reach is how far an attempt came.
 type Reach uint8
 
 const (
@@ -56,7 +56,7 @@ const (
 	Aborted
 )
 
-// Answer is what an attempt brought.
+// Answer is what came of an attempt.
 type Answer struct {
 	Reach Reach
 	// Status is the explicitly written status, 0 for none.
@@ -66,11 +66,14 @@ type Answer struct {
 	// Response is the start of the answer's body; more than spool.MaxResponse
 	// bytes are cut.
 	Response []byte
-	Err      error
+	// Err is what went wrong below HTTP, nil for nothing. Its text goes into the
+	// delivery's log.
+	Err error
 }
 
 // Route is one route to serve.
 type Route struct {
+	// Key is required, and so is Upstream.
 	Key      spool.RouteKey
 	Upstream Upstream
 	// Schedule holds the delays after the first, second and further failed
@@ -117,7 +120,7 @@ func (r Route) validate() error {
 	return r.Schedule.Validate()
 }
 
-// CheckRate says what is wrong with a Rate and its Burst, and what to write.
+// CheckRate returns what is wrong with a Rate and its Burst, and what to write instead.
 func CheckRate(perSecond float64, burst int) error {
 	switch {
 	case perSecond != 0 && !(perSecond >= MinRate && perSecond <= MaxRate):
@@ -130,7 +133,7 @@ func CheckRate(perSecond float64, burst int) error {
 	return nil
 }
 
-// Observer is told what happens. Its methods are called synchronously, from
+// Observer is notified of what happens. Its methods are called synchronously, from
 // several goroutines, and must be quick.
 type Observer interface {
 	// Attempted follows each attempt whose outcome, state, the store has taken.
@@ -144,10 +147,12 @@ type Observer interface {
 
 // Config is what a Dispatcher is made of.
 type Config struct {
-	Store  spool.Store
+	// Store is required.
+	Store spool.Store
+	// Routes are those to serve, each key once.
 	Routes []Route
-	// Slots counts the attempts in flight over the dispatchers of one store.
-	// nil means its own.
+	// Slots are shared by the dispatchers of one store, so that max_in_flight and
+	// the pace of a route hold over a reload. nil means its own.
 	Slots *Slots
 	// Log defaults to slog.Default.
 	Log *slog.Logger

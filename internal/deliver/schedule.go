@@ -26,7 +26,7 @@ var Platform = Schedule{
 	2 * time.Hour,    //       attempt 6: 2 h 42 m 30 s
 }
 
-// Validate reports the first mistake: a nil schedule (Platform) has none.
+// Validate returns the first mistake. A nil schedule, which means Platform, has none.
 func (s Schedule) Validate() error {
 	if s == nil {
 		return nil

@@ -15,30 +15,41 @@ import (
 // max_in_flight and rate, of which the newest numbers count, and an app that
 // said slower has said so to both.
 type Slots struct {
+	// mu guards routes. Lock order: see worker.
 	mu     sync.Mutex
 	routes map[spool.RouteKey]*routeSlots
 }
 
-// NewSlots returns empty Slots.
+// NewSlots returns the Slots of a process that has no dispatcher yet.
 func NewSlots() *Slots {
 	return &Slots{routes: make(map[spool.RouteKey]*routeSlots)}
 }
 
-// routeSlots is one route in the life of the process.
+// routeSlots is one route in the life of the process: the places for its attempts,
+// and how fast they may follow each other.
 type routeSlots struct {
-	mu      sync.Mutex
-	running int
-	limit   int
-	workers []*worker // in the order of their start
-	waiting []*worker // those that were refused a slot
+	// paced reports whether the pace has bounds. Written under mu and read without:
+	// each accept asks, and most routes have none.
+	paced atomic.Bool
+
+	// mu guards all below. Lock order: see worker.
+	mu sync.Mutex
+	// running counts the attempts of all workers, of at most limit. It may be above
+	// for a while when a new configuration allows fewer.
+	running, limit int
+	// workers are those that serve the route, in the order of their start: the
+	// newest one's configuration counts.
+	workers []*worker
+	// waiting are the workers that were refused a slot, oldest refusal first.
+	waiting []*worker
 	pace    pace
-	paced   atomic.Bool // the pace has bounds; written under mu
-	// alarm lets those that wait try again when the pace allows it, at alarmAt.
+	// alarm lets those that wait try again when the pace allows it; nil before it is
+	// needed first. alarmAt is when it rings, zero if it is not set.
 	alarm   *time.Timer
 	alarmAt time.Time
 }
 
-// join makes w the newest worker of its route.
+// join makes w the newest worker of its route and returns the slots of the route.
 func (s *Slots) join(w *worker) *routeSlots {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,15 +66,16 @@ func (s *Slots) join(w *worker) *routeSlots {
 	return rs
 }
 
-// applyBounds makes w's numbers count. The caller holds mu.
+// applyBounds makes the numbers of w's configuration count. The caller holds mu.
 func (rs *routeSlots) applyBounds(w *worker) {
 	rs.limit = w.MaxInFlight
 	rs.pace.bound(w.Rate, w.Burst)
 	rs.paced.Store(rs.pace.bounds())
 }
 
-// forgetIdle forgets the routes that no dispatcher serves and of whose pace there is
-// nothing to know. The caller holds mu.
+// forgetIdle forgets the routes that no dispatcher serves and whose app has not lately
+// said slower: names come and go with configurations, and the process may live for
+// years. The caller holds mu.
 func (s *Slots) forgetIdle(now time.Time) {
 	for k, rs := range s.routes {
 		rs.mu.Lock()
@@ -75,7 +87,8 @@ func (s *Slots) forgetIdle(now time.Time) {
 	}
 }
 
-// leave takes w, which runs nothing any more, off its route.
+// leave takes w, which runs nothing any more, off its route. The workers that wait try
+// again, because a lower limit may leave with it.
 func (s *Slots) leave(w *worker) {
 	s.mu.Lock()
 	rs := w.slots
@@ -109,7 +122,7 @@ func (rs *routeSlots) acquire(w *worker, j *job) bool {
 	return true
 }
 
-// keepSlot says whether w may go on with its next delivery in the slot that it
+// keepSlot reports whether w may go on with its next delivery in the slot that it
 // has. It may not when a newer configuration allows fewer, or it is too soon.
 func (rs *routeSlots) keepSlot(w *worker, j *job) bool {
 	rs.mu.Lock()
@@ -121,8 +134,8 @@ func (rs *routeSlots) keepSlot(w *worker, j *job) bool {
 	return rs.paceAllows(w, j, rs.running-1)
 }
 
-// paceAllows says whether j may begin beside so many, and counts it. A probe may at
-// any time: probes have pauses of their own. The caller holds mu.
+// paceAllows reports whether j may begin beside so many, and counts it if so. A probe
+// may at any time: probes have pauses of their own. The caller holds mu.
 func (rs *routeSlots) paceAllows(w *worker, j *job, running int) bool {
 	now := time.Now()
 	rs.pace.expire(now)
@@ -140,7 +153,7 @@ func (rs *routeSlots) paceAllows(w *worker, j *job, running int) bool {
 	return true
 }
 
-// alarmIn sees that those that wait try again at t. The caller holds mu.
+// alarmIn makes those that wait try again at t. The caller holds mu.
 func (rs *routeSlots) alarmIn(now, t time.Time) {
 	switch {
 	case rs.alarm == nil:
@@ -153,6 +166,7 @@ func (rs *routeSlots) alarmIn(now, t time.Time) {
 	rs.alarmAt = t
 }
 
+// ring is the end of the alarm.
 func (rs *routeSlots) ring() {
 	rs.mu.Lock()
 	rs.alarmAt = time.Time{}
@@ -160,6 +174,7 @@ func (rs *routeSlots) ring() {
 	rs.refill()
 }
 
+// addWaiting remembers that w waits for a slot. The caller holds mu.
 func (rs *routeSlots) addWaiting(w *worker) {
 	if !slices.Contains(rs.waiting, w) {
 		rs.waiting = append(rs.waiting, w)
@@ -177,8 +192,10 @@ func (rs *routeSlots) release() {
 	}
 }
 
-// refill lets those that wait try again. It runs in the goroutine that freed
-// the slot, because a worker's own loop may be waiting for the store.
+// refill lets those that wait try again. It runs in the goroutine that freed the
+// slot, because a worker's own loop may be waiting for the store. All of them are
+// asked, and not just the first, because that one may have been stopped or held
+// meanwhile; those that find no slot line up again.
 func (rs *routeSlots) refill() {
 	rs.mu.Lock()
 	var waiting []*worker
@@ -191,8 +208,8 @@ func (rs *routeSlots) refill() {
 	}
 }
 
-// markDueAt tells every dispatcher that serves the route that a delivery becomes due
-// at t: the one that settled it may be gone by then.
+// markDueAt notes for every worker that a delivery becomes due at t: that of the
+// dispatcher which settled it may be gone by then.
 func (rs *routeSlots) markDueAt(t time.Time) {
 	rs.mu.Lock()
 	workers := slices.Clone(rs.workers)
@@ -202,7 +219,7 @@ func (rs *routeSlots) markDueAt(t time.Time) {
 	}
 }
 
-// paused says until when the route pauses.
+// paused returns until when the route pauses, and reports whether it does.
 func (rs *routeSlots) paused(now time.Time) (until time.Time, yes bool) {
 	if !rs.paced.Load() {
 		return until, false
@@ -212,7 +229,8 @@ func (rs *routeSlots) paused(now time.Time) (until time.Time, yes bool) {
 	return rs.pace.paused(now)
 }
 
-// ahead is how many deliveries may be in hand, and whether the route pauses.
+// ahead returns how many deliveries a worker may have taken, most at the most, and
+// reports whether the route pauses.
 func (rs *routeSlots) ahead(now time.Time, most int) (n int, paused bool) {
 	if !rs.paced.Load() {
 		return most, false // Each accept asks.
@@ -223,8 +241,8 @@ func (rs *routeSlots) ahead(now time.Time, most int) (n int, paused bool) {
 	return rs.pace.ahead(most), paused
 }
 
-// forget ends the slowing. What waited for its time is tried by refill, which
-// the caller runs when it holds no lock.
+// forget ends the slowing. What waited for its time is tried by refill, which the
+// caller runs when it holds no worker's lock.
 func (rs *routeSlots) forget() {
 	rs.mu.Lock()
 	rs.pace.forget()
@@ -232,8 +250,9 @@ func (rs *routeSlots) forget() {
 	rs.mu.Unlock()
 }
 
-// giveBackQueued gives back what waits in memory, of every dispatcher that serves the
-// route: in a pause of minutes it would only keep leases.
+// giveBackQueued gives back what waits in memory, of every worker: in a pause of
+// minutes it would only be extended again and again, and count an attempt if the
+// process were killed. On a held route nothing waits but the probe, which goes on.
 func (rs *routeSlots) giveBackQueued() {
 	rs.mu.Lock()
 	workers := slices.Clone(rs.workers)

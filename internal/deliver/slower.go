@@ -8,14 +8,23 @@ import (
 
 // paceChange is what an answer did to the pace of its route.
 type paceChange struct {
-	slower bool // the app asked for it
-	paused bool // the route pauses because of it
-	began  bool // the route was not slowed before
-	ended  bool // the route is not slowed any more
+	// slower: the app asked for a slower pace.
+	slower bool
+	// paused: the route pauses because of it. Of several answers to attempts that
+	// were under way together only the first does.
+	paused bool
+	// began: the route was not slowed before.
+	began bool
+	// ended: the route is not slowed any more.
+	ended bool
 }
 
-// noteAnswer follows an answer, and changes the outcome of one that asked for a slower
-// pace: it uses no attempt, unless it is this event that the app refuses.
+// noteAnswer follows an answer, and changes the outcome o of one that asked for a
+// slower pace: it uses no attempt, unless it is this event that the app refuses. An
+// app that says slower is at work, and its deliveries must not die of its asking.
+//
+// alone reports whether no other delivery of the route is leased or known to wait,
+// held whether the route is held.
 func (rs *routeSlots) noteAnswer(j *job, a Answer, o *outcome, start, end time.Time, alone, held bool) (h paceChange) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -30,6 +39,8 @@ func (rs *routeSlots) noteAnswer(j *job, a Answer, o *outcome, start, end time.T
 		return h
 	}
 	h.slower = true
+	// To be alone now is not enough: the next delivery may come at any moment. So no
+	// other may have been tried last, nor lately where this one is refused first.
 	alone = alone && p.last == id
 	if p.refusals.of[id] == nil {
 		alone = alone && end.Sub(p.otherAt) > aloneFor
@@ -42,11 +53,14 @@ func (rs *routeSlots) noteAnswer(j *job, a Answer, o *outcome, start, end time.T
 		h.paused = j.epoch == p.epoch
 		h.began = p.slow(end, j.epoch, rs.running-1, wait, n > 0, o.err)
 	}
+	// Behind the pause, others have their turn first: a handful of refused events
+	// would otherwise take each place that the slow pace has.
 	if left := p.until.Sub(end); left > 0 {
 		after = max(after, left+othersFirst*p.space())
 	}
 	if spared {
 		*o = outcome{state: spool.Retrying, free: true, after: after, sign: o.sign, err: o.err}
+		// A 503 that is a limit says nothing about a hold; one of an outage does.
 		if o.sign == useless && !outage {
 			o.sign = silent
 		}
@@ -57,7 +71,8 @@ func (rs *routeSlots) noteAnswer(j *job, a Answer, o *outcome, start, end time.T
 	return h
 }
 
-// reportPace tells what became of the pace. The caller holds no lock.
+// reportPace logs what became of the pace and reports it to the observer, and gives back
+// what a pause makes wait. The caller holds no lock.
 func (w *worker) reportPace(h paceChange, a Answer) {
 	if h.slower {
 		if ob := w.d.observer; ob != nil {
@@ -92,7 +107,8 @@ type Pace struct {
 	Next time.Time
 }
 
-// Pace returns the pace of a route of this dispatcher.
+// Pace returns the pace of a route of this dispatcher, empty for other routes and
+// before Start.
 func (d *Dispatcher) Pace(k spool.RouteKey) Pace {
 	w := d.workers[k]
 	if w == nil {
