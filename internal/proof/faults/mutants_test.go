@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/overlay"
 	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
@@ -74,7 +75,7 @@ var mutants = []mutant{
 		New: "\t\tif st.State == spool.Delivered {\n\t\t\treturn nil\n\t\t}\n\t\treturn w.settle(mine, st)\n",
 	}}, restarted, findsDoubled},
 	{"answers before the fsync", false, []rig.Replacement{{
-		File: srcWriter, Old: "w.setSynchronous(durable && !w.s.o.fault.noSync)", New: "w.setSynchronous(false)",
+		File: srcWriter, Old: "w.setSynchronous(durable)", New: "w.setSynchronous(false)",
 	}}, powerCutAtAnswer, findsLost},
 	{"marks the id before the commit", false, []rig.Replacement{{
 		File: srcGate, Old: "func (g *Gate) start(c *call) {\n",
@@ -85,7 +86,7 @@ var mutants = []mutant{
 		New: "\t\tgo func() {\n\t\t\tfor _, j := range back {\n\t\t\t\t_ = d.store.Settle(context.Background(), spool.Settlement{Lease: j.Lease, State: spool.Delivered})\n\t\t\t}\n\t\t\td.giveBack(back)\n\t\t}()\n",
 	}}, reloadedWithQueue, findsLost},
 	{"believes its log after a failed fsync", false, []rig.Replacement{
-		{File: srcOpen, Old: "\t\tif err := w.renewLog(); err != nil {\n\t\t\treturn false, err\n\t\t}\n", New: ""},
+		{File: srcOpen, Old: "\tif err := w.renewLog(); err != nil {\n\t\treturn false, err\n\t}\n", New: ""},
 		{File: srcOpen, Old: "if whole, err = w.copyLog(); err == nil && whole {", New: "if whole {"},
 	}, failedFsyncThenPowerCut, findsLost},
 	{"forgets ids when the clock jumps", false, []rig.Replacement{
@@ -107,6 +108,17 @@ var mutants = []mutant{
 	{"tries again before its time", false, []rig.Replacement{{
 		File: srcSettle, Old: "due, ended = nanos(st.Due), 0", New: "due, ended = w.now, 0",
 	}}, failingApp, findsEarly},
+}
+
+// TestMutantsFollowTheSource: each still matches the source that it changes, also
+// those that only the long form builds.
+func TestMutantsFollowTheSource(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutants {
+		if _, err := overlay.Write(t.TempDir(), m.change); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
 }
 
 // TestMutants: the checker sees what a broken build does, and nothing in what

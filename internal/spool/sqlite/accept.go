@@ -35,9 +35,6 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 	}
 	defer s.leave()
 	err := s.submit(ctx, true, len(a.head)+len(in.Event.Request.Body), a.decide)
-	if s.o.fault.markFirst && err == nil && a.receipt.Verdict == 0 {
-		err = s.submit(ctx, true, 0, a.store)
-	}
 	if err != nil {
 		if in.Owner != "" {
 			s.giveBack(ctx, &a.receipt.Running)
@@ -92,18 +89,11 @@ func (a *intake) decide(w *writer) error {
 		}
 	}
 	w.seq++
-	if w.s.o.fault.markFirst {
-		return w.claim(idKey{src.id, a.Event.ID}, knownID{a.Event.Digest, w.seq})
-	}
-	return a.store(w)
+	return a.store(w, src)
 }
 
 // store writes an event whose id is not known.
-func (a *intake) store(w *writer) error {
-	src, err := w.source(a.Event.Source)
-	if err != nil {
-		return err
-	}
+func (a *intake) store(w *writer, src *source) error {
 	e, seq := a.Event, w.seq
 	if err := w.q.event.int(seq).int(w.age).int(src.id).text(e.ID).text(e.Type).
 		blob(a.head).blob(e.Request.Body).exec(); err != nil {

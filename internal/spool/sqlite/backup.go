@@ -116,11 +116,11 @@ func (w *writer) beginBackup(f *backupFile) error {
 // roomFor refuses a copy that still has so many bytes to write, if new events
 // could be refused for it: the live log may grow meanwhile.
 func (w *writer) roomFor(bytes int64) error {
-	free, err := w.s.space.freeBytes(w.s)
+	free, err := w.s.o.freeDisk(w.s.dir)
 	if err != nil {
 		return err
 	}
-	if need, spare := bytes+max(0, tailAt-w.size()), int64(min(free, 1<<62))-int64(w.s.space.floor); need > spare {
+	if need, spare := bytes+max(0, tailAt-w.size()), int64(min(free, 1<<62))-DiskFloor; need > spare {
 		return fmt.Errorf("%w for the copy: it needs %s, and there are %s to spare on the disk of %s above what new events need. Make room there, or stop inboxgate and copy the directory",
 			spool.ErrNoRoom, humanize.IBytes(uint64(need)), humanize.IBytes(uint64(max(spare, 0))), w.s.dir)
 	}

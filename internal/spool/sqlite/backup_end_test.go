@@ -19,7 +19,7 @@ func copied(t *testing.T) (s *Store, free *atomic.Uint64) {
 	t.Helper()
 	free = new(atomic.Uint64)
 	free.Store(math.MaxInt64)
-	s = openTest(t, t.TempDir(), Options{fault: faults{freeDisk: func(string) (uint64, error) { return free.Load(), nil }}})
+	s = openTest(t, t.TempDir(), Options{freeDisk: func(string) (uint64, error) { return free.Load(), nil }})
 	fatten(t, s, 3000)
 	return s, free
 }
@@ -144,7 +144,7 @@ func TestSlowCopyGoesBeforeEventsDo(t *testing.T) {
 	}
 	defer c.Close()
 	s.w.turn.Lock()
-	s.space.freeDisk = func(string) (uint64, error) {
+	s.o.freeDisk = func(string) (uint64, error) {
 		select {
 		case <-c.Ended():
 			return DiskFloor, nil

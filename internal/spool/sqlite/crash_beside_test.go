@@ -93,8 +93,8 @@ func (o *otherProcess) end() *otherProcess {
 // besideAReader brings about what a process that stays can hide: part of the log
 // was copied and counted as copied, then the fsync of the database failed, which
 // the kernel tells once. What the next process answers must survive a power cut.
-func besideAReader(t *testing.T, f faults) (lost int, err error) {
-	e := newEngine(t, f)
+func besideAReader(t *testing.T) (lost int, err error) {
+	e := newEngine(t)
 	s := openEngine(t, e)
 	accept(t, s, benchEvent(0), "a", false)
 	e.Kill(t)
@@ -147,7 +147,7 @@ func openEngine(t *testing.T, e *engine) *Store {
 
 func TestPowerCutBesideAReaderThatStays(t *testing.T) {
 	t.Parallel()
-	if lost, err := besideAReader(t, faults{}); err != nil || lost != 0 {
+	if lost, err := besideAReader(t); err != nil || lost != 0 {
 		t.Errorf("%d events are lost, %v", lost, err)
 	}
 }

@@ -63,7 +63,7 @@ func randomCrashes(t *testing.T, lim limits, stays bool) {
 	if testing.Short() {
 		rounds = 10
 	}
-	e := newEngine(t, faults{})
+	e := newEngine(t)
 	e.lim = lim
 	acked := map[int64]bool{}
 	next := int64(0)

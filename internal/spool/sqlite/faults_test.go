@@ -63,7 +63,7 @@ func TestFreeDisk(t *testing.T) {
 	t.Parallel()
 	var free atomic.Uint64
 	free.Store(1 << 40)
-	s := mustOpen(t, t.TempDir(), Options{fault: faults{freeDisk: func(string) (uint64, error) { return free.Load(), nil }}})
+	s := mustOpen(t, t.TempDir(), Options{freeDisk: func(string) (uint64, error) { return free.Load(), nil }})
 	r := accept(t, s, benchEvent(1), "a", true)
 	free.Store(DiskFloor - 1)
 	eventually(t, "refusal", func() error {
@@ -153,7 +153,7 @@ func TestLogStaysShort(t *testing.T) {
 // TestReopenKeepsLeases: a failed commit does not end the leases of the living.
 func TestReopenKeepsLeases(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, faults{})
+	e := newEngine(t)
 	e.boot = e.m.start(e.shm)
 	s, err := Open(e.dir, Options{vfs: e.boot.name, index: e.boot.shm})
 	if err != nil {

@@ -30,7 +30,7 @@ type said struct {
 func images(t testing.TB) []image {
 	var all []image
 	for _, lim := range []limits{{}, tiny} {
-		e := newEngine(t, faults{})
+		e := newEngine(t)
 		e.lim = lim
 		var acked []said
 		for life := range int64(3) {

@@ -14,16 +14,6 @@ import (
 // an event leaves the store only after its id is in the table, and an id is
 // forgotten only after w.merged has passed it.
 
-// limits of young ids, in ids.
-type limits struct {
-	recent int // gathered before a merge begins. At most 2.5 times as many are held
-	run    int // sorted at a time
-	rooms  filterRooms
-}
-
-// A young id takes about 170 bytes of memory.
-var defaultLimits = limits{recent: 1 << 16, run: 1 << 10, rooms: filterRooms{1 << 16, 1 << 19, 1 << 22, 1 << 24}}
-
 type idKey struct {
 	source int64
 	id     string

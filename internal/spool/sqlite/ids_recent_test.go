@@ -63,7 +63,7 @@ type told struct {
 }
 
 func powerCutInMerge(t *testing.T, after int) (finished bool) {
-	e := newEngine(t, faults{})
+	e := newEngine(t)
 	e.lim = tiny
 	s, err := e.Open(t, spooltest.Options{Now: time.Now})
 	if err != nil {

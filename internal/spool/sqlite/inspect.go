@@ -8,11 +8,6 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// inspectUpTo is the size of a database that is looked through at each start of
-// a process, which takes some tenths of a second then. In a larger one only what
-// is read is checked.
-const inspectUpTo = 16 << 20
-
 // inspect has SQLite look at the structure of every page and hold each index
 // against its table: a flipped byte in a page's head can hide rows without any
 // error where they are not found. The bytes of events have checksums of their
@@ -24,7 +19,7 @@ func (w *writer) inspect(first bool) error {
 	if err := w.compareSchema(); err != nil {
 		return err
 	}
-	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pageSize > inspectUpTo || w.s.o.fault.large {
+	if pages, err := w.pragma(w.q.allPages); err != nil || pages*w.pageSize > w.s.o.limits.inspect {
 		return err
 	}
 	said := ""

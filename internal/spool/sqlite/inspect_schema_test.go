@@ -15,7 +15,7 @@ import (
 // where a store is too large to be looked through.
 func TestSchemaWithAFlippedBit(t *testing.T) {
 	t.Parallel()
-	for name, large := range map[string]bool{"small": false, "large": true} {
+	for name, inspect := range map[string]int64{"small": 0, "large": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -41,7 +41,7 @@ func TestSchemaWithAFlippedBit(t *testing.T) {
 			if err := os.WriteFile(path, db, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s, err = Open(dir, Options{fault: faults{large: large}})
+			s, err = Open(dir, Options{limits: limits{inspect: inspect}})
 			if err == nil {
 				s.Close()
 			}

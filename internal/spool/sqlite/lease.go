@@ -234,7 +234,7 @@ func (w *writer) logOf(number int64) (log []byte, err error) {
 // delivery was taken over.
 func (w *writer) lookupLease(l spool.Lease) *lease {
 	mine := w.leases[l.Delivery]
-	if mine == nil || mine.fence != l.Fence && !w.s.o.fault.unfenced {
+	if mine == nil || mine.fence != l.Fence {
 		return nil
 	}
 	return mine

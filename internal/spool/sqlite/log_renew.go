@@ -49,7 +49,7 @@ func (w *writer) renewLog() (err error) {
 	if err := w.s.rewriteLog(); err != nil {
 		return err
 	}
-	if x == nil || w.s.o.fault.keepCopied {
+	if x == nil {
 		return nil
 	}
 	return x.invalidate()

@@ -22,7 +22,7 @@ type logFile interface {
 // on the disk is in the log. After a good end the cache is what the disk has, and
 // a large store would be read anew.
 func (s *Store) forgetDatabasePages() error {
-	if s.o.vfs == "" && !s.o.fault.noTruncate && (s.count.failures.Load() > 0 || !s.lock.endedWell) {
+	if s.o.vfs == "" && (s.count.failures.Load() > 0 || !s.lock.endedWell) {
 		return forgetCachedPages(s.path)
 	}
 	return nil

@@ -32,7 +32,7 @@ func OpenOffline(path string) (*Offline, error) {
 		return nil, fmt.Errorf("reading store: %w", err)
 	}
 	s := &Store{path: f.path, dir: filepath.Dir(f.path), log: slog.New(slog.DiscardHandler), closeBegun: make(chan struct{})}
-	s.o.limits = defaultLimits
+	s.o.limits = limits{}.withDefaults()
 	s.logs.init()
 	if err := s.openOffline(f); err != nil {
 		if s.logs.c != nil {

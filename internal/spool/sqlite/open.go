@@ -116,13 +116,11 @@ func (w *writer) openFiles(first bool) error {
 // recoverLog makes the log durable as it was found, and copies it. It says whether
 // all of it is in the database now.
 func (w *writer) recoverLog() (whole bool, err error) {
-	if !w.s.o.fault.noTruncate {
-		if err := w.renewLog(); err != nil {
-			return false, err
-		}
+	if err := w.renewLog(); err != nil {
+		return false, err
 	}
 	// Before anything else is written: what is left of a damaged log may be needed.
-	if err := w.checkMark(); err != nil || w.s.o.fault.noTruncate {
+	if err := w.checkMark(); err != nil {
 		return false, err
 	}
 	// The database, too, may hold pages whose fsync failed: copied again from
@@ -246,7 +244,7 @@ func (w *writer) explainDamage(err error) error {
 // checkFileLength finds a file that was cut short, which SQLite would only notice
 // when it reads there. All of the log is in it now, so the header tells the truth.
 func (w *writer) checkFileLength() error {
-	if w.s.o.vfs != "" || w.s.o.fault.noTruncate {
+	if w.s.o.vfs != "" {
 		return nil
 	}
 	f, err := os.Open(w.s.path)

@@ -119,7 +119,7 @@ func TestDamage(t *testing.T) {
 // never acknowledged.
 func TestTornLog(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, faults{})
+	e := newEngine(t)
 	e.boot = e.m.start(e.shm)
 	s, err := Open(e.dir, Options{vfs: e.boot.name, index: e.boot.shm})
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // reopens.
 func brokenStore(t *testing.T) *Store {
 	t.Helper()
-	e := newEngine(t, faults{})
+	e := newEngine(t)
 	e.boot = e.m.start(e.shm)
 	s, err := Open(e.dir, Options{vfs: e.boot.name, index: e.boot.shm})
 	if err != nil {

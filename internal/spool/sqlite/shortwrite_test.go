@@ -70,7 +70,7 @@ func TestShortWrites(t *testing.T) {
 // more, and returns how many there were, and whether anything was refused.
 func shortWriteAt(t *testing.T, after, n int) (writes int, refused bool) {
 	t.Helper()
-	e := newEngine(t, faults{})
+	e := newEngine(t)
 	open := func() {
 		if _, err := e.Open(t, spooltest.Options{Now: time.Now}); err != nil {
 			t.Fatalf("short write %d: %v", after, err)

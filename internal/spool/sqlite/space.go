@@ -29,8 +29,6 @@ type space struct {
 	free         atomic.Uint64
 	usedNow      atomic.Int64
 	file         atomic.Int64
-	freeDisk     func(dir string) (uint64, error) // replaced by tests
-	floor        uint64
 }
 
 // measure measures in a batch: the pages when some have been written or a moment
@@ -60,31 +58,20 @@ func (p *space) measure(w *writer, size int) error {
 	if w.s.lock.moved() {
 		return errors.New("the data directory was removed or replaced")
 	}
-	n, err := p.freeBytes(w.s)
-	if err == nil && n < p.floor && w.s.endCopy(errNoRoomLeft) {
+	n, err := w.s.o.freeDisk(w.s.dir)
+	if err == nil && n < DiskFloor && w.s.endCopy(errNoRoomLeft) {
 		w.dropBackup() // Events come before copies of them.
-		n, err = p.freeBytes(w.s)
+		n, err = w.s.o.freeDisk(w.s.dir)
 	}
 	if err != nil {
 		return err
 	}
-	if low := n < p.floor; low != p.lowDisk {
+	if low := n < DiskFloor; low != p.lowDisk {
 		p.lowDisk = low
-		w.s.log.Warn("free disk crossed the floor", "refusing", low, "free", n, "floor", p.floor)
+		w.s.log.Warn("free disk crossed the floor", "refusing", low, "free", n, "floor", DiskFloor)
 	}
 	p.free.Store(n)
 	return nil
-}
-
-// freeBytes asks the file system what it has left.
-func (p *space) freeBytes(s *Store) (uint64, error) {
-	if p.freeDisk == nil {
-		p.freeDisk, p.floor = freeDisk, DiskFloor
-		if s.o.fault.freeDisk != nil {
-			p.freeDisk = s.o.fault.freeDisk
-		}
-	}
-	return p.freeDisk(s.dir)
 }
 
 // refuses says whether nothing new may be stored.
@@ -120,15 +107,4 @@ func (s *Store) Stats() spool.Stats {
 		Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(),
 		Commits: c.commits.Load(), Calls: c.calls.Load(), Failures: c.failures.Load(), Unavailable: down,
 	}
-}
-
-// faults are ways to break the store for tests. The zero value breaks nothing.
-type faults struct {
-	noSync     bool // answer before the fsync
-	unfenced   bool // settle by number alone
-	noTruncate bool // trust the log as it was found
-	markFirst  bool // commit the id before the event
-	large      bool // the structure is inspected as that of a large store
-	keepCopied bool // believe what the index says was copied
-	freeDisk   func(dir string) (uint64, error)
 }

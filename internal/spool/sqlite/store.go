@@ -36,10 +36,12 @@ type Options struct {
 	// Settings are the operator's; Tune changes them later.
 	Settings spool.Settings
 
-	vfs    string // a registered VFS, for tests
-	index  string // the file of its shared memory, for tests
-	fault  faults // for tests
-	limits limits // smaller ones for tests
+	// What a test puts in place of the world outside; zero values mean that world.
+
+	vfs      string                           // the name of a registered VFS
+	index    string                           // the path of the file that a VFS keeps its shared memory in
+	freeDisk func(dir string) (uint64, error) // how many bytes the disk of dir has left
+	limits   limits                           // smaller bounds, so that a few events reach them
 }
 
 // Store is a spool.Store, and spool.Embedded.
@@ -112,11 +114,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if s.o.limits == (limits{}) {
-		s.o.limits = defaultLimits
-	}
-	if s.o.limits.rooms == (filterRooms{}) {
-		s.o.limits.rooms = defaultLimits.rooms
+	s.o.limits = s.o.limits.withDefaults()
+	if s.o.freeDisk == nil {
+		s.o.freeDisk = freeDisk
 	}
 	set := o.Settings.WithDefaults()
 	s.settings.Store(&set)

@@ -18,27 +18,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // engine is a store on a medium.
 type engine struct {
-	m     *medium
-	dir   string
-	shm   string
-	fault faults
-	lim   limits
-	st    *Store
-	boot  *boot
+	m    *medium
+	dir  string
+	shm  string
+	lim  limits
+	st   *Store
+	boot *boot
 }
 
-func makeEngine(f faults) spooltest.Make {
-	return func(t testing.TB) spooltest.Engine { return newEngine(t, f) }
-}
+func makeEngine(t testing.TB) spooltest.Engine { return newEngine(t) }
 
-func newEngine(t testing.TB, f faults) *engine {
+func newEngine(t testing.TB) *engine {
 	// Not t.TempDir: a case that failed may leave the store open until its
 	// clean-up runs.
 	dir, err := os.MkdirTemp("", "spool") //nolint:usetesting // As said.
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{m: newMedium(), dir: dir, shm: dir, fault: f}
+	e := &engine{m: newMedium(), dir: dir, shm: dir}
 	t.Cleanup(func() {
 		e.Kill(t)
 		os.RemoveAll(dir)
@@ -50,7 +47,7 @@ func (e *engine) Open(t testing.TB, o spooltest.Options) (spool.Store, error) {
 	if e.boot == nil {
 		e.boot = e.m.start(e.shm)
 	}
-	opts := Options{Now: o.Now, Settings: o.Settings, vfs: e.boot.name, index: e.boot.shm, fault: e.fault, limits: e.lim}
+	opts := Options{Now: o.Now, Settings: o.Settings, vfs: e.boot.name, index: e.boot.shm, limits: e.lim}
 	if testing.Verbose() && os.Getenv("SPOOL_LOG") != "" {
 		opts.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
@@ -102,7 +99,7 @@ func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) {
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	spooltest.Run(t, makeEngine(faults{}))
+	spooltest.Run(t, makeEngine)
 }
 
 // tiny has merges begin all the time.
@@ -111,7 +108,7 @@ var tiny = limits{recent: 8, run: 3}
 func TestContractWhileMerging(t *testing.T) {
 	t.Parallel()
 	spooltest.Run(t, func(t testing.TB) spooltest.Engine {
-		e := newEngine(t, faults{})
+		e := newEngine(t)
 		e.lim = tiny
 		return e
 	})

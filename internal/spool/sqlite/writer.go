@@ -247,7 +247,7 @@ func (w *writer) commit(batch []*request) (err error) {
 		size += r.size
 	}
 	w.readClock()
-	if err := w.setSynchronous(durable && !w.s.o.fault.noSync); err != nil {
+	if err := w.setSynchronous(durable); err != nil {
 		return err
 	}
 	w.changes = w.c.TotalChanges()
