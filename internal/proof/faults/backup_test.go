@@ -59,12 +59,7 @@ func TestFaultBackups(t *testing.T) {
 
 func backupRound(t *testing.T, r *rig.Rig, at string) {
 	t.Helper()
-	if r.Life() == nil {
-		r.Start()
-	}
-	r.StopApps()
-	stop := r.Background(16)
-	r.AwaitAcked(50)
+	stop := loaded(r)
 
 	filler := filepath.Join(at, "filler")
 	leaveRoom(t, at, filler, 230<<20)

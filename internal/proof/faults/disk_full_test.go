@@ -38,12 +38,7 @@ func TestFaultDiskFull(t *testing.T) {
 
 func fullRound(t *testing.T, r *rig.Rig, at string) {
 	t.Helper()
-	if r.Life() == nil {
-		r.Start()
-	}
-	r.StopApps()
-	stop := r.Background(16)
-	r.AwaitAcked(50)
+	stop := loaded(r)
 	filler := filepath.Join(at, "filler")
 	leaveRoom(t, at, filler, 150<<20)
 	refused(t, r, "with less room than the floor")
@@ -62,6 +57,17 @@ func fullRound(t *testing.T, r *rig.Rig, at string) {
 		t.Fatal(err)
 	}
 	accepted(t, r, "with room again")
+}
+
+// loaded has a process that takes events while its apps are down, until stop.
+func loaded(r *rig.Rig) (stop func()) {
+	if r.Life() == nil {
+		r.Start()
+	}
+	r.StopApps()
+	stop = r.Background(16)
+	r.AwaitAcked(50)
+	return stop
 }
 
 // smallDisk is a mounted tmpfs.

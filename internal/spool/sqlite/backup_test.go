@@ -118,13 +118,7 @@ func backupTo(t *testing.T, s *Store, path string) {
 func TestCompact(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, t.TempDir(), Options{})
-	for n := range int64(2000) {
-		in := backupIntake(n)
-		in.Event.Request.Body = append(in.Event.Request.Body, make([]byte, 4000)...)
-		if _, err := s.Accept(t.Context(), in); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fatten(t, s, 2000)
 	err := s.do(t.Context(), true, 0, func(w *writer) error {
 		if err := w.mergeStep(1 << 20); err != nil {
 			return err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/vfs"
+
+	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
 )
 
 // medium is a disk with an operating system's page cache in front of it. It
@@ -21,15 +23,9 @@ type medium struct {
 	boot  *boot
 	other *boot // of another process, nil if there is none
 
-	sparing     int // syncs to pass before some fail
-	failing     int
-	passing     int // syncs to pass before the gate
-	gate        chan struct{}
-	blocked     chan struct{}
-	syncs       int
-	writtenSize int64
-	writes      int
-	short       shortWrites
+	syncs  spooltest.Syncs // guards itself
+	writes int
+	short  shortWrites
 }
 
 const cachePage = 4096
@@ -97,7 +93,8 @@ func (m *medium) end(cacheLost bool, keep func() bool) {
 		close(m.boot.dead)
 		m.boot = nil
 	}
-	m.gate, m.failing, m.sparing, m.short = nil, 0, 0, shortWrites{}
+	m.syncs.Reset()
+	m.short = shortWrites{}
 	if !cacheLost {
 		return
 	}
@@ -239,7 +236,6 @@ func (c *crashFile) WriteAt(p []byte, off int64) (int, error) {
 	for page := off / cachePage; page*cachePage < end; page++ {
 		c.f.dirty[page] = true
 	}
-	c.b.m.writtenSize += int64(len(p))
 	if len(p) < whole {
 		return len(p), vfs.SystemError(errMedium, sqlite3.FULL)
 	}
@@ -262,36 +258,14 @@ func (c *crashFile) Truncate(size int64) error {
 // clean and stay readable, so that a later sync passes over them.
 func (c *crashFile) Sync(vfs.SyncFlag) error {
 	m := c.b.m
-	m.mu.Lock()
-	gate, blocked := m.gate, m.blocked
-	if gate != nil && m.passing > 0 {
-		m.passing--
-		gate = nil
-	}
-	m.mu.Unlock()
-	if gate != nil {
-		select {
-		case blocked <- struct{}{}:
-		default:
-		}
-		select {
-		case <-gate:
-		case <-c.b.dead:
-		}
-	}
+	m.syncs.Pass(c.b.dead)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := c.b.alive(); err != nil {
 		return err
 	}
-	m.syncs++
-	fail := m.failing > 0 && m.sparing == 0
-	if m.sparing > 0 {
-		m.sparing--
-	}
-	if fail {
-		m.failing--
-	} else {
+	fail := m.syncs.Fails()
+	if !fail {
 		if len(c.f.stable) > len(c.f.cur) {
 			c.f.stable = c.f.stable[:len(c.f.cur):len(c.f.cur)]
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/ncruces/go-sqlite3/vfs"
@@ -76,26 +75,9 @@ func (e *engine) PowerCut(testing.TB) { e.end(true) }
 
 func (e *engine) Sweep(ctx context.Context) error { return e.st.Sweep(ctx) }
 
-func (e *engine) FailSyncs(after, n int) {
-	e.m.mu.Lock()
-	defer e.m.mu.Unlock()
-	e.m.sparing, e.m.failing = after, n
-}
+func (e *engine) FailSyncs(after, n int) { e.m.syncs.Fail(after, n) }
 
-func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) {
-	e.m.mu.Lock()
-	defer e.m.mu.Unlock()
-	gate, blocked := make(chan struct{}), make(chan struct{}, 1)
-	e.m.gate, e.m.blocked, e.m.passing = gate, blocked, after
-	return blocked, sync.OnceFunc(func() {
-		e.m.mu.Lock()
-		defer e.m.mu.Unlock()
-		if e.m.gate == gate {
-			e.m.gate = nil
-		}
-		close(gate)
-	})
-}
+func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.m.syncs.Gate(after) }
 
 func TestContract(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,8 @@ package memstore
 import (
 	"errors"
 	"sync"
+
+	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
 )
 
 var errMedium = errors.New("medium failed")
@@ -15,10 +17,7 @@ type disk struct {
 	era  int
 	over chan struct{} // closed when the era ends
 
-	failAfter, failNext int
-	gateAfter           int
-	gate                chan struct{} // nil: no gate
-	blocked             chan struct{}
+	syncs spooltest.Syncs // guards itself
 }
 
 // record is one transaction as it was written.
@@ -89,35 +88,9 @@ func (d *disk) replace(era int, im *image) error {
 // reach brings a sync to the medium, through the gate and the faults.
 func (d *disk) reach(era int) error {
 	d.mu.Lock()
-	gate, blocked, over := d.gate, d.blocked, d.over
-	if era != d.era {
-		d.mu.Unlock()
-		return errMedium
-	}
-	if gate != nil && d.gateAfter > 0 {
-		d.gateAfter--
-		gate = nil
-	}
+	over, ended := d.over, era != d.era
 	d.mu.Unlock()
-	if gate != nil {
-		select {
-		case blocked <- struct{}{}:
-		default:
-		}
-		select {
-		case <-gate:
-		case <-over:
-			return errMedium
-		}
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.failNext > 0 {
-		if d.failAfter > 0 {
-			d.failAfter--
-			return nil
-		}
-		d.failNext--
+	if ended || !d.syncs.Pass(over) || d.syncs.Fails() {
 		return errMedium
 	}
 	return nil
@@ -131,7 +104,7 @@ func (d *disk) end(cacheLost bool) {
 	d.era++
 	close(d.over)
 	d.over = make(chan struct{})
-	d.gate, d.failAfter, d.failNext = nil, 0, 0
+	d.syncs.Reset()
 	if !cacheLost {
 		return
 	}
@@ -141,25 +114,4 @@ func (d *disk) end(cacheLost bool) {
 			return
 		}
 	}
-}
-
-func (d *disk) fail(after, n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.failAfter, d.failNext = after, n
-}
-
-func (d *disk) hold(after int) (blocked <-chan struct{}, release func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	gate := make(chan struct{})
-	d.gate, d.gateAfter, d.blocked = gate, after, make(chan struct{}, 1)
-	return d.blocked, sync.OnceFunc(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.gate == gate {
-			d.gate = nil
-		}
-		close(gate)
-	})
 }

@@ -40,8 +40,8 @@ func (e *engine) Sweep(ctx context.Context) error { return e.open.Sweep(ctx) }
 func (e *engine) Kill(testing.TB)     { e.disk.end(false) }
 func (e *engine) PowerCut(testing.TB) { e.disk.end(true) }
 
-func (e *engine) FailSyncs(after, n int) { e.disk.fail(after, n) }
+func (e *engine) FailSyncs(after, n int) { e.disk.syncs.Fail(after, n) }
 
-func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.disk.hold(after) }
+func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.disk.syncs.Gate(after) }
 
 var _ spool.Store = (*store)(nil)
