@@ -17,31 +17,31 @@ var Earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // What may go by age goes by Passed and not by Now: a clock that was wrong for a
 // moment leaves Now ahead, while no time has passed.
 type Clock struct {
-	now func() time.Time
+	now func() time.Time // of the machine
 
-	mu      sync.Mutex
-	machine time.Time     // what now said last
-	last    time.Time     // what Now answered last
-	jumped  time.Duration // see Reading
-	passed  time.Duration // see Reading
+	mu      sync.Mutex // guards all below
+	machine time.Time  // what now returned last, with its monotonic reading
+	last    time.Time  // what Now returned last
+	// jumped and passed are those of the next Reading.
+	jumped, passed time.Duration
 }
 
-// Reading is what a Clock says at one moment.
+// Reading is what a Clock shows at one moment.
 type Reading struct {
 	// Now is the time by which things are due. It is never before Machine.
 	Now time.Time
-	// Machine is what the machine's clock says, right or wrong.
+	// Machine is what the machine's clock shows, right or wrong.
 	Machine time.Time
 	// Passed is how much time has passed since the clock began, as far as this
 	// process has seen it pass: no setting of the machine's clock adds to it.
 	Passed time.Duration
-	// Jumped is how far Now has gone beyond Passed: somebody set the machine's
-	// clock ahead, or the machine slept. It never falls. What began before a jump
+	// Jumped is how far Now has gone beyond Passed: the machine's clock was
+	// set ahead, or the machine slept. It never falls. What began before a jump
 	// ends that much later by Now.
 	Jumped time.Duration
 }
 
-// Wall is the time to show to people: the machine's, unless it has none.
+// Wall returns the time to show to people: the machine's, unless it has none.
 func (r Reading) Wall() time.Time {
 	if r.Machine.Before(Earliest) {
 		return r.Now
@@ -49,10 +49,10 @@ func (r Reading) Wall() time.Time {
 	return r.Machine
 }
 
-// Unset says that neither the machine nor the store has ever known the time.
+// Unset reports whether neither the machine nor the store has ever known the time.
 func (r Reading) Unset() bool { return r.Now.Before(Earliest) }
 
-// NewClock begins a clock at the larger of now's time and last. A nil now
+// NewClock returns a clock that begins at the larger of now's time and last. A nil now
 // means time.Now.
 func NewClock(now func() time.Time, last time.Time) *Clock {
 	if now == nil {

@@ -15,21 +15,23 @@ const (
 // ClockCheck compares the machine's clock with what the platform has signed. The
 // zero value has seen nothing.
 type ClockCheck struct {
-	mu      sync.Mutex
-	created time.Time // of the last event that was accepted as it came
+	mu sync.Mutex // guards all below
+	// created is the signed time of the last event that was accepted as it came, and
+	// passed the Reading.Passed of then.
+	created time.Time
 	passed  time.Duration
 }
 
-// Note takes note of an accepted event.
+// Note remembers the signed time of an event that was accepted at r.
 func (c *ClockCheck) Note(created time.Time, r Reading) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.created, c.passed = created, r.Passed
 }
 
-// Off is how far the machine's clock is ahead, or (below zero) behind, where
-// that is more than what can be the way of an event; else 0. It follows the
-// clock when that is set right, without another event.
+// Off returns how far the machine's clock is ahead, or (below zero) behind, where that
+// is more than an event can have been on its way; else 0. It follows the clock when
+// that is set right, without another event.
 func (c *ClockCheck) Off(r Reading) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,7 +21,9 @@ const evidentlyBehind = time.Hour
 // platform's own signed times have a say: what is new beside the newest event
 // that the source has accepted is not old.
 type Freshness struct {
-	Clock  Reading
+	// Clock is the time of the accept.
+	Clock Reading
+	// Window is Settings.Window.
 	Window time.Duration
 	// Newest is the newest created_at that the source has accepted, zero where
 	// it has none yet.
@@ -31,7 +33,7 @@ type Freshness struct {
 	Forgotten time.Time
 }
 
-// Stale says why an event is not fresh, or nothing. It fails with ErrClock where
+// Stale returns why an event is not fresh, empty if it is. It fails with ErrClock where
 // that cannot be judged. Without created an event is fresh.
 func (f Freshness) Stale(created time.Time) (reason string, err error) {
 	switch {
@@ -59,7 +61,7 @@ func (f Freshness) future() (reason string, err error) {
 	return ReasonFuture, nil
 }
 
-// present is the time from which an age is reckoned.
+// present returns the time from which an age is reckoned.
 func (f Freshness) present() time.Time {
 	switch {
 	case f.Newest.IsZero():

@@ -5,11 +5,13 @@ import "time"
 // Query selects records. Zero fields select everything.
 type Query struct {
 	// Kind is which log to read. Default Events.
-	Kind   Kind
+	Kind Kind
+	// Source selects the events of one source.
 	Source string
 	// ID is the platform's event id, Type its type.
 	ID, Type string
-	Route    string
+	// Route selects events that have a delivery to it.
+	Route string
 	// State selects events that have a delivery in that state.
 	State State
 	// Seq selects one event or entry by its number.
@@ -55,10 +57,11 @@ type Page struct {
 // Record is one event, or one quarantine entry (without Deliveries).
 type Record struct {
 	// Event's Seq is the number of the event, or of the quarantine entry.
-	Event      *Event
+	Event *Event
+	// Deliveries are those of the event, one a route.
 	Deliveries []DeliveryRecord
-	// Reason says why an entry is in quarantine, or that what is stored of an
-	// event or entry is damaged: Event then holds what could be read.
+	// Reason is why an entry is in quarantine, or that what is stored of an event or
+	// entry is damaged: Event then holds what could be read.
 	Reason string
 	// Copies counts how often the same odd body came.
 	Copies int
@@ -66,16 +69,18 @@ type Record struct {
 
 // DeliveryRecord is one delivery and its log.
 type DeliveryRecord struct {
-	Number   int64
-	Route    string
-	State    State
-	Attempts int
-	Replay   int
+	// Number is Lease.Delivery, and Route the route's present name.
+	Number int64
+	Route  string
+	State  State
+	// Attempts and Replay are those of Delivery.
+	Attempts, Replay int
 	// Due is when it is tried next, for Available and Retrying.
 	Due time.Time
 	// Ended is when it was delivered or died.
 	Ended time.Time
-	// Reason says why it is dead.
+	// Reason is why it is dead.
 	Reason string
-	Log    []Attempt
+	// Log has its attempts, oldest first, of which the newest MaxAttempts are kept.
+	Log []Attempt
 }

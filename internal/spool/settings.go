@@ -24,7 +24,7 @@ const (
 	MinWindow = 4 * time.Hour
 )
 
-// WithDefaults fills zero values.
+// WithDefaults returns the settings with defaults for zero values.
 func (s Settings) WithDefaults() Settings {
 	if s.Window == 0 {
 		s.Window = DefaultWindow

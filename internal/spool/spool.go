@@ -43,7 +43,7 @@ type Digest [DigestSize]byte
 // Event is one verified request of the platform. Its fields never change once
 // accepted; Body and Header are shared and must not be written to.
 type Event struct {
-	// Seq is given by the store, rising in the order of commits. 0 before.
+	// Seq is the number that the store gives, rising in the order of commits. 0 before.
 	Seq int64
 	// Source is the configured name of the endpoint that took the event.
 	Source string
@@ -53,8 +53,9 @@ type Event struct {
 	CreatedAt time.Time
 	// Received is when the request came. The zero value means now.
 	Received time.Time
-	Digest   Digest
-	Request  Request
+	// Digest is that of Request.Body.
+	Digest  Digest
+	Request Request
 }
 
 // Request is what an upstream needs to see the platform's request as it came.
@@ -74,20 +75,21 @@ type RouteKey struct {
 type Verdict uint8
 
 const (
-	// Accepted: the event is new and now stored. With no routes it is
+	// Accepted means that the event is new and now stored. With no routes it is
 	// stored as unrouted.
 	Accepted Verdict = iota + 1
-	// Duplicate: the id is known with the same digest. Nothing was written.
+	// Duplicate means that the id is known with the same digest. Nothing was written.
 	Duplicate
-	// Conflict: the id is known with another digest. The body is in quarantine
+	// Conflict means that the id is known with another digest. The body is in quarantine
 	// (at most MaxConflicts an id; further ones are counted, not kept).
 	Conflict
-	// Stale: the id is unknown, but created_at is older than the window or not
+	// Stale means that the id is unknown, but created_at is older than the window or not
 	// above the source's watermark, or more than MaxAhead in the future. The
 	// body is in quarantine and the id stays unclaimed.
 	Stale
 )
 
+// String returns the verdict in a word.
 func (v Verdict) String() string {
 	switch v {
 	case Accepted:
@@ -123,7 +125,7 @@ type Intake struct {
 // RouteWish is one delivery to make.
 type RouteWish struct {
 	Route string
-	// Start says that the owner has room to run the delivery at once. It is
+	// Start means that the owner has room to run the delivery at once. It is
 	// born running only if its route is also not held and has nothing due in
 	// the store; else it queues behind, oldest first.
 	Start bool
@@ -132,9 +134,11 @@ type RouteWish struct {
 // Receipt is the answer to an Intake.
 type Receipt struct {
 	Verdict Verdict
-	// Reason says in a few public words why the verdict is Stale or Conflict.
+	// Reason is why the verdict is Stale or Conflict, in a few public words.
 	Reason string
-	Seq    int64
+	// Seq is the number of an accepted event. Of a Duplicate it may be that of the
+	// event it is a copy of, or 0.
+	Seq int64
 	// Running holds those deliveries that were born running, in the order of
 	// Intake.Routes. Their Event is Intake.Event as it was stored: with its
 	// number and the time of its receipt.
@@ -144,7 +148,7 @@ type Receipt struct {
 // Odd is a signed body that is no usable event: it claims no id.
 type Odd struct {
 	// Event has ID, Type and CreatedAt where they are beyond doubt. Source, Digest
-	// and Request count.
+	// and Request are required.
 	Event *Event
 	// Reason is a short constant in public words, such as "duplicate key".
 	Reason string
@@ -153,12 +157,15 @@ type Odd struct {
 // Owner is one dispatcher's name, unique in the life of a store.
 type Owner string
 
-// Lease is the right to run one delivery until Until. Fence rises with every
-// lease of the store, so that the settle of a lost lease is refused.
+// Lease is the right to run one delivery for a limited time.
 type Lease struct {
+	// Delivery is the number of the delivery.
 	Delivery int64
-	Fence    int64
-	Until    time.Time
+	// Fence rises with every lease of the store, so that the settle of a lost lease is
+	// refused.
+	Fence int64
+	// Until is the end, by the store's clock.
+	Until time.Time
 }
 
 // Delivery is one event on its way to one route, leased.
@@ -175,10 +182,12 @@ type Delivery struct {
 
 // Pick asks for deliveries to run.
 type Pick struct {
+	// Owner gets the leases, for LeaseFor.
 	Owner    Owner
-	Route    RouteKey
-	N        int
 	LeaseFor time.Duration
+	// Route is whose deliveries are asked for, N how many at most.
+	Route RouteKey
+	N     int
 	// IgnoreDue takes waiting deliveries oldest event first, due or not: for
 	// a route that is being probed or has just resumed. Without it, what is
 	// due is taken, oldest due time first.
@@ -216,6 +225,7 @@ const (
 	Discarded
 )
 
+// String returns the state as the API and the commands name it.
 func (s State) String() string {
 	switch s {
 	case Available:
@@ -246,11 +256,11 @@ type Attempt struct {
 	Took   time.Duration `json:"took"`
 	// Status is the upstream's answer, 0 where there was none.
 	Status int `json:"status,omitempty"`
-	// Error says what went wrong in words, empty after success.
+	// Error is what went wrong in words, empty after success.
 	Error string `json:"error,omitempty"`
 	// Response is the start of the answer's body, at most MaxResponse bytes.
 	Response []byte `json:"response,omitempty"`
-	// Free: the attempt used none of the schedule.
+	// Free means that the attempt used none of the schedule.
 	Free bool `json:"free,omitempty"`
 }
 
@@ -261,7 +271,7 @@ type Settlement struct {
 	State State
 	// Due is when to try again, for Retrying.
 	Due time.Time
-	// Reason says why the delivery is dead.
+	// Reason is why the delivery is Dead.
 	Reason string
 	// Attempt is added to the delivery's log; it counts unless it is Free.
 	Attempt Attempt
@@ -270,20 +280,22 @@ type Settlement struct {
 // Hold is the state of a route whose upstream cannot be reached, or that an
 // operator holds. A held route's deliveries wait; none is born running.
 type Hold struct {
+	// Since is when the hold began, Reason why, in words for people.
 	Since  time.Time
 	Reason string
 	// Probes is how many probes have failed since.
 	Probes int
 	// NextProbe is when the next is due.
 	NextProbe time.Time
-	// ByHand: an operator holds it, and only an operator resumes it.
+	// ByHand means that an operator holds the route, and that only one resumes it.
 	ByHand bool
 }
 
 // RouteState is one route as the store knows it, configured or not.
 type RouteState struct {
 	Key RouteKey
-	// Waiting counts Available and Retrying, Dead its dead letters.
+	// Waiting counts the deliveries that are Available or Retrying, Running those that
+	// are leased, Dead the dead letters.
 	Waiting, Running, Dead int64
 	// Oldest is when the oldest waiting event was received, zero for none.
 	Oldest time.Time

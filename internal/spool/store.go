@@ -42,7 +42,7 @@ type Store interface {
 	// ends the calls; it may be called twice.
 	Watch(f func(RouteKey)) (stop func())
 
-	// Configure says which routes a source has. Each name then has a queue of
+	// Configure sets which routes a source has. Each name then has a queue of
 	// its own. Where Was names a queue, the new name takes it over, and Was
 	// leads to the same queue (for the handlers of a configuration that is being
 	// replaced, or returns) until a Configure lists Was as a name again.
