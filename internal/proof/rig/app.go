@@ -10,12 +10,12 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // Behaviour answers one attempt; its body was read and noted. It may hang until
@@ -26,29 +26,27 @@ type Behaviour func(w http.ResponseWriter, r *http.Request, a *history.Attempt)
 // App is an app behind one route. It can be stopped, and started again at the
 // same address.
 type App struct {
-	// Addr is where it listens.
-	Addr string
+	testapp.Server
 
 	t     testing.TB
 	log   *history.Log
 	route Route
+	all   context.Context // of the test
 
 	mu     sync.Mutex
 	behave Behaviour
-
-	server *http.Server
-	all    context.Context // of the test
-	ended  sync.WaitGroup  // of what Stop has begun
 }
 
 func newApp(t testing.TB, l *history.Log, route Route) *App {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	a := &App{Addr: proctest.FreeAddress(t), t: t, log: l, route: route, behave: route.Behave, all: ctx}
+	a := &App{t: t, log: l, route: route, behave: route.Behave, all: ctx}
+	a.Addr, a.Handler = proctest.FreeAddress(t), http.HandlerFunc(a.take)
+	a.Failed = func(err error) { l.Fault("the app of %s ended: %v", route.Name, err) }
 	t.Cleanup(func() {
 		a.Cut()
 		cancel()
-		a.ended.Wait()
+		a.Wait()
 	})
 	return a
 }
@@ -63,58 +61,20 @@ func (a *App) Behave(b Behaviour) {
 // Start listens, unless it does already.
 func (a *App) Start() {
 	a.t.Helper()
-	if a.server != nil {
-		return
-	}
-	l, err := listen(a.Addr)
-	if err != nil {
+	if err := a.Server.Start(); err != nil {
 		a.t.Fatal(err)
 	}
-	a.server = &http.Server{Handler: http.HandlerFunc(a.take), ReadHeaderTimeout: proctest.Patience}
-	go func(s *http.Server) {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.log.Fault("the app of %s ended: %v", a.route.Name, err)
-		}
-	}(a.server)
 }
 
-// listen listens at an address that was free a moment ago. A process that another test
-// is starting may hold a copy of the socket that found it free, until it is the new
-// program.
-func listen(addr string) (l net.Listener, err error) {
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		l, err = net.Listen("tcp", addr)
-		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(end) {
-			return l, err
-		}
-	}
-}
-
-// Stop closes the listener at once; what has begun is answered. It does not wait
-// for idle connections, which last as long as the other side.
+// Stop closes the listener at once; what has begun is answered. It does not wait for
+// that, because a behaviour may hang.
 func (a *App) Stop() {
-	if a.server == nil {
-		return
-	}
-	s, listening := a.server, make(chan struct{})
-	a.server = nil
-	s.RegisterOnShutdown(func() { close(listening) })
-	a.ended.Go(func() {
-		ctx, cancel := context.WithTimeout(a.all, proctest.Patience)
+	ctx, cancel := context.WithTimeout(a.all, proctest.Patience)
+	answered := a.Leave(ctx)
+	go func() {
 		defer cancel()
-		if err := s.Shutdown(ctx); err != nil {
-			_ = s.Close() // A behaviour that hangs holds its connection.
-		}
-	})
-	<-listening // The callbacks run once the listeners are closed.
-}
-
-// Cut closes the listener and every connection at once.
-func (a *App) Cut() {
-	if a.server != nil {
-		_ = a.server.Close()
-		a.server = nil
-	}
+		<-answered
+	}()
 }
 
 func (a *App) take(w http.ResponseWriter, r *http.Request) {
