@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // needRoot: only root can make what these tests are about.
@@ -118,7 +119,7 @@ func asUser(t *testing.T, bin, dir string, user uint32) {
 func TestDataDirectoryOfAGroup(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	listen, work, data := proctest.FreeAddress(t), t.TempDir(), t.TempDir()
 	if err := os.Chown(data, 0, stranger); err != nil {
 		t.Fatal(err)
@@ -129,13 +130,13 @@ func TestDataDirectoryOfAGroup(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(data), 0o755); err != nil { //nolint:gosec // As above.
 		t.Fatal(err)
 	}
-	cmd := command(t, work, []string{"INBOX_ADMIN=", "INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + listen, "INBOX_DATA_DIR=" + data})
+	cmd := command(t, work, []string{"INBOX_ADMIN=", "INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app.Addr, "INBOX_LISTEN=" + listen, "INBOX_DATA_DIR=" + data})
 	asUser(t, cmd.Path, work, stranger)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
 	p := proctest.Start(t, cmd)
 	p.Await(t, started, 1)
 	wantPost(t, "http://"+listen+"/webhooks/inbox", sample(t), newSecret, http.StatusOK, "accepted")
-	arrival(t, got)
+	app.Next(t)
 	if code := p.Stop(t); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // examples are the Caddyfiles that users copy.
@@ -74,10 +75,10 @@ func TestExamplesAreValid(t *testing.T) {
 
 func TestValidateBesideARunningInstance(t *testing.T) {
 	t.Parallel()
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	env := []string{
-		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app,
+		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app.Addr,
 		"INBOX_LISTEN=" + listen, "INBOX_DATA_DIR=" + filepath.Join(dir, "inbox"),
 	}
 	p := proctest.Start(t, command(t, dir, env))
@@ -85,7 +86,7 @@ func TestValidateBesideARunningInstance(t *testing.T) {
 	url := "http://" + listen + "/webhooks/inbox"
 	body := sample(t)
 	wantPost(t, url, body, newSecret, http.StatusOK, "accepted")
-	arrival(t, got)
+	app.Next(t)
 
 	p.Await(t, "finished cleaning storage units", 1) // Caddy's own, which writes a file.
 	before := filesIn(t, dir)
@@ -103,7 +104,7 @@ func TestValidateBesideARunningInstance(t *testing.T) {
 	}
 	wantPost(t, url, body, newSecret, http.StatusOK, "duplicate")
 	wantPost(t, url, sample(t), newSecret, http.StatusOK, "accepted")
-	arrival(t, got)
+	app.Next(t)
 	if code := p.Stop(t); code != 0 {
 		t.Errorf("SIGTERM ends with exit code %d", code)
 	}

@@ -8,16 +8,17 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // runs starts an inboxgate whose commands and data directory share home, the
 // home of its user.
 func runs(t *testing.T, home, data string) *proctest.Process {
 	t.Helper()
-	app, _ := receiver(t)
+	app := testapp.New(t, nil)
 	p := proctest.Start(t, command(t, home, []string{
 		"INBOX_ADMIN=", "INBOX_DATA_DIR=" + data, "INBOX_WEBHOOK_SECRET=" + newSecret,
-		"INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + proctest.FreeAddress(t),
+		"INBOX_UPSTREAM=" + app.Addr, "INBOX_LISTEN=" + proctest.FreeAddress(t),
 	}))
 	p.Await(t, started, 1)
 	return p

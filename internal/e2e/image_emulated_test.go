@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // TestImageARM64 runs the program of the image for arm64 on any processor: an
@@ -26,12 +27,12 @@ func TestImageARM64(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building for arm64: %v\n%s", err, out)
 	}
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	listen := proctest.FreeAddress(t)
 	emulated := func(args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "qemu-aarch64-static", append([]string{filepath.Join(files, "files", "inboxgate")}, args...)...)
 		cmd.Dir = dir
-		cmd.Env = proctest.Env(dir, "INBOX_WEBHOOK_SECRET="+newSecret, "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen)
+		cmd.Env = proctest.Env(dir, "INBOX_WEBHOOK_SECRET="+newSecret, "INBOX_UPSTREAM="+app.Addr, "INBOX_LISTEN="+listen)
 		return cmd
 	}
 	if code, out := run(t, emulated("environ")); code != 0 || !strings.Contains(out, "runtime.GOARCH=arm64") {
@@ -42,8 +43,8 @@ func TestImageARM64(t *testing.T) {
 	p := proctest.Start(t, emulated())
 	p.Await(t, started, 1)
 	wantPost(t, url, body, newSecret, http.StatusOK, "accepted")
-	if d := arrival(t, got); !bytes.Equal(d.body, body) {
-		t.Errorf("the app got %s", d.body)
+	if d := app.Next(t); !bytes.Equal(d.Body, body) {
+		t.Errorf("the app got %s", d.Body)
 	}
 	if code := p.Stop(t); code != 0 {
 		t.Errorf("SIGTERM ends with exit code %d", code)
@@ -58,7 +59,7 @@ func TestImageARM64(t *testing.T) {
 	if code, out := run(t, emulated("store", "check")); code != 0 || !strings.Contains(out, " is sound: 1 event") {
 		t.Errorf("store check: exit code %d\n%s", code, out)
 	}
-	if left := len(got); left != 0 {
+	if left := app.Unread(); left != 0 {
 		t.Errorf("%d deliveries too many", left)
 	}
 }

@@ -2,11 +2,8 @@ package e2e
 
 import (
 	"bytes"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -40,38 +37,6 @@ func run(t *testing.T, cmd *exec.Cmd) (code int, output string) {
 	p := proctest.Start(t, cmd)
 	code = p.Wait(t)
 	return code, p.Output()
-}
-
-type delivery struct {
-	path string
-	host string
-	head http.Header
-	body []byte
-}
-
-// receiver is an app that takes everything.
-func receiver(t *testing.T) (address string, got <-chan delivery) {
-	t.Helper()
-	arrived := make(chan delivery, 16)
-	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err == nil {
-			arrived <- delivery{r.URL.Path, r.Host, r.Header, body}
-		}
-	}))
-	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://"), arrived
-}
-
-func arrival(t *testing.T, got <-chan delivery) delivery {
-	t.Helper()
-	select {
-	case d := <-got:
-		return d
-	case <-time.After(proctest.Patience):
-		t.Fatal("no delivery arrived")
-		return delivery{}
-	}
 }
 
 func sample(t *testing.T) []byte {

@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,29 +12,11 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
-// ledger is an app that writes down when it took which event.
-type ledger struct {
-	mu   sync.Mutex
-	took map[string]int
-	at   []time.Time
-}
-
-func newLedger() *ledger { return &ledger{took: make(map[string]int)} }
-
-func (l *ledger) take(w http.ResponseWriter, r *http.Request) {
-	l.mu.Lock()
-	l.took[r.Header.Get("X-Inbox-Event-Id")]++
-	l.at = append(l.at, time.Now())
-	l.mu.Unlock()
-	_, _ = fmt.Fprint(w, "OK")
-}
-
-func (l *ledger) events() int { l.mu.Lock(); defer l.mu.Unlock(); return len(l.took) }
-
-// limited is take behind a bucket of 10 tokens that fills with 10 a second.
-func (l *ledger) limited() http.HandlerFunc {
+// limited is an app behind a bucket of 10 tokens that fills with 10 a second.
+func limited(app http.Handler) http.HandlerFunc {
 	var mu sync.Mutex
 	tokens, last := 10.0, time.Now()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -49,26 +29,25 @@ func (l *ledger) limited() http.HandlerFunc {
 		}
 		mu.Unlock()
 		if ok {
-			l.take(w, r)
+			app.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusTooManyRequests)
+		refuse(w)
 	}
 }
 
-// serveAt serves h on an address that was free.
-func serveAt(t *testing.T, address string, h http.Handler) {
+// refuse says that the app takes no more for a second.
+func refuse(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusTooManyRequests)
+}
+
+// begin starts an app.
+func begin(t *testing.T, app *testapp.App) {
 	t.Helper()
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
+	if err := app.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(h)
-	_ = s.Listener.Close()
-	s.Listener = ln
-	s.Start()
-	t.Cleanup(s.Close)
 }
 
 // awaitUntil polls until done, and says whether it was in time.
@@ -99,31 +78,31 @@ func TestABacklogForAnAppWithALimit(t *testing.T) {
 			if nginx != "" {
 				need(t, false, "nginx")
 			}
-			app := proctest.FreeAddress(t)
-			s := startLimited(t, app)
+			app := testapp.At(t, proctest.FreeAddress(t))
+			listen := app.Addr
+			s := startLimited(t, listen)
 			for range 600 {
 				s.post()
 			}
-			l := newLedger()
 			began := time.Now()
 			if nginx == "" {
-				serveAt(t, app, l.limited())
+				app.Handler = limited(app)
 			} else {
-				behind := proctest.FreeAddress(t)
-				serveAt(t, behind, http.HandlerFunc(l.take))
-				startNginx(t, app, behind, nginx)
+				app.Addr = proctest.FreeAddress(t)
+				startNginx(t, listen, app.Addr, nginx)
 			}
+			begin(t, app)
 			slowed := false
 			ok := awaitUntil(90*time.Second, func() bool {
-				if n := l.events(); !slowed && n > 100 && n < 500 {
+				if n := app.Events(); !slowed && n > 100 && n < 500 {
 					list := s.routesList()
 					slowed = strings.Contains(list, "slowed: status ") && strings.Contains(list, "/s")
 				}
-				return l.events() == 600
+				return app.Events() == 600
 			})
-			t.Logf("%d events after %v", l.events(), time.Since(began))
+			t.Logf("%d events after %v", app.Events(), time.Since(began))
 			if !ok || strings.Contains(s.Output(), "dead letter") {
-				t.Errorf("%d of 600 delivered; %d dead letters", l.events(), strings.Count(s.Output(), `"dead letter"`))
+				t.Errorf("%d of 600 delivered; %d dead letters", app.Events(), strings.Count(s.Output(), `"dead letter"`))
 			}
 			if !slowed {
 				t.Errorf("routes list does not say that the route is slowed:\n%s", s.routesList())
@@ -156,22 +135,11 @@ http {
 // An event that is alone and told 429 for ever ends on its schedule.
 func TestAnEventAloneWithALimit(t *testing.T) {
 	t.Parallel()
-	app := proctest.FreeAddress(t)
-	var mu sync.Mutex
-	asked := 0
-	serveAt(t, app, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		mu.Lock()
-		asked++
-		mu.Unlock()
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusTooManyRequests)
-	}))
-	s := startLimited(t, app)
+	app := testapp.New(t, func(w http.ResponseWriter, _ *http.Request, _ testapp.Arrival) { refuse(w) })
+	s := startLimited(t, app.Addr)
 	s.post()
 	s.Await(t, `"dead letter"`, 1)
-	mu.Lock()
-	defer mu.Unlock()
-	if asked < 6 || asked > 8 {
+	if asked := len(app.Arrivals()); asked < 6 || asked > 8 {
 		t.Errorf("%d attempts, the schedule has 6", asked)
 	}
 	s.Stop(t)
@@ -180,25 +148,21 @@ func TestAnEventAloneWithALimit(t *testing.T) {
 // A rate bounds what comes to an app, of a backlog and of what is sent meanwhile.
 func TestARateIsKeptAtTheApp(t *testing.T) {
 	t.Parallel()
-	app := proctest.FreeAddress(t)
-	s := startLimited(t, app, "INBOX_RATE=50 10")
+	app := testapp.At(t, proctest.FreeAddress(t))
+	s := startLimited(t, app.Addr, "INBOX_RATE=50 10")
 	for range 100 {
 		s.post()
 	}
-	l := newLedger()
-	serveAt(t, app, http.HandlerFunc(l.take))
+	begin(t, app)
 	for range 100 {
 		s.post()
 	}
-	if !awaitUntil(proctest.Patience, func() bool { return l.events() == 200 }) {
-		t.Fatalf("%d of 200", l.events())
-	}
+	app.Await(t, "200 events", func() bool { return app.Events() == 200 })
 	const most = 50 + 10
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := most; i < len(l.at); i++ {
+	all := app.Arrivals()
+	for i := most; i < len(all); i++ {
 		// What was late on its way may come close to what follows.
-		if within := l.at[i].Sub(l.at[i-most]); within < 900*time.Millisecond {
+		if within := all[i].At.Sub(all[i-most].At); within < 900*time.Millisecond {
 			t.Errorf("%d attempts came within %v", most+1, within)
 		}
 	}

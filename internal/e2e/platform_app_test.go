@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -35,11 +35,12 @@ type flapArrival struct {
 // flapApp is an app that comes and goes. It knows of each attempt whether it
 // answered it, so that a repeat is either its own doing or a fault.
 type flapApp struct {
-	name, addr, secret string
+	testapp.Server
+	name, secret string
 
 	mu       sync.Mutex
-	server   *http.Server // nil: down
-	hard     *bool        // of server: its stop breaks connections
+	up       bool
+	hard     *bool // of the present server: its stop breaks connections
 	refusing bool
 	hanging  bool                      // no answer before the connection breaks
 	got      map[string][]*flapArrival // by event id
@@ -49,7 +50,6 @@ type flapApp struct {
 	stops    int
 	taken    int           // arrivals that were not refused
 	changed  chan struct{} // closed and replaced at each change
-	ended    sync.WaitGroup
 }
 
 // flapConn is what a connection is working on.
@@ -60,54 +60,54 @@ type flapConnKey struct{}
 func newFlapApp(t *testing.T, name, secret string) *flapApp {
 	t.Helper()
 	a := &flapApp{
-		name: name, addr: proctest.FreeAddress(t), secret: secret,
+		name: name, secret: secret,
 		got: make(map[string][]*flapArrival), through: make(map[string]bool), refused: make(map[string]int), changed: make(chan struct{}),
 	}
+	a.Addr, a.Handler, a.Configure = proctest.FreeAddress(t), http.HandlerFunc(a.take), a.watch
+	a.Failed = func(err error) { a.fault("the app %s ended: %v", a.name, err) }
 	t.Cleanup(func() { a.stop(true) })
 	return a
 }
 
 func (a *flapApp) start(t *testing.T) {
 	t.Helper()
-	l, err := net.Listen("tcp", a.addr)
-	if err != nil {
+	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.up = true
+}
+
+// watch makes a new server say what became of each connection.
+func (a *flapApp) watch(s *http.Server) {
 	conns, hard := make(map[net.Conn]*flapConn), new(bool)
-	s := &http.Server{
-		Handler: http.HandlerFunc(a.take),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			conns[c] = &flapConn{}
-			return context.WithValue(ctx, flapConnKey{}, conns[c])
-		},
-		ConnState: func(c net.Conn, state http.ConnState) {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			on := conns[c]
-			switch {
-			case on == nil:
-				return
-			case state == http.StateIdle, state == http.StateClosed && !*hard:
-				a.end(on, flapAnswered)
-			case state == http.StateClosed:
-				a.end(on, flapLost)
-			}
-			if state == http.StateClosed {
-				delete(conns, c)
-			}
-			a.tell()
-		},
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		conns[c] = &flapConn{}
+		return context.WithValue(ctx, flapConnKey{}, conns[c])
+	}
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		on := conns[c]
+		switch {
+		case on == nil:
+			return
+		case state == http.StateIdle, state == http.StateClosed && !*hard:
+			a.end(on, flapAnswered)
+		case state == http.StateClosed:
+			a.end(on, flapLost)
+		}
+		if state == http.StateClosed {
+			delete(conns, c)
+		}
+		a.tell()
 	}
 	a.mu.Lock()
-	a.server, a.hard = s, hard
-	a.mu.Unlock()
-	a.ended.Go(func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.fault("the app %s ended: %v", a.name, err)
-		}
-	})
+	defer a.mu.Unlock()
+	a.hard = hard
 }
 
 // end settles the attempt that the connection was working on.
@@ -126,25 +126,19 @@ func (a *flapApp) stop(hard bool) {
 	}
 	a.mu.Lock()
 	a.hanging = false
-	s := a.server
-	a.server = nil
-	if s != nil {
+	up := a.up
+	a.up = false
+	if up {
 		a.stops++
 		*a.hard = hard
 	}
 	a.mu.Unlock()
-	if s == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), proctest.Patience)
-	defer cancel()
 	if hard {
-		cancel()
-		_ = s.Close()
-	} else if err := s.Shutdown(ctx); err != nil {
+		a.Cut()
+	} else if err := a.Stop(); err != nil {
 		a.fault("the app %s does not end: %v", a.name, err)
 	}
-	a.ended.Wait()
+	a.Wait()
 }
 
 // catch waits until an attempt is on its way, which is then not answered. While
@@ -153,8 +147,8 @@ func (a *flapApp) catch() {
 	timeout := time.NewTimer(time.Second)
 	defer timeout.Stop()
 	a.mu.Lock()
-	a.hanging = a.server != nil
-	before, up := a.taken, a.server != nil
+	a.hanging = a.up
+	before, up := a.taken, a.up
 	a.mu.Unlock()
 	for up {
 		a.mu.Lock()

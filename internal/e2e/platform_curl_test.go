@@ -15,6 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -80,7 +81,7 @@ func (c curlRun) run(command string, status int, words ...string) map[string]any
 func TestE2EPlatformCurl(t *testing.T) {
 	t.Parallel()
 	e2eTools(t, "curl")
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	c := curlRun{t, proctest.FreeAddress(t)}
 	p := proctest.Start(t, command(t, t.TempDir(), []string{"INBOX_API_KEY=YOUR_API_KEY"}, "emulator", "--listen", c.host))
 	p.Await(t, "/_emulator/send", 1)
@@ -99,19 +100,19 @@ func TestE2EPlatformCurl(t *testing.T) {
 	c.run(curlLogs, http.StatusNotFound)
 
 	// The receiver is on this machine, so that is where the events have to go.
-	url := "http://" + app + "/webhooks/inbox"
+	url := "http://" + app.Addr + "/webhooks/inbox"
 	if w := c.run(curlUpdate, http.StatusOK, "wh_123", id, "URL", url); w["url"] != url || w["id"] != id {
 		t.Errorf("updated %v", w)
 	}
 	test := c.run(curlTest, http.StatusAccepted, "wh_1234567890", id)
-	d := arrival(t, got)
-	e, err := event.Parse(d.body)
-	if err != nil || e.Type != event.TypeMessageDelivered || e.ID != test["event_id"] || d.path != "/webhooks/inbox" {
-		t.Errorf("the receiver got %s: %v; the test told of %v", d.body, err, test)
+	d := app.Next(t)
+	e, err := event.Parse(d.Body)
+	if err != nil || e.Type != event.TypeMessageDelivered || e.ID != test["event_id"] || d.URI != "/webhooks/inbox" {
+		t.Errorf("the receiver got %s: %v; the test told of %v", d.Body, err, test)
 	}
-	if _, err := event.Data[event.MessageDelivered](e); err != nil || d.head.Get("Content-Type") != "application/json" ||
-		d.head.Get(verify.Header) != verify.Sign([]byte(secret), d.body) {
-		t.Errorf("the receiver got %v %v", err, d.head)
+	if _, err := event.Data[event.MessageDelivered](e); err != nil || d.Header.Get("Content-Type") != "application/json" ||
+		d.Header.Get(verify.Header) != verify.Sign([]byte(secret), d.Body) {
+		t.Errorf("the receiver got %v %v", err, d.Header)
 	}
 	c.wantLog(id, e.ID)
 

@@ -58,7 +58,7 @@ func TestE2EPlatformFlapping(t *testing.T) {
 	failed.start(t)
 	gate := proctest.Start(t, command(t, t.TempDir(), []string{
 		"INBOX_WEBHOOK_SECRET=" + hook.Secret, "INBOX_LISTEN=" + listen,
-		"INBOX_UPSTREAM=" + all.addr, "INBOX_UPSTREAM_MESSAGE_FAILED=" + failed.addr,
+		"INBOX_UPSTREAM=" + all.Addr, "INBOX_UPSTREAM_MESSAGE_FAILED=" + failed.Addr,
 		"INBOX_RETRY_SCHEDULE=100ms,200ms,500ms,1s,1s,2s,2s,2s,4s,4s",
 	}))
 	gate.Await(t, started, 1)
@@ -142,12 +142,7 @@ func comeAndGo(t *testing.T, apps []*flapApp, steps <-chan struct{}, sent <-chan
 	}
 	for _, a := range apps {
 		a.refuse(false)
-		a.mu.Lock()
-		down := a.server == nil
-		a.mu.Unlock()
-		if down {
-			a.start(t)
-		}
+		a.start(t)
 	}
 }
 

@@ -11,16 +11,17 @@ import (
 	"testing"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
 func TestRunsOnEnvironmentAlone(t *testing.T) {
 	t.Parallel()
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	p := proctest.Start(t, command(t, dir, []string{
 		"INBOX_WEBHOOK_SECRET=" + newSecret + "," + oldSecret,
-		"INBOX_UPSTREAM=" + app,
+		"INBOX_UPSTREAM=" + app.Addr,
 		"INBOX_LISTEN=" + listen,
 		"INBOX_UPSTREAMS=x:1",
 	}))
@@ -32,9 +33,9 @@ func TestRunsOnEnvironmentAlone(t *testing.T) {
 	for _, secret := range []string{newSecret, oldSecret} {
 		body := sample(t)
 		wantPost(t, url, body, secret, http.StatusOK, "accepted")
-		d := arrival(t, got)
-		if !bytes.Equal(d.body, body) || d.path != "/webhooks/inbox" || d.head.Get(verify.Header) != verify.Sign([]byte(secret), body) {
-			t.Errorf("the app got another request: %s %s", d.path, d.body)
+		d := app.Next(t)
+		if !bytes.Equal(d.Body, body) || d.URI != "/webhooks/inbox" || d.Header.Get(verify.Header) != verify.Sign([]byte(secret), body) {
+			t.Errorf("the app got another request: %s %s", d.URI, d.Body)
 		}
 		wantPost(t, url, body, secret, http.StatusOK, "duplicate")
 	}
@@ -53,7 +54,7 @@ func TestRunsOnEnvironmentAlone(t *testing.T) {
 	if out := p.Output(); strings.Contains(out, newSecret) || strings.Contains(out, oldSecret) {
 		t.Error("a secret is in the log")
 	}
-	if left := len(got); left != 0 {
+	if left := app.Unread(); left != 0 {
 		t.Errorf("%d deliveries too many", left)
 	}
 }
@@ -62,11 +63,11 @@ func TestRunsOnEnvironmentAlone(t *testing.T) {
 // answer would be an empty 200.
 func TestOtherHostsGet404(t *testing.T) {
 	t.Parallel()
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	_, port, _ := strings.Cut(listen, ":")
 	p := proctest.Start(t, command(t, dir, []string{
-		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app, "INBOX_LISTEN=http://hooks.localhost:" + port,
+		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=" + app.Addr, "INBOX_LISTEN=http://hooks.localhost:" + port,
 	}))
 	p.Await(t, started, 1)
 	for host, want := range map[string]int{"hooks.localhost:" + port: http.StatusOK, listen: http.StatusNotFound, "other.localhost": http.StatusNotFound} {
@@ -86,14 +87,14 @@ func TestOtherHostsGet404(t *testing.T) {
 			t.Errorf("host %s: status %d, want %d", host, res.StatusCode, want)
 		}
 	}
-	if d := arrival(t, got); d.host != "hooks.localhost:"+port {
-		t.Errorf("the app saw the host %q", d.host)
+	if d := app.Next(t); d.Host != "hooks.localhost:"+port {
+		t.Errorf("the app saw the host %q", d.Host)
 	}
 }
 
 func TestSecretFileIsReadAgainOnReload(t *testing.T) {
 	t.Parallel()
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	file := filepath.Join(dir, "secrets")
 	write := func(text string) {
@@ -103,7 +104,7 @@ func TestSecretFileIsReadAgainOnReload(t *testing.T) {
 	}
 	write(oldSecret + "\n")
 	p := proctest.Start(t, command(t, dir, []string{
-		"INBOX_WEBHOOK_SECRET_FILE=" + file, "INBOX_UPSTREAM=" + app, "INBOX_LISTEN=" + listen,
+		"INBOX_WEBHOOK_SECRET_FILE=" + file, "INBOX_UPSTREAM=" + app.Addr, "INBOX_LISTEN=" + listen,
 	}))
 	p.Await(t, started, 1)
 	url := "http://" + listen + "/webhooks/inbox"
@@ -114,14 +115,14 @@ func TestSecretFileIsReadAgainOnReload(t *testing.T) {
 	p.Await(t, `"secrets":2`, 1)
 	for _, secret := range []string{newSecret, oldSecret} {
 		wantPost(t, url, sample(t), secret, http.StatusOK, "accepted")
-		arrival(t, got)
+		app.Next(t)
 	}
 	// A file that became wrong keeps what runs.
 	write("short\n")
 	p.Signal(t, syscall.SIGUSR1)
 	p.Await(t, "failed to reload config from file", 1)
 	wantPost(t, url, sample(t), newSecret, http.StatusOK, "accepted")
-	arrival(t, got)
+	app.Next(t)
 	if code := p.Stop(t); code != 0 {
 		t.Errorf("SIGTERM ends with exit code %d", code)
 	}
@@ -183,7 +184,7 @@ func mount(t *testing.T, dir, text string) {
 
 func TestMountedCaddyfileReplacesTheBuiltIn(t *testing.T) {
 	t.Parallel()
-	app, got := receiver(t)
+	app := testapp.New(t, nil)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	mount(t, dir, fmt.Sprintf(`{
 	admin off
@@ -192,13 +193,13 @@ http://%s {
 	inbox_webhook /elsewhere %s
 	respond "mounted" 418
 }
-`, listen, app))
+`, listen, app.Addr))
 	// The environment alone would be refused.
 	p := proctest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_LISTEN=nonsense!"}))
 	p.Await(t, started, 1)
 	wantPost(t, "http://"+listen+"/elsewhere", sample(t), newSecret, http.StatusOK, "accepted")
-	if d := arrival(t, got); d.path != "/elsewhere" {
-		t.Errorf("the app got %s", d.path)
+	if d := app.Next(t); d.URI != "/elsewhere" {
+		t.Errorf("the app got %s", d.URI)
 	}
 	wantPost(t, "http://"+listen+"/webhooks/inbox", sample(t), newSecret, http.StatusTeapot, "")
 	if code := p.Stop(t); code != 0 {

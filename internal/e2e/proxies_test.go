@@ -15,7 +15,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -34,32 +34,23 @@ const (
 	hooks      = "hooks.example.com"
 )
 
-// passed is what an app has seen of a request.
-type passed struct{ id, proto, client, host string }
+// seen is what an app sees of where a request came from.
+type seen struct{ id, proto, client, host string }
 
-// strict is an app that sends everybody on to HTTPS who did not come by it.
-func strict(t *testing.T) (address string, got <-chan passed) {
+// strict is an app that sends on to HTTPS whatever did not come by it.
+func strict(t *testing.T) *testapp.App {
 	t.Helper()
-	all := make(chan passed, 64)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		all <- passed{r.Header.Get("X-Inbox-Event-Id"), r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-For"), r.Host}
+	return testapp.New(t, func(w http.ResponseWriter, r *http.Request, _ testapp.Arrival) {
 		if r.Header.Get("X-Forwarded-Proto") != "https" {
 			http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusMovedPermanently)
 		}
-	}))
-	t.Cleanup(s.Close)
-	return strings.TrimPrefix(s.URL, "http://"), all
+	})
 }
 
-func next(t *testing.T, got <-chan passed) passed {
+func next(t *testing.T, app *testapp.App) seen {
 	t.Helper()
-	select {
-	case a := <-got:
-		return a
-	case <-time.After(proctest.Patience):
-		t.Fatal("nothing arrived")
-		return passed{}
-	}
+	a := app.Next(t)
+	return seen{a.ID, a.Header.Get("X-Forwarded-Proto"), a.Header.Get("X-Forwarded-For"), a.Host}
 }
 
 // certificate writes a new one and its key into one file, as HAProxy wants it.
@@ -222,25 +213,25 @@ func TestProxiesInFront(t *testing.T) {
 		for _, trusted := range []string{"", "127.0.0.1", "10.0.0.0/8 127.0.0.1/32"} {
 			t.Run(fmt.Sprintf("%s trusting %q", name, trusted), func(t *testing.T) {
 				t.Parallel()
-				app, got := strict(t)
+				app := strict(t)
 				listen := proctest.FreeAddress(t)
-				p := proctest.Start(t, gate(t, t.TempDir(), "INBOX_UPSTREAM="+app, "INBOX_LISTEN="+listen, "INBOX_TRUSTED_PROXIES="+trusted, "INBOX_RETRY_SCHEDULE=10m"))
+				p := proctest.Start(t, gate(t, t.TempDir(), "INBOX_UPSTREAM="+app.Addr, "INBOX_LISTEN="+listen, "INBOX_TRUSTED_PROXIES="+trusted, "INBOX_RETRY_SCHEDULE=10m"))
 				p.Await(t, "serving initial configuration", 1)
 				front := "https://" + start(t, listen)
 				for _, change := range []func(*http.Request){nil, forgedHeaders} {
 					id, status := send(t, platformIP, front, change)
-					want := passed{id: id, proto: "https", client: platformIP, host: hooks}
+					want := seen{id: id, proto: "https", client: platformIP, host: hooks}
 					if trusted == "" {
 						want.proto, want.client = "http", "127.0.0.1"
 					}
-					if a := next(t, got); a != want || status != http.StatusOK {
+					if a := next(t, app); a != want || status != http.StatusOK {
 						t.Errorf("%d, and the app saw %+v, want %+v", status, a, want)
 					}
 				}
 				// Past the proxy: whoever it is, he has only himself as witness.
 				id, status := send(t, strangerIP, "http://"+listen, forgedHeaders)
-				want := passed{id: id, proto: "http", client: strangerIP, host: hooks}
-				if a := next(t, got); a != want || status != http.StatusOK {
+				want := seen{id: id, proto: "http", client: strangerIP, host: hooks}
+				if a := next(t, app); a != want || status != http.StatusOK {
 					t.Errorf("a stranger: %d, and the app saw %+v, want %+v", status, a, want)
 				}
 				if code := p.Stop(t); code != 0 {
@@ -255,7 +246,7 @@ func TestProxiesInFront(t *testing.T) {
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	need(t, false, "haproxy")
-	app, got := strict(t)
+	app := strict(t)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	mounted := filepath.Join(dir, proctest.Mounted)
 	config := fmt.Sprintf(`{
@@ -280,7 +271,7 @@ https://%s:%s {
 	inbox_webhook /webhooks/inbox %s
 	respond 404
 }
-`, hooks, listen[strings.LastIndex(listen, ":")+1:], app)
+`, hooks, listen[strings.LastIndex(listen, ":")+1:], app.Addr)
 	if err := errors.Join(os.Mkdir(filepath.Dir(mounted), 0o700), os.WriteFile(mounted, []byte(config), 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -299,8 +290,8 @@ listen through
 	server gate %s %s
 `, front, listen, version), "haproxy", "-db", "-f")
 		id, status := send(t, platformIP, "https://"+front, forgedHeaders)
-		want := passed{id: id, proto: "https", client: platformIP, host: hooks}
-		if a := next(t, got); a != want || status != http.StatusOK {
+		want := seen{id: id, proto: "https", client: platformIP, host: hooks}
+		if a := next(t, app); a != want || status != http.StatusOK {
 			t.Errorf("%s: %d, and the app saw %+v, want %+v", version, status, a, want)
 		}
 	}

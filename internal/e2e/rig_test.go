@@ -11,12 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -133,62 +133,18 @@ func (s *standing) flawless(ids []string) {
 	}
 }
 
-// arrivals is an app that notes when an event came.
-type arrivals struct {
-	*httptest.Server
-	mu   sync.Mutex
-	came map[string]time.Time
-	host string // Of the last request.
-}
-
-func newArrivals(t *testing.T, secure bool) *arrivals {
+// secureApp is an app behind TLS. It returns the file of the authority that has signed
+// its certificate.
+func secureApp(t *testing.T) (app *testapp.App, url, authority string) {
 	t.Helper()
-	l := &arrivals{came: make(map[string]time.Time)}
-	l.Server = httptest.NewUnstartedServer(l)
-	if secure {
-		l.StartTLS()
-	} else {
-		l.Start()
-	}
-	t.Cleanup(l.Close)
-	return l
-}
-
-func (l *arrivals) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.came[r.Header.Get("X-Inbox-Event-Id")] = time.Now()
-	l.host = r.Host
-}
-
-func (l *arrivals) has(id string) (time.Time, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at, ok := l.came[id]
-	return at, ok
-}
-
-// await waits until the event has come, and returns when it did.
-func (l *arrivals) await(t *testing.T, id string) time.Time {
-	t.Helper()
-	for end := time.Now().Add(proctest.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if at, ok := l.has(id); ok {
-			return at
-		}
-	}
-	t.Fatalf("event %s has not come after %s", id, proctest.Patience)
-	return time.Time{}
-}
-
-// authority writes the certificate of a test's server where SSL_CERT_FILE finds it.
-func (l *arrivals) authority(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.Certificate().Raw}), 0o600); err != nil {
+	app = testapp.At(t, "")
+	s := httptest.NewTLSServer(app)
+	t.Cleanup(s.Close)
+	authority = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return file
+	return app, s.URL, authority
 }
 
 // hang is an address that takes connections and says nothing.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // While a process stops it is alive and not ready, so that those who look away
@@ -16,7 +17,7 @@ import (
 // taken.
 func TestStoppingIsNotReady(t *testing.T) {
 	t.Parallel()
-	app, _ := receiver(t)
+	app := testapp.New(t, nil)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	mount(t, dir, fmt.Sprintf(`{
 	admin off
@@ -27,7 +28,7 @@ http://%s {
 	inbox_webhook /hook %s
 	respond 404
 }
-`, listen, app))
+`, listen, app.Addr))
 	p := proctest.Start(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret}))
 	p.Await(t, started, 1)
 	if status, body := probe(t, listen, "/readyz"); status != http.StatusOK || body != "OK\n" {

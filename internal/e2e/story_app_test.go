@@ -2,17 +2,14 @@ package e2e
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // poisonMessage is what the app cannot take until it is mended.
@@ -20,100 +17,46 @@ const poisonMessage = "msg_poison"
 
 // storyApp fails, recovers, and cannot take one event until it is mended.
 type storyApp struct {
-	addr   string
-	server *http.Server
-
-	mu      sync.Mutex
-	ids     map[string]bool
-	mended  bool
-	changed chan struct{} // Closed and replaced with each arrival.
-	poison  http.Header   // How it came when it was taken.
+	*testapp.App
+	poison testapp.App // Records how that event came when it was taken.
+	mended atomic.Bool
 }
 
 func newStoryApp(t testing.TB) *storyApp {
-	a := &storyApp{addr: proctest.FreeAddress(t), ids: map[string]bool{}, changed: make(chan struct{})}
-	t.Cleanup(a.stop)
+	a := &storyApp{App: testapp.At(t, proctest.FreeAddress(t))}
+	a.Handler = http.HandlerFunc(a.take)
 	return a
 }
 
 func (a *storyApp) start(t testing.TB) {
 	t.Helper()
-	l, err := net.Listen("tcp", a.addr)
-	if err != nil {
+	if err := a.Start(); err != nil {
 		t.Fatal(err)
 	}
-	a.server = &http.Server{Handler: a}
-	go func(s *http.Server) {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("the app ended: %v", err)
-		}
-	}(a.server)
 }
 
-// stop answers what has begun, so that nothing is delivered twice.
-func (a *storyApp) stop() {
-	if a.server == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), proctest.Patience)
-	defer cancel()
-	_ = a.server.Shutdown(ctx)
-	a.server = nil
-}
-
-func (a *storyApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *storyApp) take(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if bytes.Contains(body, []byte(poisonMessage)) {
-		if !a.mended {
-			http.Error(w, "no such button", http.StatusInternalServerError)
-			return
-		}
-		a.poison = r.Header.Clone()
-	} else {
-		a.ids[r.Header.Get("X-Inbox-Event-Id")] = true
-	}
-	close(a.changed)
-	a.changed = make(chan struct{})
-}
-
-func (a *storyApp) mend() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.mended = true
-}
-
-// await returns once yes, which is asked after each arrival.
-func (a *storyApp) await(t testing.TB, what string, yes func() bool) {
-	t.Helper()
-	timeout := time.NewTimer(proctest.Patience)
-	defer timeout.Stop()
-	for {
-		a.mu.Lock()
-		ok, changed, n := yes(), a.changed, len(a.ids)
-		a.mu.Unlock()
-		if ok {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timeout.C:
-			t.Fatalf("the app has %d events and waits for %s", n, what)
-		}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	switch poison := bytes.Contains(body, []byte(poisonMessage)); {
+	case !poison:
+		a.ServeHTTP(w, r)
+	case a.mended.Load():
+		a.poison.ServeHTTP(w, r)
+	default:
+		http.Error(w, "no such button", http.StatusInternalServerError)
 	}
 }
 
 func (a *storyApp) awaitIDs(t testing.TB, n int) {
 	t.Helper()
-	a.await(t, strconv.Itoa(n)+" events", func() bool { return len(a.ids) == n })
+	a.Await(t, strconv.Itoa(n)+" events", func() bool { return a.Events() == n })
 }
 
-func (a *storyApp) awaitPoison(t testing.TB) (h http.Header) {
+func (a *storyApp) awaitPoison(t testing.TB) http.Header {
 	t.Helper()
-	a.await(t, "the poison event", func() bool { h = a.poison; return h != nil })
-	return h
+	return a.poison.Next(t).Header
 }

@@ -51,7 +51,7 @@ func TestOperatorStory(t *testing.T) {
 			// The operator's socket has its default, which the other tests turn off.
 			env.Vars = append(env.Vars, proctest.Env(env.WorkDir, "INBOX_ADMIN=", "no_proxy=*",
 				"PATH="+filepath.Dir(bin)+string(os.PathListSeparator)+os.Getenv("PATH"),
-				"PLATFORM="+proctest.FreeAddress(tb), "APP="+app.addr, "GATE="+proctest.FreeAddress(tb), "OPS="+proctest.FreeAddress(tb),
+				"PLATFORM="+proctest.FreeAddress(tb), "APP="+app.Addr, "GATE="+proctest.FreeAddress(tb), "OPS="+proctest.FreeAddress(tb),
 				"SPEED="+strconv.Itoa(storySpeed), "BEHIND="+strconv.Itoa(behind), "WAITING="+strconv.Itoa(behind+1), "SENT="+strconv.Itoa(behind+20))...)
 			return nil
 		},
@@ -79,9 +79,9 @@ func storyAppCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case verb == "start":
 		app.start(tb)
 	case verb == "stop":
-		app.stop()
+		ts.Check(app.Stop())
 	case verb == "mend":
-		app.mend()
+		app.mended.Store(true)
 	case verb == "has" && len(args) == 2:
 		n, err := strconv.Atoi(args[1])
 		ts.Check(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/proctest"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // Replicas of which all but one are broken: each event comes within a second, by its
@@ -25,19 +26,25 @@ func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
 		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return proctest.FreeAddress(t) }, func() string { return hang(t) }}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			app := newArrivals(t, c.secure)
+			var app *testapp.App
+			var url, pair string
+			if c.secure {
+				var authority string
+				app, url, authority = secureApp(t)
+				pair = "SSL_CERT_FILE=" + authority
+			} else {
+				app = testapp.New(t, nil)
+				url, pair = app.Addr, "SSL_CERT_FILE="
+			}
 			var addresses []string
 			for _, b := range c.broken {
-				addresses = append(addresses, b())
-			}
-			addresses = append(addresses, app.Listener.Addr().String())
-			pairs := []string{"INBOX_UPSTREAM=" + strings.Join(addresses, ",")}
-			if c.secure {
-				for i := range addresses {
-					addresses[i] = "https://" + addresses[i]
+				address := b()
+				if c.secure {
+					address = "https://" + address
 				}
-				pairs = []string{"INBOX_UPSTREAM=" + strings.Join(addresses, ","), "SSL_CERT_FILE=" + app.authority(t)}
+				addresses = append(addresses, address)
 			}
+			pairs := []string{"INBOX_UPSTREAM=" + strings.Join(append(addresses, url), ","), pair}
 			s := stand(t, pairs...)
 			const events = 60
 			var ids []string
@@ -52,7 +59,7 @@ func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
 			}
 			var longest time.Duration
 			for _, id := range ids {
-				took := app.await(t, id).Sub(sent[id])
+				took := app.Event(t, id).At.Sub(sent[id])
 				longest = max(longest, took)
 				if took > time.Second {
 					t.Errorf("event %s took %s", id, took)
@@ -68,21 +75,20 @@ func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
 // its own name.
 func TestE2EHostOverHTTPS(t *testing.T) {
 	t.Parallel()
-	for name, secure := range map[string]bool{"http": false, "https": true} {
+	plain := testapp.New(t, nil)
+	secure, url, authority := secureApp(t)
+	for name, c := range map[string]struct {
+		app            *testapp.App
+		url, authority string
+	}{
+		"http":  {plain, "http://" + plain.Addr, ""},
+		"https": {secure, url, authority},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			app := newArrivals(t, secure)
-			s := stand(t, "INBOX_UPSTREAM="+app.URL, "SSL_CERT_FILE="+func() string {
-				if secure {
-					return app.authority(t)
-				}
-				return ""
-			}())
-			app.await(t, s.post())
-			app.mu.Lock()
-			defer app.mu.Unlock()
-			if app.host != "hooks.example.com" {
-				t.Errorf("the app sees the Host %q", app.host)
+			s := stand(t, "INBOX_UPSTREAM="+c.url, "SSL_CERT_FILE="+c.authority)
+			if a := c.app.Event(t, s.post()); a.Host != "hooks.example.com" {
+				t.Errorf("the app sees the Host %q", a.Host)
 			}
 		})
 	}
@@ -91,8 +97,8 @@ func TestE2EHostOverHTTPS(t *testing.T) {
 // An authority that is not known is told with its fix.
 func TestE2EAuthorityOfOnesOwn(t *testing.T) {
 	t.Parallel()
-	app := newArrivals(t, true)
-	s := stand(t, "INBOX_UPSTREAM="+app.URL)
+	_, url, _ := secureApp(t)
+	s := stand(t, "INBOX_UPSTREAM="+url)
 	s.post()
 	s.Await(t, "SSL_CERT_FILE", 1)
 }
@@ -115,11 +121,11 @@ func TestE2EBareSlash(t *testing.T) {
 // An instance behind another is an app like any other.
 func TestE2EInstanceBehindAnother(t *testing.T) {
 	t.Parallel()
-	app := newArrivals(t, false)
-	inner := stand(t, "INBOX_UPSTREAM="+app.Listener.Addr().String())
+	app := testapp.New(t, nil)
+	inner := stand(t, "INBOX_UPSTREAM="+app.Addr)
 	outer := stand(t, "INBOX_UPSTREAM="+strings.TrimPrefix(strings.TrimSuffix(inner.url, "/webhooks/inbox"), "http://"))
 	id := outer.post()
-	app.await(t, id)
+	app.Event(t, id)
 	for end := time.Now().Add(proctest.Patience); time.Now().Before(end) && (len(outer.attempts()[id]) == 0 || len(inner.attempts()[id]) == 0); {
 		continue
 	}
