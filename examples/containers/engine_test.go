@@ -34,20 +34,7 @@ type engine struct {
 // newEngine skips where containers cannot be run, and fails there in CI.
 func newEngine(t *testing.T) engine {
 	t.Helper()
-	missing := ""
-	for _, tool := range []string{"podman", "podman-compose", "catatonit", "runc", "make"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing += " " + tool
-		}
-	}
-	if os.Getuid() != 0 {
-		missing += " root"
-	}
-	if missing != "" && os.Getenv("CI") != "" {
-		t.Fatal("missing:" + missing)
-	} else if missing != "" {
-		t.Skip("missing:" + missing)
-	}
+	proctest.Needs(t, "podman", "podman-compose", "catatonit", "runc", "make", "root")
 	e := engine{t: t, name: fmt.Sprintf("inboxgate-examples-%d", os.Getpid()), dir: t.TempDir()}
 	conf, err := filepath.Abs("../../.ci/containers.conf")
 	if err != nil {

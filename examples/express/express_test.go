@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,8 +21,8 @@ const secret = "a secret of the express test"
 
 func TestExpress(t *testing.T) {
 	t.Parallel()
-	needNode(t)
-	dir := install(t)
+	proctest.Needs(t, "node", "npm")
+	dir := proctest.InstallExpress(t, ".")
 	for name, test := range map[string]func(*testing.T, string){
 		"behind inboxgate":      behindInboxgate,
 		"verifies by itself":    verifiesByItself,
@@ -43,7 +41,7 @@ func behindInboxgate(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	appAddress := proctest.FreeAddress(t)
-	app := startApp(t, dir, appAddress, secret)
+	app := proctest.RunExpress(t, dir, appAddress, secret)
 	gate, url := startInboxgate(t, bin, appAddress)
 
 	// Each type gets to its handler. The app has verified the forwarded
@@ -76,7 +74,7 @@ func behindInboxgate(t *testing.T, dir string) {
 		send(t, url, body, secret, http.StatusOK, "accepted")
 		waiting = append(waiting, id)
 	}
-	again := startApp(t, dir, appAddress, secret)
+	again := proctest.RunExpress(t, dir, appAddress, secret)
 	for _, id := range waiting {
 		again.Await(t, "delivered "+id+" msg_", 1)
 	}
@@ -106,7 +104,7 @@ func behindInboxgate(t *testing.T, dir string) {
 // before it, and never with a crash.
 func verifiesByItself(t *testing.T, dir string) {
 	address := proctest.FreeAddress(t)
-	app := startApp(t, dir, address, secret)
+	app := proctest.RunExpress(t, dir, address, secret)
 	url := "http://" + address + "/webhooks/inbox"
 
 	id, body := sample(t, event.TypeMessageFailed)
@@ -147,60 +145,10 @@ func verifiesByItself(t *testing.T, dir string) {
 }
 
 func refusesWithoutSecret(t *testing.T, dir string) {
-	app := proctest.Start(t, appCommand(t, dir, "127.0.0.1:0", ""))
+	app := proctest.StartExpress(t, dir, "127.0.0.1:0", "")
 	if code := app.Wait(t); code != 1 || !strings.Contains(app.Output(), "set INBOX_WEBHOOK_SECRET") {
 		t.Errorf("exit code %d: %s", code, app.Output())
 	}
-}
-
-// needNode skips on a machine without Node, unless it is one that must have it.
-func needNode(t *testing.T) {
-	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv("CI") != "" || strings.Contains(os.Getenv("INBOXGATE_REQUIRE"), "node") {
-				t.Fatalf("needs node and npm: %v", err)
-			}
-			t.Skip("needs node and npm")
-		}
-	}
-}
-
-// install puts a copy of the example with its packages into a new directory.
-func install(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"server.js", "package.json", "package-lock.json"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("installing express: %v\n%s", err, out)
-	}
-	return dir
-}
-
-func appCommand(t *testing.T, dir, address, secret string) *exec.Cmd {
-	t.Helper()
-	_, port, _ := strings.Cut(address, ":")
-	cmd := exec.CommandContext(t.Context(), "node", "server.js")
-	cmd.Dir = dir
-	cmd.Env = proctest.Env(dir, "PORT="+port, "INBOX_WEBHOOK_SECRET="+secret)
-	return cmd
-}
-
-func startApp(t *testing.T, dir, address, secret string) *proctest.Process {
-	t.Helper()
-	p := proctest.Start(t, appCommand(t, dir, address, secret))
-	p.Await(t, "listening on", 1)
-	return p
 }
 
 func startInboxgate(t *testing.T, bin, upstream string) (p *proctest.Process, url string) {

@@ -12,18 +12,14 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
-// promtool runs the tool in this directory. Where it is missing the test is
-// skipped, and fails in CI.
+// promtool runs the tool, which comes with Prometheus, in this directory.
 func promtool(t *testing.T, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("promtool"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("promtool is missing: install prometheus")
-		}
-		t.Skip("promtool is missing")
-	}
+	proctest.Needs(t, "promtool")
 	out, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)

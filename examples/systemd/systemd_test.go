@@ -7,22 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 const unit = "inboxgate.service"
 
 // exposed is what `systemd-analyze security` may give the unit at most, of 100.
 const exposed = "25"
-
-func needSystemd(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-}
 
 // placed is a copy of the unit whose program is one that exists.
 func placed(t *testing.T) string {
@@ -59,7 +51,7 @@ func analyze(t *testing.T, args ...string) string {
 
 func TestUnitIsValid(t *testing.T) {
 	t.Parallel()
-	needSystemd(t)
+	proctest.Needs(t, "systemd-analyze")
 	for line := range strings.Lines(analyze(t, "verify", "--man=no", placed(t))) {
 		if strings.Contains(line, unit) { // Others are those of this machine.
 			t.Error(line)
@@ -69,7 +61,7 @@ func TestUnitIsValid(t *testing.T) {
 
 func TestUnitIsHardened(t *testing.T) {
 	t.Parallel()
-	needSystemd(t)
+	proctest.Needs(t, "systemd-analyze")
 	analyze(t, "security", "--no-pager", "--offline=true", "--threshold="+exposed, placed(t))
 }
 

@@ -106,24 +106,6 @@ func (s e2eShell) event(file string) history.Event {
 	return e
 }
 
-// e2eTools skips the test where a program is missing that it is about.
-func e2eTools(t *testing.T, names ...string) {
-	t.Helper()
-	var missing []string
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		missing = append(missing, name)
-		if os.Getenv("CI") != "" || strings.Contains(os.Getenv("INBOXGATE_REQUIRE"), name) {
-			t.Fatalf("%s is missing", name)
-		}
-	}
-	if len(missing) > 0 {
-		t.Skipf("missing: %s", strings.Join(missing, ", "))
-	}
-}
-
 // documented puts the four events of the platform's documentation into dir.
 func (s e2eShell) documented() (files []string) {
 	s.t.Helper()
@@ -144,7 +126,7 @@ func (s e2eShell) documented() (files []string) {
 // and sent by curl.
 func TestE2ECurl(t *testing.T) {
 	t.Parallel()
-	e2eTools(t, "openssl", "curl")
+	proctest.Needs(t, "openssl", "curl")
 	bin, err := binary()
 	if err != nil {
 		t.Fatal(err)

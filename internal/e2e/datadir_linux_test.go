@@ -15,18 +15,6 @@ import (
 	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
-// needRoot: only root can make what these tests are about.
-func needRoot(t *testing.T) {
-	t.Helper()
-	switch {
-	case os.Geteuid() == 0:
-	case os.Getenv("CI") != "":
-		t.Fatal("this test needs root, although CI has it")
-	default:
-		t.Skip("this test needs root")
-	}
-}
-
 // tmpfs mounts one with these options.
 func tmpfs(t *testing.T, options string) string {
 	t.Helper()
@@ -48,7 +36,7 @@ const stranger = 65532 // The user of the image.
 // nothing has been started.
 func TestUnusableDataDirectories(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	proctest.Needs(t, "root")
 	locked := t.TempDir()
 	if err := os.Chmod(filepath.Dir(locked), 0o755); err != nil { //nolint:gosec // Another user must get there.
 		t.Fatal(err)
@@ -118,7 +106,7 @@ func asUser(t *testing.T, bin, dir string, user uint32) {
 // it is.
 func TestDataDirectoryOfAGroup(t *testing.T) {
 	t.Parallel()
-	needRoot(t)
+	proctest.Needs(t, "root")
 	app := testapp.New(t, nil)
 	listen, work, data := proctest.FreeAddress(t), t.TempDir(), t.TempDir()
 	if err := os.Chown(data, 0, stranger); err != nil {

@@ -72,12 +72,7 @@ func TestCommandsFindTheInstance(t *testing.T) {
 // Another user hears that the permission is missing, and whose it is.
 func TestCommandsOfAnotherUser(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("this test needs root, to become another user")
-		}
-		t.Skip("this test needs root, to become another user")
-	}
+	proctest.Needs(t, "root")
 	home := t.TempDir()
 	data := filepath.Join(home, "data")
 	p := runs(t, home, data)

@@ -20,7 +20,7 @@ func TestImageARM64(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds for another processor")
 	}
-	e2eTools(t, "make", "qemu-aarch64-static")
+	proctest.Needs(t, "make", "qemu-aarch64-static")
 	dir, files := t.TempDir(), filepath.Join(t.TempDir(), "image")
 	build := exec.CommandContext(t.Context(), "make", "image-files", "IMAGE_ARCH=arm64", "IMAGE_DIR="+files)
 	build.Dir = "../.."

@@ -23,13 +23,7 @@ type podman struct {
 // newPodman skips where containers cannot be run, and fails there in CI.
 func newPodman(t *testing.T) podman {
 	t.Helper()
-	e2eTools(t, "podman", "runc", "make")
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("networks of containers need root")
-		}
-		t.Skip("networks of containers need root")
-	}
+	proctest.Needs(t, "podman", "runc", "make", "root") // Root for the networks of containers.
 	conf, err := filepath.Abs("../../.ci/containers.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -120,8 +114,8 @@ func (p podman) startApp() *proctest.Process {
 // Node of this machine and the libraries that it is linked to.
 func (p podman) startExpress() *proctest.Process {
 	p.t.Helper()
-	e2eTools(p.t, "node", "npm", "ldd")
-	dir := installExpress(p.t)
+	proctest.Needs(p.t, "node", "npm", "ldd")
+	dir := proctest.InstallExpress(p.t, expressExample)
 	node, err := exec.LookPath("node")
 	if err == nil {
 		node, err = filepath.EvalSymlinks(node)

@@ -76,7 +76,7 @@ func TestABacklogForAnAppWithALimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if nginx != "" {
-				need(t, false, "nginx")
+				proctest.Needs(t, "nginx")
 			}
 			app := testapp.At(t, proctest.FreeAddress(t))
 			listen := app.Addr

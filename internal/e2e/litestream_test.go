@@ -33,7 +33,7 @@ func litestream(t *testing.T) string {
 			}
 		}
 	}
-	need(t, false, "litestream")
+	proctest.Needs(t, "litestream")
 	return ""
 }
 

@@ -80,7 +80,7 @@ func (c curlRun) run(command string, status int, words ...string) map[string]any
 
 func TestE2EPlatformCurl(t *testing.T) {
 	t.Parallel()
-	e2eTools(t, "curl")
+	proctest.Needs(t, "curl")
 	app := testapp.New(t, nil)
 	c := curlRun{t, proctest.FreeAddress(t)}
 	p := proctest.Start(t, command(t, t.TempDir(), []string{"INBOX_API_KEY=YOUR_API_KEY"}, "emulator", "--listen", c.host))

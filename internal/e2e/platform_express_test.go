@@ -1,9 +1,6 @@
 package e2e
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,19 +10,21 @@ import (
 	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
+const expressExample = "../../examples/express"
+
 // TestE2EPlatformExpress puts the receiver of the platform's documentation
 // behind the emulator: directly, where each copy reaches it, and through
 // inboxgate, where none does.
 func TestE2EPlatformExpress(t *testing.T) {
 	t.Parallel()
-	e2eTools(t, "node", "npm")
-	dir := installExpress(t)
+	proctest.Needs(t, "node", "npm")
+	dir := proctest.InstallExpress(t, expressExample)
 	e := startEmulator(t, emulator.Options{Speed: 1000})
 	t.Run("directly", func(t *testing.T) {
 		t.Parallel()
 		address := proctest.FreeAddress(t)
 		hook := createHook(t, e, "http://"+address)
-		app := startExpress(t, dir, address, hook.Secret)
+		app := proctest.RunExpress(t, dir, address, hook.Secret)
 		for id, copies := range sendToExpress(t, e, hook.ID) {
 			app.Await(t, " "+id+" ", copies)
 			if n := strings.Count(app.Output(), " "+id+" "); n != copies {
@@ -37,7 +36,7 @@ func TestE2EPlatformExpress(t *testing.T) {
 		t.Parallel()
 		address, listen := proctest.FreeAddress(t), proctest.FreeAddress(t)
 		hook := createHook(t, e, "http://"+listen)
-		app := startExpress(t, dir, address, hook.Secret)
+		app := proctest.RunExpress(t, dir, address, hook.Secret)
 		gate := proctest.Start(t, command(t, t.TempDir(), []string{
 			"INBOX_WEBHOOK_SECRET=" + hook.Secret, "INBOX_UPSTREAM=" + address, "INBOX_LISTEN=" + listen,
 		}))
@@ -97,37 +96,4 @@ func sendToExpress(t *testing.T, e *emulator.Emulator, hook string) map[string]i
 		t.Errorf("%d events and %d forgeries, want %d and 24", len(ids), forged, count)
 	}
 	return ids
-}
-
-// installExpress puts a copy of the example with its packages into a new
-// directory.
-func installExpress(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"server.js", "package.json", "package-lock.json"} {
-		text, err := os.ReadFile(filepath.Join("../../examples/express", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("installing express: %v\n%s", err, out)
-	}
-	return dir
-}
-
-func startExpress(t *testing.T, dir, address, secret string) *proctest.Process {
-	t.Helper()
-	_, port, _ := strings.Cut(address, ":")
-	cmd := exec.CommandContext(t.Context(), "node", "server.js")
-	cmd.Dir = dir
-	cmd.Env = proctest.Env(dir, "PORT="+port, "INBOX_WEBHOOK_SECRET="+secret)
-	p := proctest.Start(t, cmd)
-	p.Await(t, "listening on", 1)
-	return p
 }

@@ -83,7 +83,7 @@ func certificate(t *testing.T, dir string) string {
 // nginx passes what comes by TLS on, as its documentation says to.
 func nginx(t *testing.T, to string) (address string) {
 	t.Helper()
-	need(t, false, "nginx")
+	proctest.Needs(t, "nginx")
 	dir, listen := t.TempDir(), proctest.FreeAddress(t)
 	pair := certificate(t, dir)
 	return proxy(t, listen, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
@@ -115,7 +115,7 @@ http {
 // haproxy ends TLS too.
 func haproxy(t *testing.T, to string) (address string) {
 	t.Helper()
-	need(t, false, "haproxy")
+	proctest.Needs(t, "haproxy")
 	dir, listen := t.TempDir(), proctest.FreeAddress(t)
 	return proxy(t, listen, filepath.Join(dir, "haproxy.cfg"), fmt.Sprintf(`
 defaults
@@ -245,7 +245,7 @@ func TestProxiesInFront(t *testing.T) {
 // A balancer that passes TLS through says who calls in the PROXY protocol.
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
-	need(t, false, "haproxy")
+	proctest.Needs(t, "haproxy")
 	app := strict(t)
 	listen, dir := proctest.FreeAddress(t), t.TempDir()
 	mounted := filepath.Join(dir, proctest.Mounted)

@@ -10,7 +10,7 @@ import (
 // The programs of this package start, and say what they lack.
 func TestProgramsAreInstalled(t *testing.T) {
 	t.Parallel()
-	need(t, false, "nginx", "haproxy", "openssl", "curl")
+	proctest.Needs(t, "nginx", "haproxy", "openssl", "curl")
 	if out, err := exec.Command("nginx", "-v").CombinedOutput(); err != nil {
 		t.Errorf("nginx -v: %v\n%s", err, out)
 	}

@@ -33,7 +33,7 @@ type storyKey string
 // TestOperatorStory runs what an operator types.
 func TestOperatorStory(t *testing.T) {
 	t.Parallel()
-	e2eTools(t, "curl")
+	proctest.Needs(t, "curl")
 	bin, err := binary()
 	if err != nil {
 		t.Fatal(err)

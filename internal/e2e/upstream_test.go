@@ -14,7 +14,6 @@ import (
 // Replicas of which all but one are broken: each event comes within a second, by its
 // first attempt, and the route is never held. Not parallel: it measures.
 func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
-	need(t, false)
 	for name, c := range map[string]struct {
 		secure bool
 		broken []func() string
@@ -157,7 +156,7 @@ server.listen(Number(process.argv[1]), '127.0.0.1', () => console.log('listening
 // A Node server that closes idle connections under our hands costs no attempt.
 func TestE2ENodeClosesIdleConnections(t *testing.T) {
 	t.Parallel()
-	need(t, false, "node")
+	proctest.Needs(t, "node")
 	address := proctest.FreeAddress(t)
 	_, port, _ := strings.Cut(address, ":")
 	proctest.Start(t, exec.Command("node", "-e", nodeApp, port)).Await(t, "listening", 1)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
@@ -33,7 +34,7 @@ const (
 // of a backup is left.
 func TestFaultBackups(t *testing.T) {
 	t.Parallel()
-	rig.Needs(t, "root", "mount")
+	proctest.Needs(t, "root", "mount")
 	at := smallDisk(t, "380m")
 	r := rig.New(t, rig.Options{Data: filepath.Join(at, "spool"), Rate: 200, Admin: true, Routes: []rig.Route{{Name: "all", Types: "message.*"}}})
 	rounds := rig.Rounds(1, 5)

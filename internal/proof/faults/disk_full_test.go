@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
@@ -21,7 +22,7 @@ import (
 // room again, accepts return, and nothing is missing.
 func TestFaultDiskFull(t *testing.T) {
 	t.Parallel()
-	rig.Needs(t, "root", "mount")
+	proctest.Needs(t, "root", "mount")
 	at := smallDisk(t, "280m")
 	r := rig.New(t, rig.Options{Data: filepath.Join(at, "spool"), Rate: 200})
 	rounds := rig.Rounds(1, 5)

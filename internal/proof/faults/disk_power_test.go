@@ -20,7 +20,7 @@ import (
 // rounds differ in what is going on then.
 func TestFaultPowerCut(t *testing.T) {
 	t.Parallel()
-	rig.Needs(t, append(onWeakDisk, "strace")...)
+	proctest.Needs(t, append(onWeakDisk, "strace")...)
 	p := &power{t: t, d: newWeakDisk(t)}
 	// The small disk must not fill up: below the floor nothing is accepted.
 	p.Rig = rig.New(t, rig.Options{Data: p.d.spool(), Rate: 150, Wrap: func(argv []string) []string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
@@ -19,7 +20,7 @@ import (
 // system for good, as ext4 does after an error.
 func TestFaultReadOnly(t *testing.T) {
 	t.Parallel()
-	rig.Needs(t, append(onWeakDisk, "chattr", "e2fsck")...)
+	proctest.Needs(t, append(onWeakDisk, "chattr", "e2fsck")...)
 	d := newWeakDisk(t)
 	d.off()
 	r := rig.New(t, rig.Options{Data: d.spool(), Rate: 200})

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
 
@@ -15,7 +16,7 @@ import (
 // the store goes on with all that it held.
 func TestFaultUnmounted(t *testing.T) {
 	t.Parallel()
-	rig.Needs(t, onWeakDisk...)
+	proctest.Needs(t, onWeakDisk...)
 	d := newWeakDisk(t)
 	r := rig.New(t, rig.Options{Data: d.spool(), Rate: 200})
 	r.Start()

@@ -132,7 +132,7 @@ func TestMutants(t *testing.T) { //nolint:tparallel // Its subtests go one by on
 		}
 		clean[m.scenario.name] = m.scenario
 		t.Run(m.name, func(t *testing.T) {
-			rig.Needs(t, m.scenario.needs...)
+			proctest.Needs(t, m.scenario.needs...)
 			change := m.change
 			if m.scenario.base != nil {
 				change = append(m.scenario.base(t), change...)
@@ -147,7 +147,7 @@ func TestMutants(t *testing.T) { //nolint:tparallel // Its subtests go one by on
 	}
 	for _, s := range clean {
 		t.Run("as it is, "+s.name, func(t *testing.T) {
-			rig.Needs(t, s.needs...)
+			proctest.Needs(t, s.needs...)
 			binary := rig.Binary(t)
 			if s.base != nil {
 				binary = rig.Overlay(t, s.base(t))

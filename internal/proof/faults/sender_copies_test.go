@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 	"github.com/inboxgate/inboxgate/internal/proof/history"
 	"github.com/inboxgate/inboxgate/internal/proof/rig"
 )
@@ -56,7 +57,7 @@ func TestFaultCopiesAtOnce(t *testing.T) {
 // once: the copies wait for the outcome of the first, and it is taken once.
 func TestFaultRepeatWhileInFlight(t *testing.T) {
 	t.Parallel()
-	rig.Needs(t, "strace")
+	proctest.Needs(t, "strace")
 	const stall, senderWaits = 300 * time.Millisecond, 30 * time.Millisecond
 	r := rig.New(t, rig.Options{Wrap: func(argv []string) []string {
 		return append([]string{

@@ -20,7 +20,7 @@ import (
 // acknowledged meanwhile, and what is acknowledged afterwards, by this process
 // or by the next, must be on the medium when the power goes.
 func TestFaultFsyncFailsForReal(t *testing.T) { //nolint:tparallel // Its subtests go one by one: each has a disk.
-	rig.Needs(t, onWeakDisk...)
+	proctest.Needs(t, onWeakDisk...)
 	t.Parallel()
 	for n := range rig.Rounds(4, 60) {
 		t.Run(strconv.Itoa(n), func(t *testing.T) { fsyncFails(t, n%2 == 0) })
