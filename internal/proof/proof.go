@@ -58,15 +58,8 @@ func tally(records []record) []record {
 			all = append(all, r)
 			continue
 		}
-		a := &all[i]
-		a.Rows = append(a.Rows, r.Rows...)
-		a.Rounds += r.Rounds
-		a.Sent += r.Sent
-		a.Acked += r.Acked
-		a.Lost += r.Lost
-		a.Doubled += r.Doubled
-		a.Repeated += r.Repeated
-		a.WronglyAccepted += r.WronglyAccepted
+		all[i].Rows = append(all[i].Rows, r.Rows...)
+		add(&all[i], r)
 	}
 	for i := range all {
 		slices.Sort(all[i].Rows)
@@ -79,15 +72,20 @@ func tally(records []record) []record {
 // total is the sum over all faults.
 func total(records []record) (t record) {
 	for _, r := range records {
-		t.Rounds += r.Rounds
-		t.Sent += r.Sent
-		t.Acked += r.Acked
-		t.Lost += r.Lost
-		t.Doubled += r.Doubled
-		t.Repeated += r.Repeated
-		t.WronglyAccepted += r.WronglyAccepted
+		add(&t, r)
 	}
 	return t
+}
+
+// add adds the counts of r to those of sum.
+func add(sum *record, r record) {
+	sum.Rounds += r.Rounds
+	sum.Sent += r.Sent
+	sum.Acked += r.Acked
+	sum.Lost += r.Lost
+	sum.Doubled += r.Doubled
+	sum.Repeated += r.Repeated
+	sum.WronglyAccepted += r.WronglyAccepted
 }
 
 // result is what became of a test.
