@@ -43,25 +43,11 @@ func wholeLife(ctx context.Context, b *bench) (out outcome, err error) {
 
 // life measures one side from the first request until all has been delivered.
 func (b *bench) life(ctx context.Context, d drive, open func(to string) (*side, error)) (f figures, err error) {
-	addr, err := freeAddress()
+	a, s, g, err := b.wholeWay(ctx, d.load, d.conns, open)
 	if err != nil {
 		return f, err
 	}
-	a, err := b.app(ctx, addr, b.both())
-	if err != nil {
-		return f, err
-	}
-	defer a.stop()
-	s, err := open(addr)
-	if err != nil {
-		return f, err
-	}
-	defer s.close()
-	g, err := connect(s.addr, s.want, d.conns, d.load)
-	if err != nil {
-		return f, err
-	}
-	defer g.close()
+	defer func() { g.close(); s.close(); a.stop() }()
 	g.closed(ctx, b.length()/warm, 0)
 	before, err := b.delivered(ctx, g, s, a)
 	if err != nil {
@@ -88,6 +74,28 @@ func (b *bench) life(ctx context.Context, d drive, open func(to string) (*side, 
 		f.Void = fmt.Sprintf("%d events were answered, but %d arrived", g.good.Load(), t.Count)
 	}
 	return f, err
+}
+
+// wholeWay starts an app, the side in front of it that open returns, and the generator
+// that sends to that. The caller ends them in the other order.
+func (b *bench) wholeWay(ctx context.Context, l *load, conns int, open func(to string) (*side, error)) (a *app, s *side, g *generator, err error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if a, err = b.app(ctx, addr, b.both()); err != nil {
+		return nil, nil, nil, err
+	}
+	if s, err = open(addr); err != nil {
+		a.stop()
+		return nil, nil, nil, err
+	}
+	if g, err = connect(s.addr, s.want, conns, l); err != nil {
+		s.close()
+		a.stop()
+		return nil, nil, nil, err
+	}
+	return a, s, g, nil
 }
 
 // delivered waits until the app has seen all that was answered, and the server
@@ -138,25 +146,11 @@ func catchingUp(ctx context.Context, b *bench) (out outcome, err error) {
 
 // live measures how fast an app receives what is being sent.
 func (b *bench) live(ctx context.Context, l *load) (f figures, err error) {
-	addr, err := freeAddress()
+	a, s, g, err := b.wholeWay(ctx, l, goalConns, func(to string) (*side, error) { return b.gate(ctx, "\t\tto "+to, "", b.both()) })
 	if err != nil {
 		return f, err
 	}
-	a, err := b.app(ctx, addr, b.both())
-	if err != nil {
-		return f, err
-	}
-	defer a.stop()
-	s, err := b.gate(ctx, "\t\tto "+addr, "", b.both())
-	if err != nil {
-		return f, err
-	}
-	defer s.close()
-	g, err := connect(s.addr, s.want, goalConns, l)
-	if err != nil {
-		return f, err
-	}
-	defer g.close()
+	defer func() { g.close(); s.close(); a.stop() }()
 	g.closed(ctx, b.length()/warm, 0)
 	from, err := a.tally(ctx)
 	if err != nil {
