@@ -185,7 +185,7 @@ func TestWebhooksForPeople(t *testing.T) {
 	}
 	out = tell("logs", id)
 	wants(out, `^TIME +EVENT +TYPE +ATTEMPT +ANSWER +TOOK +STATUS +NEXT\n`,
-		`\dZ  evt_\w+ +message\.delivered +6 +503 +\d+ ms  failed +-\n`, `\dZ  evt_\w+ +message\.delivered +1 +503 +\d+ ms  retrying +\d+-\S+Z\n$`)
+		`\dZ  evt_\w+ +message\.delivered +6 +503 +\d+ ms +failed +-\n`, `\dZ  evt_\w+ +message\.delivered +1 +503 +\d+ ms +retrying +\d+-\S+Z\n$`)
 	if n := strings.Count(out, "\n"); n != 1+platform.Attempts {
 		t.Errorf("%d lines of logs", n)
 	}
