@@ -3,7 +3,6 @@ package caddymodule_test
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -95,30 +95,10 @@ func TestRoutesDoNotSeeEachOthersHeaders(t *testing.T) {
 	}
 }
 
-// silent accepts connections and says nothing.
-func silent(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { c.Close() })
-		}
-	}()
-	return l.Addr().String()
-}
-
 // Caddy's fastcgi transport heeds its context for the dial only.
 func TestDeafHandlersAreTimedOut(t *testing.T) {
 	t.Setenv("INBOX_WEBHOOK_SECRET", secret)
-	addr := silent(t)
+	addr := testapp.Silent(t)
 	in := start(t, "", fmt.Sprintf(`
 	inbox_webhook /hook {
 		to {

@@ -12,39 +12,26 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
-func proxyTLS(addr net.Addr) string {
+func proxyTLS(addr string) string {
 	return fmt.Sprintf(`{"handler":"reverse_proxy","transport":{"protocol":"http","tls":{"insecure_skip_verify":true}},"upstreams":[{"dial":%q}]}`, addr)
 }
 
 // overTLS answers each connection by f, once its handshake is done and one
 // request was read.
-func overTLS(t *testing.T, f func(net.Conn)) net.Addr {
+func overTLS(t *testing.T, f func(net.Conn)) string {
 	t.Helper()
 	s := httptest.NewTLSServer(http.NotFoundHandler()) // For its certificate.
 	s.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				over := tls.Server(c, &tls.Config{Certificates: s.TLS.Certificates, MinVersion: tls.VersionTLS12})
-				if _, err := http.ReadRequest(bufio.NewReader(over)); err == nil {
-					f(c)
-				}
-			}()
+	return testapp.ByHand(t, func(c *net.TCPConn, _ int) {
+		defer c.Close()
+		over := tls.Server(c, &tls.Config{Certificates: s.TLS.Certificates, MinVersion: tls.VersionTLS12})
+		if _, err := http.ReadRequest(bufio.NewReader(over)); err == nil {
+			f(c)
 		}
-	}()
-	return l.Addr()
+	})
 }
 
 // An app that breaks TLS after it has read the request may have acted on it:
@@ -66,13 +53,13 @@ func TestTLSErrorAfterTheRequest(t *testing.T) {
 	old.StartTLS()
 	t.Cleanup(old.Close)
 	for name, c := range map[string]struct {
-		to    net.Addr
+		to    string
 		reach deliver.Reach
 	}{
 		"closed without an answer":    {closed, deliver.Broken},
 		"a broken record":             {broken, deliver.Broken},
-		"no certificate of ours":      {mutual.Listener.Addr(), deliver.Unreached},
-		"no TLS version that we have": {old.Listener.Addr(), deliver.Unreached},
+		"no certificate of ours":      {mutual.Listener.Addr().String(), deliver.Unreached},
+		"no TLS version that we have": {old.Listener.Addr().String(), deliver.Unreached},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // well is an app that answers 200 and counts. Its address has the scheme.
@@ -59,13 +60,13 @@ func TestAddressesInTurn(t *testing.T) {
 		"refused":           func() string { return refusing(t) },
 		"hangs before TLS":  hang,
 		"no TLS":            func() string { return says(t, "HTTP/1.1 400 Bad Request\r\n\r\n") },
-		"closed before TLS": func() string { return rawApp(t, func(c *net.TCPConn, _ int) { c.Close() }) },
+		"closed before TLS": func() string { return testapp.ByHand(t, func(c *net.TCPConn, _ int) { c.Close() }) },
 		"wrong certificate": func() string {
 			a, _ := well(t, true)
 			return strings.Replace(strings.TrimPrefix(a, "https://"), "127.0.0.1", "localhost", 1)
 		},
 		"hangs in the middle": func() string {
-			return rawApp(t, func(c *net.TCPConn, _ int) { _, _ = c.Write([]byte{22, 3, 3}); t.Cleanup(func() { c.Close() }) })
+			return testapp.ByHand(t, func(c *net.TCPConn, _ int) { _, _ = c.Write([]byte{22, 3, 3}); t.Cleanup(func() { c.Close() }) })
 		},
 	} {
 		t.Run("TLS, "+name, func(t *testing.T) {
@@ -142,7 +143,7 @@ func TestNobodyElseGetsWhatWasSent(t *testing.T) {
 	t.Parallel()
 	var seen atomic.Int32
 	mute := func() string {
-		return rawApp(t, func(c *net.TCPConn, _ int) {
+		return testapp.ByHand(t, func(c *net.TCPConn, _ int) {
 			defer c.Close()
 			var b [1]byte
 			if n, _ := c.Read(b[:]); n > 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 const said200 = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
@@ -48,7 +49,7 @@ func TestKeptConnectionThatDied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var asked atomic.Int32
-			chain := route(t, rawApp(t, func(conn *net.TCPConn, n int) {
+			chain := route(t, testapp.ByHand(t, func(conn *net.TCPConn, n int) {
 				defer conn.Close()
 				r := bufio.NewReader(conn)
 				if readRequest(r) != nil {
@@ -90,7 +91,7 @@ func TestKeptConnectionsThatAllDie(t *testing.T) {
 	var deaths atomic.Int32
 	ready := make(chan struct{})
 	var waiting atomic.Int32
-	chain := route(t, rawApp(t, func(conn *net.TCPConn, _ int) {
+	chain := route(t, testapp.ByHand(t, func(conn *net.TCPConn, _ int) {
 		defer conn.Close()
 		for r := bufio.NewReader(conn); readRequest(r) == nil; {
 			if dying.Load() {

@@ -12,28 +12,9 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-)
 
-// rawApp listens on loopback and hands each connection, counted from 1, to serve,
-// which owns it.
-func rawApp(t *testing.T, serve func(c *net.TCPConn, n int)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for n := 1; ; n++ {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c.(*net.TCPConn), n)
-		}
-	}()
-	return l.Addr().String()
-}
+	"github.com/inboxgate/inboxgate/internal/testapp"
+)
 
 // readRequest reads one whole request.
 func readRequest(r *bufio.Reader) error {
@@ -47,7 +28,7 @@ func readRequest(r *bufio.Reader) error {
 // says answers each connection's first request with those bytes, and closes it.
 func says(t *testing.T, text string) string {
 	t.Helper()
-	return rawApp(t, func(c *net.TCPConn, _ int) {
+	return testapp.ByHand(t, func(c *net.TCPConn, _ int) {
 		defer c.Close()
 		if readRequest(bufio.NewReader(c)) == nil {
 			_, _ = io.WriteString(c, text)
@@ -70,10 +51,7 @@ func refusing(t *testing.T) string {
 func hanging(t *testing.T) (address string, conns *atomic.Int32) {
 	t.Helper()
 	conns = new(atomic.Int32)
-	return rawApp(t, func(c *net.TCPConn, _ int) {
-		conns.Add(1)
-		t.Cleanup(func() { c.Close() })
-	}), conns
+	return testapp.ByHand(t, func(*net.TCPConn, int) { conns.Add(1) }), conns
 }
 
 // route is what the Caddyfile makes of `to` with those addresses.

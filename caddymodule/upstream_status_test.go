@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 )
 
 // A final status that was read decides, however its body goes on.
@@ -20,7 +21,7 @@ func TestStatusDecides(t *testing.T) {
 	t.Parallel()
 	cut := func(head string) string { return says(t, head) }
 	reset := func(head string) string {
-		return rawApp(t, func(c *net.TCPConn, _ int) {
+		return testapp.ByHand(t, func(c *net.TCPConn, _ int) {
 			defer c.Close()
 			r := bufio.NewReader(c)
 			if readRequest(r) != nil {
@@ -81,7 +82,7 @@ func TestStatusDecides(t *testing.T) {
 // whole into a delivery's log.
 func TestTimeoutNamesItsFix(t *testing.T) {
 	t.Parallel()
-	addr := rawApp(t, func(c *net.TCPConn, _ int) {
+	addr := testapp.ByHand(t, func(c *net.TCPConn, _ int) {
 		defer c.Close()
 		r := bufio.NewReader(c)
 		_ = readRequest(r)
@@ -105,7 +106,7 @@ func TestStatusDecidesInAShutdown(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	addr := rawApp(t, func(c *net.TCPConn, _ int) {
+	addr := testapp.ByHand(t, func(c *net.TCPConn, _ int) {
 		defer c.Close()
 		r := bufio.NewReader(c)
 		if readRequest(r) != nil {
@@ -123,7 +124,7 @@ func TestStatusDecidesInAShutdown(t *testing.T) {
 // An app may answer before it has read the request, and close.
 func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 	t.Parallel()
-	addr := rawApp(t, func(c *net.TCPConn, _ int) {
+	addr := testapp.ByHand(t, func(c *net.TCPConn, _ int) {
 		_ = c.SetReadBuffer(4 << 10) // The client still writes when the reset comes.
 		defer c.Close()              // With bytes unread: a reset.
 		_, _ = http.ReadRequest(bufio.NewReader(c))
@@ -141,7 +142,7 @@ func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 // Where the app closes and says nothing, nobody waits for an answer.
 func TestCloseBeforeTheBodyIsRead(t *testing.T) {
 	t.Parallel()
-	addr := rawApp(t, func(c *net.TCPConn, _ int) {
+	addr := testapp.ByHand(t, func(c *net.TCPConn, _ int) {
 		_, _ = http.ReadRequest(bufio.NewReader(c))
 		c.Close()
 	})

@@ -42,7 +42,7 @@ var house = []room{
 	{path: "internal/spool/sqlite", may: []string{"internal/spool"}, tests: []string{"internal/spool/spooltest/...", "internal/overlay"}},
 	{path: "internal/deliver", may: []string{"internal/spool"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/platform", may: []string{"event", "verify"}, tests: []string{"internal/platform/..."}},
-	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}},
+	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}, tests: []string{"internal/testapp"}},
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/address"},
 	{path: "internal/body"},

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -145,33 +144,4 @@ func secureApp(t *testing.T) (app *testapp.App, url, authority string) {
 		t.Fatal(err)
 	}
 	return app, s.URL, authority
-}
-
-// hang is an address that takes connections and says nothing.
-func hang(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []net.Conn
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all = append(all, c)
-		}
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		<-ended
-		for _, c := range all {
-			c.Close()
-		}
-	})
-	return l.Addr().String()
 }

@@ -20,9 +20,9 @@ func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
 	}{
 		"one of two refuses":             {false, []func() string{func() string { return proctest.FreeAddress(t) }}},
 		"two of three refuse":            {false, slices.Repeat([]func() string{func() string { return proctest.FreeAddress(t) }}, 2)},
-		"one of two hangs before TLS":    {true, []func() string{func() string { return hang(t) }}},
-		"two of three hang before TLS":   {true, slices.Repeat([]func() string{func() string { return hang(t) }}, 2)},
-		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return proctest.FreeAddress(t) }, func() string { return hang(t) }}},
+		"one of two hangs before TLS":    {true, []func() string{func() string { return testapp.Silent(t) }}},
+		"two of three hang before TLS":   {true, slices.Repeat([]func() string{func() string { return testapp.Silent(t) }}, 2)},
+		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return proctest.FreeAddress(t) }, func() string { return testapp.Silent(t) }}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var app *testapp.App

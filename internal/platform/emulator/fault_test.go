@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -319,28 +320,11 @@ func TestSurvivesAnyReceiver(t *testing.T) {
 // rawServer answers each connection with the same bytes.
 func rawServer(t *testing.T, answer string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-				_, _ = io.Copy(io.Discard, req.Body)
-				_, _ = io.WriteString(c, answer)
-			}
-			_ = c.Close()
+	return "http://" + testapp.ByHand(t, func(c *net.TCPConn, _ int) {
+		defer c.Close()
+		if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.Copy(io.Discard, req.Body)
+			_, _ = io.WriteString(c, answer)
 		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
 	})
-	return "http://" + l.Addr().String()
 }
