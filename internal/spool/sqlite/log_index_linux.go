@@ -16,7 +16,7 @@ import (
 // open: SQLite's form of it (https://sqlite.org/walformat.html, "The WAL-Index
 // File Format") is part of the form of a database in WAL mode.
 const (
-	indexHeader = 48  // the size of its header, which it begins with twice
+	indexChange = 8   // in the first of its two headers: the number of the last change
 	indexLocks  = 120 // the locks: of the writer, of who copies, of recovery, of five readers
 	indexCopier = indexLocks + 1
 	indexCount  = 8
@@ -56,16 +56,21 @@ func lockIndex(ctx context.Context, path string, within time.Duration) (*logInde
 }
 
 // invalidate has SQLite make the index anew from the log, which then counts as not
-// copied at all: the two halves of the index's header differ, as after a process
-// that died while it wrote them. The caller holds the lock of the writer too, so that
-// the log does not begin anew meanwhile.
+// copied at all: the two headers of the index differ, as after a process that died
+// while it wrote them. The caller holds the lock of the writer too, so that the log
+// does not begin anew meanwhile.
 func (x *logIndex) invalidate() error {
-	var zero [indexHeader]byte
 	if fi, err := x.f.Stat(); err != nil || fi.Size() < indexLocks {
 		return err
 	}
-	// The first half stays: our own transaction still goes by it.
-	if _, err := x.f.WriteAt(zero[:], indexHeader); err != nil {
+	// In the first header, with which a writer compares what it has read: one that
+	// read the index before this, and waits for the lock, must not go by that.
+	var change [4]byte
+	if _, err := x.f.ReadAt(change[:], indexChange); err != nil {
+		return fmt.Errorf("reading index of log: %w", err)
+	}
+	change[0] = ^change[0]
+	if _, err := x.f.WriteAt(change[:], indexChange); err != nil {
 		return fmt.Errorf("writing index of log: %w", err)
 	}
 	return nil
