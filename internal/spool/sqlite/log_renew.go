@@ -39,11 +39,8 @@ func (w *writer) renewLog() (err error) {
 	if x != nil {
 		defer x.release()
 	}
-	if err := w.c.Exec("BEGIN IMMEDIATE"); err != nil {
-		if errors.Is(err, sqlite3.BUSY) {
-			return fmt.Errorf("%s has a transaction open that writes to the store; end it: %w", whoReads(w.s.index()), err)
-		}
-		return w.explainDamage(err)
+	if err := w.lockLog(); err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, w.c.Exec("ROLLBACK")) }()
 	if err := w.s.rewriteLog(); err != nil {
@@ -53,6 +50,15 @@ func (w *writer) renewLog() (err error) {
 		return nil
 	}
 	return x.invalidate()
+}
+
+// lockLog begins a transaction that keeps other processes from writing to the log.
+func (w *writer) lockLog() error {
+	err := w.c.Exec("BEGIN IMMEDIATE")
+	if errors.Is(err, sqlite3.BUSY) {
+		return fmt.Errorf("%s has a transaction open that writes to the store; end it: %w", whoReads(w.s.index()), err)
+	}
+	return w.explainDamage(err)
 }
 
 // copyLog copies all of the log into the database, and empties it. A reader of
@@ -66,6 +72,9 @@ func (w *writer) copyLog() (whole bool, err error) {
 	who := whoReads(w.s.index())
 	if runtime.GOOS != "linux" {
 		return false, fmt.Errorf("copying log: %s reads the store: end it, or its transaction: %w", who, sqlite3.BUSY)
+	}
+	if err := w.voidLogEnd(); err != nil {
+		return false, err
 	}
 	w.s.log.Info("another process reads the store and keeps its log; the log is emptied when it ends its transaction",
 		"path", w.s.path+"-wal", "reader", who, "pages_left", left)
