@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/ncruces/go-sqlite3"
@@ -64,8 +65,8 @@ func (w *writer) countIndexed() error {
 // database for a new one, and drop the log. A creation that was cut short leaves
 // no such thing, since the database has its first page before a log begins.
 func (s *Store) checkLogHasDatabase() error {
-	db, err := os.Stat(s.path)
-	if err != nil || db.Size() > 0 {
+	size, err := sizeOf(s.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || size > 0 {
 		return err
 	}
 	if log, err := os.Stat(s.path + "-wal"); err == nil && log.Size() > 0 {

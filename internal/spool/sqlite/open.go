@@ -63,10 +63,10 @@ func (w *writer) openFiles(first bool) error {
 		return errors.New("the data directory was removed or replaced")
 	}
 	if first && w.s.o.vfs == "" {
-		if err := makePrivate(w.s.path); err != nil {
+		if err := w.s.checkLogHasDatabase(); err != nil {
 			return err
 		}
-		if err := w.s.checkLogHasDatabase(); err != nil {
+		if err := w.s.makeFile(); err != nil {
 			return err
 		}
 	}
@@ -198,7 +198,8 @@ func (w *writer) identify(first bool) error {
 	}
 	switch {
 	case app == 0 && version == 0 && tables == 0 && first:
-		return w.create()
+		w.pageSize = pageSize
+		return createIn(w.c)
 	case app != applicationID:
 		return unmarked(w.c, app, w.s.path)
 	case version > schemaVersion:
@@ -211,20 +212,6 @@ func (w *writer) identify(first bool) error {
 	}
 	w.pageSize, err = w.c.one("PRAGMA page_size")
 	return err
-}
-
-func (w *writer) create() error {
-	sql := fmt.Sprintf(`PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;
-		PRAGMA synchronous=FULL; BEGIN IMMEDIATE; %s
-		PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT`, pageSize, schema, applicationID, schemaVersion)
-	if err := w.c.Exec(sql); err != nil {
-		return fmt.Errorf("creating store: %w", err)
-	}
-	w.pageSize = pageSize
-	if v, err := w.c.one("PRAGMA auto_vacuum"); err != nil || v != 2 {
-		return fmt.Errorf("creating store: auto_vacuum is %d: %w", v, err)
-	}
-	return nil
 }
 
 // explainDamage says what to do about a file that cannot be read. It is never
@@ -282,15 +269,6 @@ func (w *writer) openOthers() error {
 		return err
 	}
 	return w.s.ckpt.open(c)
-}
-
-// makePrivate makes the file before SQLite would, whose mode is wider.
-func makePrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // makeFilesPrivate covers files of which SQLite gives the mode: the directory
