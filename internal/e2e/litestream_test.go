@@ -6,12 +6,16 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -94,18 +98,57 @@ func (s *senders) run(ctx context.Context) {
 	}
 }
 
-// allKnown posts each event again.
+// allKnown posts each event again, as often as it takes to get an answer: what is
+// missing is taken as new.
 func (s *senders) allKnown(where string) {
 	s.t.Helper()
-	missing := 0
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	missing, unanswered := 0, 0
 	for id := range s.taken {
-		if result, err := s.post(s.t.Context(), id); err != nil || result != "duplicate" {
+		result, err := s.post(s.t.Context(), id)
+		for tries := 0; err != nil && tries < 100; tries++ {
+			<-again.C
+			result, err = s.post(s.t.Context(), id)
+		}
+		switch {
+		case err != nil:
+			unanswered++
+			s.t.Logf("%s: %s is not answered: %v", where, id, err)
+		case result != "duplicate":
 			missing++
-			s.t.Logf("%s: %s was %q and is %q, %v", where, id, s.taken[id], result, err)
+			s.t.Logf("%s: %s was %q and is %q", where, id, s.taken[id], result)
 		}
 	}
-	if missing > 0 {
-		s.t.Errorf("%s lacks %d of %d events", where, missing, s.count())
+	if missing > 0 || unanswered > 0 {
+		s.t.Errorf("%s lacks %d of %d events, and answers nothing for %d", where, missing, s.count(), unanswered)
+	}
+}
+
+// allStored reads a store that no inboxgate has, for each event.
+func (s *senders) allStored(where, dir string) {
+	s.t.Helper()
+	list := gate(filepath.Dir(dir))
+	list.Args = append(list.Args, "events", "export", "--store", dir)
+	out, err := list.Output()
+	if err != nil {
+		s.t.Errorf("reading %s: %v", where, err)
+		return
+	}
+	stored := map[string]bool{}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var e struct{ ID string }
+		if err := d.Decode(&e); err == io.EOF {
+			break
+		} else if err != nil {
+			s.t.Fatalf("reading %s: %v", where, err)
+		}
+		stored[e.ID] = true
+	}
+	for id, result := range s.taken {
+		if !stored[id] {
+			s.t.Errorf("%s lacks %s, which was %q", where, id, result)
+		}
 	}
 }
 
@@ -131,14 +174,34 @@ func (s *senders) await(more int) {
 	}
 }
 
-// Litestream holds a read transaction as long as it lives, and adds two tables.
-// Beside it inboxgate stops, dies and starts ten times, and what Litestream then
-// restores into an empty directory has each event that was acknowledged, and knows
-// its id.
+// restarts is how often inboxgate ends beside Litestream. INBOXGATE_RESTARTS asks
+// for more, to look for what happens rarely.
+func restarts(t *testing.T) int {
+	t.Helper()
+	asked := os.Getenv("INBOXGATE_RESTARTS")
+	if asked == "" {
+		return 10
+	}
+	n, err := strconv.Atoi(asked)
+	if err != nil {
+		t.Fatalf("INBOXGATE_RESTARTS: %v", err)
+	}
+	return n
+}
+
+// Litestream waits for the store, holds a read transaction as long as it lives, and
+// adds two tables. Beside it inboxgate stops, dies and starts ten times. The store
+// itself, and what Litestream then restores into an empty directory, have each event
+// that was acknowledged, and know its id.
 func TestBesideLitestream(t *testing.T) {
 	t.Parallel()
 	program := litestream(t)
 	dir := t.TempDir()
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = os.CopyFS(t.ArtifactDir(), os.DirFS(dir))
+		}
+	})
 	data, replica := filepath.Join(dir, "data"), "file://"+filepath.Join(dir, "replica")
 	address := proctest.FreeAddress(t)
 	start := func(data string) *proctest.Process {
@@ -146,10 +209,11 @@ func TestBesideLitestream(t *testing.T) {
 		p.Await(t, "serving initial configuration", 1)
 		return p
 	}
-	p := start(data)
-	tool := exec.Command(program, "replicate", filepath.Join(data, "spool.db"), replica)
+	tool := exec.Command(program, "replicate", "-log-level", "debug", filepath.Join(data, "spool.db"), replica)
 	tool.Dir = dir
 	beside := proctest.Start(t, tool)
+	beside.Await(t, "no database found", 1)
+	p := start(data)
 
 	s := &senders{t: t, url: "http://" + address + "/webhooks/inbox", born: time.Now().UTC().Format(time.RFC3339), taken: map[string]string{}}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -158,9 +222,9 @@ func TestBesideLitestream(t *testing.T) {
 	for range 4 {
 		load.Go(func() { s.run(ctx) })
 	}
-	beside.Await(t, "snapshot", 1)
-	for round := range 10 {
-		s.await(200)
+	beside.Await(t, "snapshot complete", 1)
+	for round := range restarts(t) {
+		s.await(50 + rand.N(200))
 		if round%2 == 0 {
 			if code := p.Stop(t); code != 0 {
 				t.Errorf("round %d: SIGTERM ends with exit code %d", round, code)
@@ -181,6 +245,7 @@ func TestBesideLitestream(t *testing.T) {
 	if code := p.Stop(t); code != 0 {
 		t.Errorf("SIGTERM ends with exit code %d", code)
 	}
+	s.allStored("the store itself", data)
 
 	restored := filepath.Join(dir, "restored")
 	if err := os.Mkdir(restored, 0o700); err != nil {
@@ -191,6 +256,7 @@ func TestBesideLitestream(t *testing.T) {
 	if out, err := restore.CombinedOutput(); err != nil {
 		t.Fatalf("restoring: %v\n%s", err, out)
 	}
+	s.allStored("what was restored", restored)
 	check := gate(t, dir)
 	check.Args = append(check.Args, "store", "check", restored)
 	if out, err := check.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("_litestream_seq")) {
