@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -71,7 +72,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	case len(faults) > 0:
 		d.say("")
 		for _, f := range faults {
-			d.say("  %s %s", d.paint.bad("wrong:"), f)
+			d.say("  %s %s", d.paint.Bad("wrong:"), f)
 		}
 		d.say("  The log of inboxgate: %s", d.gate.logFile)
 		return fmt.Errorf("the demo failed in %d points", len(faults))
@@ -87,7 +88,7 @@ var errInterrupted = errors.New("stopped before the end of the story")
 // demo is the platform's emulator, inboxgate, and two apps behind it.
 type demo struct {
 	out   io.Writer
-	paint palette
+	paint term.Palette
 
 	platform    *demoPlatform
 	gate        *demoGate
@@ -102,7 +103,7 @@ const (
 
 // openDemo starts everything. A nil transport is the emulator's own.
 func openDemo(ctx context.Context, out io.Writer, listen string, transport http.RoundTripper) (*demo, error) {
-	d := &demo{out: out, paint: paletteFor(out), ledger: newLedger()}
+	d := &demo{out: out, paint: term.PaletteFor(out), ledger: newLedger()}
 	if err := d.open(ctx, listen, transport); err != nil {
 		if ctx.Err() != nil {
 			err = errInterrupted
@@ -142,7 +143,7 @@ func (d *demo) open(ctx context.Context, listen string, transport http.RoundTrip
 func (d *demo) say(format string, args ...any) {
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
 		lead := len(line) - len(strings.TrimLeft(line, " "))
-		d.write(wrapped(line, lead+2, ""))
+		d.write(term.Wrap(line, lead+2, ""))
 	}
 }
 

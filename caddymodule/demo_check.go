@@ -12,7 +12,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
 )
 
-func (s *story) step(text string) { s.say("\n%s", s.paint.bold(text)) }
+func (s *story) step(text string) { s.say("\n%s", s.paint.Bold(text)) }
 
 func (s *story) fault(format string, args ...any) {
 	s.wrong = append(s.wrong, fmt.Sprintf(format, args...))
@@ -70,9 +70,9 @@ func (s *story) line(one emulator.Sent, i int, right bool, became string) {
 	}
 	answer = fmt.Sprintf("%-13s", answer)
 	if right {
-		answer = s.paint.good(answer)
+		answer = s.paint.Good(answer)
 	} else {
-		answer = s.paint.bad(answer)
+		answer = s.paint.Bad(answer)
 	}
 	s.say("   %-17s  %s %7s   %s", one.Type, answer, took, became)
 }

@@ -17,6 +17,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
 
+	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -46,7 +47,7 @@ func newDemoGate(listen string) (*demoGate, error) {
 	}
 	return &demoGate{
 		dir: dir, host: host, port: port,
-		url:        "http://" + net.JoinHostPort(dialHost(host), port) + webhookPath,
+		url:        "http://" + net.JoinHostPort(env.DialHost(host), port) + webhookPath,
 		secretFile: filepath.Join(dir, "secret"),
 		keyFile:    filepath.Join(dir, "api-key"),
 		logFile:    filepath.Join(dir, "caddy.log"),
@@ -98,7 +99,7 @@ func (g *demoGate) announce() {
 // taken: Caddy would share it with another Caddy without a word.
 func freeAddress(listen string) (host, port string, err error) {
 	if host, _, err = net.SplitHostPort(listen); err != nil {
-		return "", "", usagef("reading --listen: %w: write it as 127.0.0.1:8080, or with port 0 for a free one", err)
+		return "", "", cli.Usagef("reading --listen: %w: write it as 127.0.0.1:8080, or with port 0 for a free one", err)
 	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -107,14 +108,6 @@ func freeAddress(listen string) (host, port string, err error) {
 	defer l.Close()
 	_, port, err = net.SplitHostPort(l.Addr().String())
 	return host, port, err
-}
-
-// dialHost is an address at which a listener on host can be reached.
-func dialHost(host string) string {
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		return "127.0.0.1"
-	}
-	return host
 }
 
 // caddyfile is the configuration: what a user would write, and what keeps a

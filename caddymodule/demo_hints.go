@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/inboxgate/inboxgate/internal/cli"
+	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
@@ -22,7 +24,7 @@ func invocation() string {
 		return programName()
 	}
 	tree := " " + appID
-	if caddy.CustomBinaryName == sidecarName {
+	if caddy.CustomBinaryName == cli.Sidecar {
 		tree = ""
 	}
 	info, ok := debug.ReadBuildInfo()
@@ -33,7 +35,7 @@ func invocation() string {
 	if found, err := exec.LookPath(name); err == nil && same(found, self) {
 		return name + tree
 	}
-	return shellWord(self) + tree
+	return term.ShellWord(self) + tree
 }
 
 // byGoRun: go run builds in a directory of its own.
@@ -51,7 +53,7 @@ func same(a, b string) bool {
 // hints say what may be done beside a demo that keeps running.
 func (d *demo) hints() {
 	run, api, id := invocation(), d.platform.client.BaseURL, d.platform.webhook.ID
-	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.bold("It all keeps running for your own events."))
+	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.Bold("It all keeps running for your own events."))
 	for _, line := range []string{
 		run + " status",
 		run + " events list",
@@ -67,11 +69,11 @@ func (d *demo) hints() {
 	}
 	d.say("trigger and webhooks read these:")
 	d.command("export " + env.APIURL + "=" + api)
-	d.command("export " + env.APIKeyFile + "=" + shellWord(d.gate.keyFile))
-	d.command("export " + env.SecretFile + "=" + shellWord(d.gate.secretFile))
+	d.command("export " + env.APIKeyFile + "=" + term.ShellWord(d.gate.keyFile))
+	d.command("export " + env.SecretFile + "=" + term.ShellWord(d.gate.secretFile))
 	if d.gate.operated() && len(instance.Running(instance.Directories())) > 1 {
 		d.say("Another inboxgate runs here; this one is meant by:")
-		d.command("export " + env.Admin + "=" + shellWord("unix/"+d.gate.socket()))
+		d.command("export " + env.Admin + "=" + term.ShellWord("unix/"+d.gate.socket()))
 	}
 	if !d.gate.operated() {
 		d.say("status, events and routes have no way in: the path of its socket is too long.")
@@ -80,4 +82,4 @@ func (d *demo) hints() {
 }
 
 // command prints a line for the shell.
-func (d *demo) command(line string) { d.write(wrapped("  "+line, 6, ` \`)) }
+func (d *demo) command(line string) { d.write(term.Wrap("  "+line, 6, ` \`)) }

@@ -43,14 +43,14 @@ func (d *demo) tell(ctx context.Context) []string {
 	if len(s.wrong) == 0 {
 		app, onCall := d.ledger.arrived(appRoute), d.ledger.arrived(onCallRoute)
 		s.say("\n%s %d deliveries to the app and %d to on-call: none missing, none doubled, every byte as sent.",
-			s.paint.good("All well."), app, onCall)
+			s.paint.Good("All well."), app, onCall)
 		s.say("The story took %.1f s.", time.Since(begun).Seconds())
 	}
 	return s.wrong
 }
 
 func (s *story) introduce() {
-	s.say("%s", s.paint.bold("inboxgate between the Inbox platform and two apps, all on this machine"))
+	s.say("%s", s.paint.Bold("inboxgate between the Inbox platform and two apps, all on this machine"))
 	s.say("\n  platform   %s  an emulator: it signs, sends, repeats", s.platform.client.BaseURL)
 	s.say("  inboxgate  %s", s.gate.url)
 	s.say("  app        http://%s%s  takes every event", s.app.addr, webhookPath)
@@ -130,7 +130,7 @@ func (s *story) appDown(ctx context.Context) {
 		}
 	}
 	if taken > 0 {
-		s.say("   %d of %d got %s, the slowest after %s", taken, outage*len(event.Types()), s.paint.good("200 accepted"), wholeMillis(slowest))
+		s.say("   %d of %d got %s, the slowest after %s", taken, outage*len(event.Types()), s.paint.Good("200 accepted"), wholeMillis(slowest))
 	}
 	ctx, cancel := context.WithTimeout(ctx, while)
 	defer cancel()

@@ -83,9 +83,6 @@ func MetricNames() map[string][]string {
 // Fingerprint names a secret in metrics.
 func Fingerprint(secret string) string { return fingerprintOf([]byte(secret)) }
 
-// Confirm asks a question.
-var Confirm = confirm
-
 // RejectReasons are the labels of a refusal.
 func RejectReasons() []string { return metrics.Reasons() }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -126,7 +127,7 @@ func (g *guard) record(r *http.Request, path string, nobody bool) {
 		answer = "404, because no handler takes it"
 	}
 	g.app.log.Warn("requests with a signature miss the webhook: compare the URL that the platform has with the site's host and path",
-		"host", cut(r.Host, maxStranger), "path", cut(path, maxStranger), "answer", answer, "requests", n)
+		"host", term.Cut(r.Host, maxStranger), "path", term.Cut(path, maxStranger), "answer", answer, "requests", n)
 }
 
 // maxStranger bounds what a stranger can have written into a line of the log, in

@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/inboxgate/inboxgate/internal/control"
 )
 
 // Health answers probes: `/healthz` while the process lives, and `/readyz`
@@ -20,9 +22,8 @@ type Health struct {
 }
 
 const (
-	healthDirective = "inbox_health"
-	// healthHeader tells our answer from that of any other server.
-	healthHeader = "X-Inbox-Health"
+	healthDirective = control.HealthDirective
+	healthHeader    = control.HealthHeader
 )
 
 // CaddyModule returns the Caddy module information.

@@ -189,7 +189,7 @@ func TestFingerprintStays(t *testing.T) {
 	t.Parallel()
 	const a, b = "5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7"
 	labels := func(keys ...string) map[string]bool {
-		c, err := newChecker("f", keysOf(keys))
+		c, err := newChecker("f", secretsOf(keys))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,4 +211,12 @@ func TestFingerprintStays(t *testing.T) {
 	if strings.Contains(a, fingerprintOf([]byte(a))) {
 		t.Error("a piece of the secret")
 	}
+}
+
+func secretsOf(values []string) []verify.Secret {
+	keys := make([]verify.Secret, len(values))
+	for i, v := range values {
+		keys[i] = verify.Key(v)
+	}
+	return keys
 }

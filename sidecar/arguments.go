@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
@@ -28,13 +29,13 @@ func arguments(args []string) []string {
 		return args
 	}
 	if len(args) > 1 {
-		if slices.Contains(caddymodule.Subcommands(), args[1]) {
-			return slices.Insert(slices.Clone(args), 1, "inbox")
+		if slices.Contains(subcommands(), args[1]) {
+			return slices.Insert(slices.Clone(args), 1, cli.Group)
 		}
 		// What a shell asks to complete the words of such a command.
 		if completes := []string{cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}; len(args) > 3 &&
-			slices.Contains(completes, args[1]) && slices.Contains(caddymodule.Subcommands(), args[2]) {
-			return slices.Insert(slices.Clone(args), 2, "inbox")
+			slices.Contains(completes, args[1]) && slices.Contains(subcommands(), args[2]) {
+			return slices.Insert(slices.Clone(args), 2, cli.Group)
 		}
 		return args
 	}
@@ -46,13 +47,21 @@ func arguments(args []string) []string {
 	return []string{args[0], "run", "--config", mountedCaddyfile, "--adapter", "caddyfile"}
 }
 
+// subcommands returns the names of the commands below cli.Group, which this program
+// offers at its top level.
+func subcommands() []string {
+	var group cobra.Command
+	caddycmd.Commands()[cli.Group].CobraFunc(&group)
+	return cli.Names(&group)
+}
+
 // suggest writes the short commands that begin with the word a shell asks about;
 // Caddy, which does not know them, adds its own.
 func suggest(w io.Writer, args []string) {
 	if len(args) != 3 || args[1] != cobra.ShellCompRequestCmd && args[1] != cobra.ShellCompNoDescRequestCmd {
 		return
 	}
-	for _, name := range caddymodule.Subcommands() {
+	for _, name := range subcommands() {
 		if strings.HasPrefix(name, args[2]) {
 			fmt.Fprintln(w, name)
 		}

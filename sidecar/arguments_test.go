@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-
-	"github.com/inboxgate/inboxgate/caddymodule"
 )
 
 func TestArgumentsOfACommand(t *testing.T) {
@@ -64,7 +62,7 @@ func TestArgumentsOfNothing(t *testing.T) {
 func TestShortCommandsHideNoCommandOfCaddy(t *testing.T) {
 	t.Parallel()
 	theirs := caddycmd.Commands()
-	for _, name := range caddymodule.Subcommands() {
+	for _, name := range subcommands() {
 		if _, ok := theirs[name]; ok {
 			t.Errorf("inboxgate %s is a command of Caddy and of ours", name)
 		}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
 	"github.com/inboxgate/inboxgate/internal/env"
 )
 
@@ -43,7 +42,7 @@ separated by commas or spaces, are replicas of one app. A Caddyfile at
 Short commands:
 %s
 Every command of Caddy works too: inboxgate is Caddy with one more module.
-`, env.Upstream, mountedCaddyfile, wrapped(caddymodule.Subcommands()))
+`, env.Upstream, mountedCaddyfile, wrapped(subcommands()))
 	return b.String()
 }
 

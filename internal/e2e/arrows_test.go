@@ -33,6 +33,7 @@ type room struct {
 var house = []room{
 	{path: "", may: []string{"caddymodule"}, caddy: true},
 	{path: "sidecar", may: []string{"caddymodule", "internal/address", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
+	{path: "sidecar", may: []string{"caddymodule", "internal/cli", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
 	{path: "caddymodule", may: []string{"..."}, caddy: true},
 	{path: "verify", bare: true},
 	{path: "dedupe"},
@@ -46,6 +47,8 @@ var house = []room{
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/address"},
 	{path: "internal/body"},
+	{path: "internal/cli", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/sqlite"}, tests: []string{"internal/spool/..."}},
+	{path: "internal/cli/term"},
 	{path: "internal/diagnose", may: []string{"verify"}},
 	{path: "internal/env", may: []string{"verify"}},
 	{path: "internal/handlers"},

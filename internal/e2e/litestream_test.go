@@ -128,7 +128,7 @@ func (s *senders) allKnown(where string) {
 // allStored reads a store that no inboxgate has, for each event.
 func (s *senders) allStored(where, dir string) {
 	s.t.Helper()
-	list := gate(filepath.Dir(dir))
+	list := gate(s.t, filepath.Dir(dir))
 	list.Args = append(list.Args, "events", "export", "--store", dir)
 	out, err := list.Output()
 	if err != nil {

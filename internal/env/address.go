@@ -29,3 +29,11 @@ func Loopback(host string) bool {
 	}
 	return true
 }
+
+// DialHost returns an address at which a listener on host can be reached.
+func DialHost(host string) string {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return host
+}

@@ -1,0 +1,213 @@
+// Package cli is inboxgate's command tree: what asks a running instance for its
+// operator, and what plays the platform for a developer.
+//
+// Guarantee: an error is one line that ends in the fix, and the exit code says
+// whether it was the user's, the instance's, or nobody answered. What the API and
+// the platform say never reaches a terminal as control characters.
+//
+// Limits: it knows no Caddy. The program that it is mounted in says its own name
+// and how it exits.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/nearest"
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+const (
+	// Group is the command of Caddy below which the tree hangs.
+	Group = "inbox"
+	// Sidecar is the program that offers the tree at its top level as well.
+	Sidecar = "inboxgate"
+)
+
+// Long is the help text of the command Group.
+const Long = `
+Register webhooks, sign and verify bodies, send test events, and see inboxgate
+at work:
+
+  demo      the whole story on this machine, in seconds
+  emulator  a small Inbox platform on this machine, which signs and retries
+  webhooks  register webhooks with the platform, test them and read their logs
+  trigger   post realistic signed events to a URL
+  sign      print the signature of a body
+  verify    check the signature of a body, and explain a mismatch
+
+Look after an inboxgate that runs:
+
+  health      whether it lives, or is ready for events
+  status      how it is, on one screen
+  routes      how each route is; hold and resume it
+  events      find, show, follow, replay and export events
+  dead        list dead letters, send them again or let them go
+  quarantine  decide about signed bodies that were no usable events
+  store       how the store is; back it up, check and compact it
+
+The secret is never an argument, because the list of processes shows
+arguments to everybody on the machine. It is read from ` + env.Secret + `,
+from the file that ` + env.SecretFile + ` names, or from --secret-file. In the
+same way the API key is read from ` + env.APIKey + ` or ` + env.APIKeyFile + `.
+` + aboutExit
+
+// Options are what the commands have to know of the program that they are in.
+type Options struct {
+	// Program is how the user starts a command of the tree: see ProgramName.
+	Program string
+	// DefaultAdmin is the address of the operator's API where no other is found.
+	DefaultAdmin string
+	// DataDir is where the store is unless the environment says otherwise.
+	DataDir string
+	// Exit returns an error that ends the program with that code.
+	Exit func(cmd *cobra.Command, code int) error
+	// More are further commands of the tree.
+	More []*cobra.Command
+}
+
+// tree is the commands of one program.
+type tree struct{ Options }
+
+// Mount adds the commands to parent, which is the command Group.
+func Mount(parent *cobra.Command, o Options) {
+	t := &tree{o}
+	parent.AddCommand(o.More...)
+	parent.AddCommand(t.emulatorCommand(), t.triggerCommand(), t.webhooksCommand(), t.signCommand(), t.verifyCommand(),
+		t.healthCommand(), t.statusCommand(), t.routesCommand(), t.eventsCommand(), t.deadCommand(), t.quarantineCommand(), t.storeCommand())
+	silenceUsage(parent)
+	needSubcommand(parent)
+	t.exitCodes(parent)
+	ownHelp(parent)
+}
+
+// ProgramName returns how the user starts a command of the tree in the program of
+// that name; the empty name is Caddy's own.
+func ProgramName(binary string) string {
+	switch binary {
+	case Sidecar:
+		return binary
+	case "":
+		return "caddy " + Group
+	default:
+		return binary + " " + Group
+	}
+}
+
+// silenceUsage keeps an error to one line, at every depth.
+func silenceUsage(cmd *cobra.Command) {
+	cmd.SilenceUsage = true
+	for _, c := range cmd.Commands() {
+		silenceUsage(c)
+	}
+}
+
+// needSubcommand refuses an unknown command. Left alone, cobra takes one below
+// the root for an argument and prints the help as if all were well.
+func needSubcommand(parent *cobra.Command) {
+	parent.Args = cobra.ArbitraryArgs
+	parent.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		names := Names(parent)
+		if near := nearest.Word(args[0], names); near != "" {
+			return Usagef("unknown command %q; did you mean %q?", args[0], near)
+		}
+		return Usagef("unknown command %q; there are %s", args[0], strings.Join(names, ", "))
+	}
+}
+
+func init() {
+	cobra.AddTemplateFunc("typed", typed) // Cobra keeps them for the process.
+}
+
+// ownHelp shows the commands as the sidecar's user types them, and leaves out
+// the address of Caddy's documentation, which has none of them.
+func ownHelp(parent *cobra.Command) {
+	text := strings.NewReplacer("{{.UseLine}}", "{{typed .UseLine}}", "{{.CommandPath}}", "{{typed .CommandPath}}").Replace(parent.UsageTemplate())
+	parent.SetUsageTemplate(text)
+	parent.SetHelpTemplate(parent.HelpTemplate())
+}
+
+// typed is a command path without the word that the sidecar adds.
+func typed(path string) string {
+	if rest, ok := strings.CutPrefix(path, Sidecar+" "+Group+" "); ok {
+		return Sidecar + " " + rest
+	}
+	return path
+}
+
+// Names returns the names of the commands right below parent.
+func Names(parent *cobra.Command) (names []string) {
+	for _, c := range parent.Commands() {
+		names = append(names, c.Name())
+	}
+	return names
+}
+
+// errTold ends a command whose output has said already what is wrong.
+var errTold = errors.New("failed, as told above")
+
+func told(cmd *cobra.Command) error {
+	cmd.SilenceErrors = true
+	return errTold
+}
+
+const secretFileFlag = "secret-file"
+
+func addSecretFile(cmd *cobra.Command) {
+	cmd.Flags().String(secretFileFlag, "", "read the secret from this file (default: "+env.Secret+", or the file that "+env.SecretFile+" names)")
+	_ = cmd.MarkFlagFilename(secretFileFlag)
+}
+
+// commandSecrets reads the secrets a command works with. It refuses those that
+// inboxgate would refuse to start with.
+func commandSecrets(cmd *cobra.Command) ([]string, error) {
+	values, err := secretValues(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := verify.New(keysOf(values)...); err != nil {
+		return nil, err
+	}
+	return values, nil
+}
+
+func secretValues(cmd *cobra.Command) ([]string, error) {
+	path, err := cmd.Flags().GetString(secretFileFlag)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		return env.ReadSecrets()
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading --%s: %w", secretFileFlag, err)
+	}
+	values, odd, err := verify.ParseSecrets("secret", string(raw))
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", secretFileFlag, err)
+	}
+	for _, what := range odd {
+		cmd.PrintErrln("warning: the secret " + what)
+	}
+	if len(values) == 0 {
+		return nil, fmt.Errorf("no secret in %s: put the webhook's secret into it, at least %d bytes long", path, verify.MinSecret)
+	}
+	return env.Texts(values), nil
+}
+
+func keysOf(values []string) []verify.Secret {
+	keys := make([]verify.Secret, len(values))
+	for i, v := range values {
+		keys[i] = verify.Key(v)
+	}
+	return keys
+}

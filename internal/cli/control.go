@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/instance"
+)
+
+// aboutControl says in a help text which instance a command asks.
+func (t *tree) aboutControl() string {
+	return `
+It asks a running inboxgate, whose address is that of --admin or ` + env.Admin + `,
+else the socket in the data directory (` + env.DataDir + `), else the one that runs on
+this machine, else ` + t.DefaultAdmin + `. From another machine, changes need the
+token of ` + env.AdminToken + ` or of the file that ` + env.AdminTokenFile + ` names.
+
+With --format json each line of the output is one object, with the API's names.
+` + aboutExit
+}
+
+// operator is one run of a command that asks a running instance.
+type operator struct {
+	*webhooksOutput
+	cmd    *cobra.Command
+	client *control.Client
+	paint  term.Palette
+	search finder
+	headed bool   // A list has its head.
+	source string // of the events listed so far
+	mixed  bool   // they have several, and a column for it
+	shut   func() // gives back what was opened, nil for nothing
+}
+
+// addControl gives a group of commands the flags that all of them need.
+func addControl(cmd *cobra.Command) {
+	cmd.PersistentFlags().String("admin", "", "where inboxgate's API is: host:port, a URL or unix//path (default: as told above)")
+	addFormat(cmd, cmd.PersistentFlags())
+	needSubcommand(cmd)
+}
+
+// addFormat adds --format to some flags of a command.
+func addFormat(cmd *cobra.Command, f *pflag.FlagSet) {
+	f.String("format", "text", "text, or json for one object a line")
+	completes(cmd, "format", "text", "json")
+}
+
+// asJSON reports whether --format asks for JSON.
+func asJSON(cmd *cobra.Command) (bool, error) {
+	format, _ := cmd.Flags().GetString("format")
+	if format != "text" && format != "json" {
+		return false, Usagef("--format is %q: say text or json", format)
+	}
+	return format == "json", nil
+}
+
+func completes(cmd *cobra.Command, flag string, words ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// operated makes what cobra runs of what an operator does. Ctrl-C ends it.
+func (t *tree) operated(f func(ctx context.Context, o *operator, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		o, err := t.newOperator(cmd)
+		if err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if o.shut != nil {
+			defer o.shut()
+		}
+		return o.search.nobodyThere(f(ctx, o, args))
+	}
+}
+
+func (t *tree) newOperator(cmd *cobra.Command) (*operator, error) {
+	o, err := t.newOutput(cmd)
+	if err != nil {
+		return nil, err
+	}
+	address, _ := cmd.Flags().GetString("admin")
+	if store, err := wordOf(cmd, "store"); err != nil || store != "" {
+		return o, errors.Join(err, o.openStore(store, address))
+	}
+	o.search = finder{dirs: instance.Directories(), dataDir: t.DataDir, byDefault: t.DefaultAdmin}
+	if address == "" {
+		if address, err = o.search.find(); err != nil {
+			return nil, err
+		}
+	}
+	token, err := env.ReadAdminToken()
+	if err != nil {
+		return nil, err
+	}
+	if o.client, err = control.NewClient(address, token); err != nil {
+		return nil, usageError{err}
+	}
+	return o, nil
+}
+
+// newOutput returns an operator without an API client, for commands that only print.
+func (t *tree) newOutput(cmd *cobra.Command) (*operator, error) {
+	inJSON, err := asJSON(cmd)
+	if err != nil {
+		return nil, err
+	}
+	out := cmd.OutOrStdout()
+	return &operator{webhooksOutput: newWebhooksOutput(out, inJSON, t.Program), cmd: cmd, paint: term.PaletteFor(out)}, nil
+}
+
+// oneRef takes the id or the number of one thing.
+func oneRef(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] != "" {
+			return nil
+		}
+		return fmt.Errorf("%d arguments: give %s, as %q shows it", len(args), what, typed(cmd.Parent().CommandPath())+" list")
+	}
+}
+
+// eachPage lists page after page until there were limit events; 0 is no limit.
+// more tells that it has ended early.
+func (o *operator) eachPage(ctx context.Context, l control.List, limit int, f func([]control.Event) error) (n int, more bool, err error) {
+	for {
+		l.Limit = 500
+		if limit > 0 {
+			l.Limit = min(l.Limit, limit-n)
+		}
+		p, err := o.client.Events(ctx, l)
+		if err != nil {
+			return n, false, err
+		}
+		if n += len(p.Events); len(p.Events) > 0 {
+			if err := f(p.Events); err != nil {
+				return n, false, err
+			}
+		}
+		l.Cursor = p.Next
+		if l.Cursor == 0 || limit > 0 && n >= limit {
+			return n, l.Cursor != 0, nil
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+// tail shows the newest events, and then those that come.
+func tail(ctx context.Context, o *operator, _ []string) error {
+	f, err := readFilter(o.cmd)
+	if err != nil {
+		return err
+	}
+	every, _ := o.cmd.Flags().GetDuration("every")
+	if every <= 0 {
+		return usage("--every must be above zero, for example 1s")
+	}
+	t := &follower{operator: o, list: control.List{Filter: f, Reveal: revealed(o.cmd)}}
+	return t.follow(ctx, every)
+}
+
+// follower shows events in the order they came.
+type follower struct {
+	*operator
+	list  control.List
+	begun bool  // the events that came before are shown
+	seen  int64 // the number up to which all are shown
+	lost  bool  // inboxgate did not answer last time
+}
+
+// lookWithin bounds one look: a connection to a machine that is gone may say
+// nothing for ever.
+const lookWithin = 30 * time.Second
+
+// newest is the highest number in the log, 0 where there is none.
+func (t *follower) newest(ctx context.Context) (int64, error) {
+	p, err := t.client.Events(ctx, control.List{Limit: 1})
+	if err != nil || len(p.Events) == 0 {
+		return 0, err
+	}
+	return p.Events[0].Number, nil
+}
+
+// follow looks again and again. Events count as seen only when all of a look
+// have come, so that an end in the middle loses and repeats none.
+func (t *follower) follow(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		page, top, err := t.look(ctx)
+		var refused *control.Error
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
+			return err
+		case err != nil && !t.lost:
+			fmt.Fprintf(t.cmd.ErrOrStderr(), "%s; waiting for it\n", t.search.nobodyThere(err))
+		case err == nil && t.lost:
+			fmt.Fprintln(t.cmd.ErrOrStderr(), "inboxgate answers again")
+		}
+		if t.lost = err != nil; !t.lost {
+			t.seen, t.begun = top, true
+			if err := t.print(page); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// look reads what is to be shown next, newest first, and up to which number.
+func (t *follower) look(ctx context.Context) (page []control.Event, top int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	if t.begun {
+		return t.since(ctx, t.seen)
+	}
+	if top, err = t.newest(ctx); err != nil {
+		return nil, 0, err
+	}
+	if n := limitOf(t.cmd); n > 0 {
+		_, _, err = t.eachPage(ctx, t.list, n, func(p []control.Event) error { page = append(page, p...); return nil })
+		if len(page) > 0 {
+			top = max(top, page[0].Number)
+		}
+	}
+	return page, top, err
+}
+
+// since reads what came after the number seen, newest first. The newest number
+// is asked for first, so that what comes meanwhile is met the next time.
+func (t *follower) since(ctx context.Context, seen int64) (page []control.Event, top int64, err error) {
+	if top, err = t.newest(ctx); err != nil || top <= seen {
+		return nil, max(top, seen), err
+	}
+	l := t.list
+	for {
+		p, err := t.client.Events(ctx, l)
+		if err != nil {
+			return nil, seen, err
+		}
+		for _, e := range p.Events {
+			if e.Number > seen {
+				page = append(page, e)
+				top = max(top, e.Number)
+			}
+		}
+		if l.Cursor = p.Next; l.Cursor <= seen+1 {
+			return page, top, nil
+		}
+	}
+}
+
+// print takes events newest first. No table: its columns would change their
+// width with each that comes.
+func (t *follower) print(page []control.Event) error {
+	for _, e := range slices.Backward(page) {
+		if t.json != nil {
+			if err := t.encode(e); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.say("%s  %d  %-24s  %-17s  %s", instant(e.Received), e.Number, term.Cell(e.ID), term.Cell(e.Type), t.deliveries(e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exported is one line of an export.
+type exported struct {
+	control.Event
+	// Raw is the body as it came, in base64.
+	Raw []byte `json:"raw,omitempty"`
+}
+
+// export writes whole events. What leaves the log meanwhile by its age is left
+// out.
+func export(ctx context.Context, o *operator, _ []string) error {
+	f, err := readFilter(o.cmd)
+	if err != nil {
+		return err
+	}
+	lines := newWebhooksOutput(o.cmd.OutOrStdout(), true, o.program)
+	line := term.NewProgress(o.cmd.ErrOrStderr())
+	defer line.End()
+	done := int64(0)
+	_, _, err = o.eachPage(ctx, control.List{Filter: f}, limitOf(o.cmd), func(page []control.Event) error {
+		for _, e := range page {
+			one, err := o.whole(ctx, e.Number)
+			var refused *control.Error
+			if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := lines.encode(one); err != nil {
+				return err
+			}
+			done++
+			line.Tell("%s events", humanize.Comma(done))
+		}
+		return nil
+	})
+	return err
+}
+
+func (o *operator) whole(ctx context.Context, number int64) (one exported, err error) {
+	ref := control.ByNumber(number)
+	reveal := revealed(o.cmd)
+	if one.Event, err = o.client.Event(ctx, ref, reveal); err == nil && reveal {
+		one.Raw, err = o.client.Raw(ctx, ref)
+	}
+	return one, err
+}

@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+// list reads what the flags choose and prints it page by page.
+func (o *operator) list(ctx context.Context, l control.List, rows func(*operator, []control.Event) error) (err error) {
+	state := l.State
+	if l.Filter, err = readFilter(o.cmd); err != nil {
+		return err
+	}
+	if state != "" {
+		l.State = state
+	}
+	l.Reveal = revealed(o.cmd)
+	n, more, err := o.eachPage(ctx, l, limitOf(o.cmd), func(page []control.Event) error {
+		if o.json == nil {
+			return rows(o, page)
+		}
+		return encodeAll(o.webhooksOutput, page)
+	})
+	switch {
+	case err != nil || o.json != nil:
+	case n == 0:
+		return o.say("There are none.")
+	case more:
+		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are %s, the newest. There may be more: --limit 0 lists all.\n", count(int64(n), "event", "events"))
+	case n > 1 && o.seen():
+		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are all %s.\n", humanize.Comma(int64(n)))
+	}
+	return err
+}
+
+// seen tells whether somebody looks at the output.
+func (o *operator) seen() bool {
+	f, ok := o.w.(*os.File)
+	return ok && term.IsTerminal(f)
+}
+
+// when is a time as who looks at the output has it on the clock, with its age;
+// into a pipe it is the same everywhere.
+func (o *operator) when(t time.Time) string {
+	if t.IsZero() || !o.seen() {
+		return instant(t)
+	}
+	return fmt.Sprintf("%s (%s)", t.Local().Format(time.DateTime), ago(t, time.Now()))
+}
+
+// head is the head of a list's first page, and none of the others: a table is
+// one, however many pages it was read in.
+func (o *operator) head(text string) string {
+	if o.headed {
+		return ""
+	}
+	o.headed = true
+	return text
+}
+
+// events prints a page. The column that is coloured is the last, because colours
+// have no width.
+func (o *operator) events(page []control.Event) error {
+	mixed := o.mixes(page)
+	return o.rows(o.head(withSource(mixed, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")), func(row func(...any)) {
+		for _, e := range page {
+			row(sourceOf(mixed, e, o.when(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))...)
+		}
+	})
+}
+
+// mixes tells whether events of several sources are listed. From the page on that
+// brings another one, a table has a column for it and a new head.
+func (o *operator) mixes(page []control.Event) bool {
+	for _, e := range page {
+		if o.source == "" {
+			o.source = e.Source
+		}
+		if !o.mixed && e.Source != o.source {
+			o.mixed, o.headed = true, false
+		}
+	}
+	return o.mixed
+}
+
+func withSource(mixed bool, head string) string {
+	if mixed {
+		return strings.Replace(head, "\t", "\tSOURCE\t", 1)
+	}
+	return head
+}
+
+// sourceOf are the cells of an event's line.
+func sourceOf(mixed bool, e control.Event, cells ...any) []any {
+	if mixed {
+		return append([]any{e.Number, e.Source}, cells...)
+	}
+	return append([]any{e.Number}, cells...)
+}
+
+// deliveries tells in a few words how an event stands.
+func (o *operator) deliveries(e control.Event) string {
+	if len(e.Deliveries) == 0 {
+		return "unrouted"
+	}
+	words := make([]string, len(e.Deliveries))
+	for i, d := range e.Deliveries {
+		words[i] = term.Cell(d.Route) + " " + o.state(d.State)
+		if d.Attempts > 1 || d.Attempts == 1 && d.State != "delivered" {
+			words[i] += fmt.Sprintf(" (%s)", attempts(d.Attempts))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func (o *operator) state(s string) string {
+	switch s {
+	case "dead":
+		return o.paint.Bad(s)
+	case "delivered":
+		return o.paint.Good(s)
+	}
+	return s
+}
+
+func attempts(n int) string {
+	if n == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", n)
+}
+
+// event prints all of one event.
+func (o *operator) event(e control.Event) error {
+	if o.json != nil {
+		return o.encode(e)
+	}
+	table := o.table()
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(table, "%s\t%s\n", name, term.Cell(value))
+		}
+	}
+	line("id", e.ID)
+	line("number", fmt.Sprint(e.Number))
+	line("source", e.Source)
+	line("type", e.Type)
+	line("message", e.MessageID)
+	if !e.CreatedAt.IsZero() {
+		line("created", moment(e.CreatedAt))
+	}
+	line("received", moment(e.Received))
+	line("size", fmt.Sprintf("%d bytes", e.Size))
+	line("in quarantine", e.Reason)
+	if e.Copies > 1 {
+		line("copies", fmt.Sprint(e.Copies))
+	}
+	if q := e.Request; q != nil {
+		line("request", fmt.Sprintf("%s %s://%s%s from %s", q.Method, q.Scheme, q.Host, q.URI, q.Remote))
+	}
+	if err := flush(table); err != nil {
+		return err
+	}
+	for _, d := range e.Deliveries {
+		if err := o.delivery(d); err != nil {
+			return err
+		}
+	}
+	return o.payload(e)
+}
+
+func (o *operator) delivery(d control.Delivery) error {
+	text := fmt.Sprintf("\n%s %s: %s", o.paint.Bold("route"), term.Cell(d.Route), o.state(d.State))
+	if d.Replay > 0 {
+		text += fmt.Sprintf(", replay %d", d.Replay)
+	}
+	if d.Reason != "" {
+		text += ", " + term.Cell(d.Reason)
+	}
+	if !d.Due.IsZero() {
+		text += ", due " + moment(d.Due)
+	}
+	if err := o.say("%s", text); err != nil || len(d.Log) == 0 {
+		return err
+	}
+	return o.rows("  ATTEMPT\tREPLAY\tSTARTED\tTOOK\tANSWER\tRESPONSE", func(row func(...any)) {
+		for _, a := range d.Log {
+			n := fmt.Sprint("  ", a.N)
+			if a.Free {
+				n += " (free)"
+			}
+			answer := a.Error
+			if answer == "" {
+				answer = fmt.Sprint("status ", a.Status)
+			}
+			replay := "-"
+			if a.Replay > 0 {
+				replay = fmt.Sprint(a.Replay)
+			}
+			row(n, replay, moment(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
+		}
+	})
+}
+
+// payload prints headers and body.
+func (o *operator) payload(e control.Event) error {
+	var b strings.Builder
+	if len(e.Header) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", o.paint.Bold("headers"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
+		for _, value := range e.Header[name] {
+			fmt.Fprintf(&b, "  %s: %s\n", term.Cell(name), term.Cell(value))
+		}
+	}
+	text := e.Text
+	var indented bytes.Buffer
+	if len(e.Body) > 0 && json.Indent(&indented, e.Body, "", "  ") == nil {
+		text = indented.String()
+	}
+	fmt.Fprintf(&b, "\n%s\n", o.paint.Bold("body"))
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "  %s\n", term.Cell(strings.TrimSuffix(line, "\n")))
+	}
+	_, err := io.WriteString(o.w, b.String())
+	return wrote(err)
+}
+
+// raw writes bytes as they came, but for what would move a terminal's cursor.
+func (o *operator) raw(body []byte) error {
+	if f, ok := o.w.(*os.File); ok && term.IsTerminal(f) {
+		body = bytes.Map(func(r rune) rune {
+			if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+				return '\uFFFD'
+			}
+			return r
+		}, body)
+	}
+	_, err := o.w.Write(body)
+	return wrote(err)
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of the commands. 0 is success.
+const (
+	// exitFailed: what was asked for failed, was refused, or was not found.
+	exitFailed = 1
+	// exitUsage: the command was not given as it has to be; nothing was asked.
+	exitUsage = 2
+	// exitUnreachable: nobody answers where it asks.
+	exitUnreachable = 3
+)
+
+const aboutExit = `
+Exit codes: 0 done, 1 failed or not found, 2 wrong usage, 3 nobody answers.`
+
+// usageError ends a command that was not given as it has to be.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(text string) error { return usageError{errors.New(text)} }
+
+// Usagef returns the error of a command that was not given as it has to be.
+func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// unreachableError ends a command that has nobody to ask.
+type unreachableError struct{ error }
+
+func (e unreachableError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[unreachableError](err); ok {
+		return exitUnreachable
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// exitError is an error with the code that the main function finds in it.
+type exitError struct {
+	error
+	code error
+}
+
+func (e exitError) Unwrap() []error { return []error{e.error, e.code} }
+
+// ends gives an error its exit code, and prints it as cobra would.
+func (t *tree) ends(cmd *cobra.Command, err error) error {
+	code := exitCode(err)
+	if err == nil || code == exitFailed {
+		return err
+	}
+	if !cmd.SilenceErrors {
+		cmd.PrintErrln(cmd.ErrPrefix(), err.Error())
+	}
+	cmd.SilenceErrors = true
+	return exitError{err, t.Exit(cmd, code)}
+}
+
+// exitCodes has a tree of commands end with the codes above.
+func (t *tree) exitCodes(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return t.ends(c, usageError{err}) })
+	for _, c := range cmd.Commands() {
+		t.exitCodes(c)
+	}
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return t.ends(c, usageError{err})
+			}
+			return nil
+		}
+	}
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(c *cobra.Command, given []string) error { return t.ends(c, run(c, given)) }
+	}
+}

@@ -1,0 +1,4 @@
+package cli
+
+// Confirm asks a question.
+var Confirm = confirm

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/instance"
+)
+
+// finder is how a command looks for the instance that it asks.
+type finder struct {
+	dirs      []string // that hold pointers
+	dataDir   string   // where the store is unless the environment says otherwise
+	byDefault string   // the address to ask where none is found
+	tried     []string // what was found to be no way, in words
+	shut      []string // sockets that this user may not open
+}
+
+// find returns the address of the one instance that the user can mean.
+func (s *finder) find() (string, error) {
+	if address := os.Getenv(env.Admin); address != "" && address != "off" {
+		return address, nil
+	}
+	dir, err := env.CanonicalDir(env.DataDirOr(s.dataDir))
+	if err != nil {
+		return "", err
+	}
+	if socket := filepath.Join(dir, env.AdminSocket); s.answers("unix/" + socket) {
+		return "unix/" + socket, nil
+	}
+	named := os.Getenv(env.DataDir) != ""
+	var found []instance.Pointer
+	for _, p := range instance.Running(s.dirs) {
+		if named && p.DataDir != dir || p.Admin == "unix/"+filepath.Join(dir, env.AdminSocket) {
+			continue
+		}
+		if s.answers(p.Admin) {
+			found = append(found, p)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0].Admin, nil
+	case len(found) > 1:
+		return "", severalRun(found)
+	case len(s.shut) > 0:
+		return "", unreachableError{denied(s.shut[0])}
+	}
+	return s.byDefault, nil
+}
+
+// answers tries an address, and notes why it is none.
+func (s *finder) answers(address string) bool {
+	network, at := "tcp", address
+	if path, ok := strings.CutPrefix(address, "unix/"); ok {
+		network, at = "unix", path
+	}
+	c, err := net.DialTimeout(network, at, 2*time.Second)
+	if err == nil {
+		_ = c.Close()
+		return true
+	}
+	why := err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		why = op.Err
+	}
+	if sys, ok := errors.AsType[*os.SyscallError](why); ok {
+		why = sys.Err
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		s.shut = append(s.shut, at)
+	}
+	s.tried = append(s.tried, fmt.Sprintf("%s (%v)", at, why))
+	return false
+}
+
+func severalRun(found []instance.Pointer) error {
+	var b strings.Builder
+	for _, p := range found {
+		fmt.Fprintf(&b, "\n  --admin %s  (process %d, store in %s)", term.ShellWord(p.Admin), p.PID, p.DataDir)
+	}
+	return Usagef("%d inboxgates run here: say which one to ask:%s", len(found), b.String())
+}
+
+// denied says whom to become.
+func denied(socket string) error {
+	return fmt.Errorf("permission denied on %s: run it as user %s, or as root", socket, ownerOf(socket))
+}
+
+// nobodyThere says what to do where nobody answers.
+func (s *finder) nobodyThere(err error) error {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "dial" {
+		return err
+	}
+	if errors.Is(err, fs.ErrPermission) && op.Addr != nil && op.Addr.Network() == "unix" {
+		return unreachableError{denied(op.Addr.String())}
+	}
+	tried := ""
+	if len(s.tried) > 0 {
+		tried = " Tried before: " + strings.Join(s.tried, ", ") + "."
+	}
+	return unreachableError{fmt.Errorf("%w: is it running there?%s --admin or %s names another address, %s another data directory", err, tried, env.Admin, env.DataDir)}
+}

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/control"
+)
+
+// tellStep tells of work on events.
+func tellStep(p *term.Progress, s control.Step) {
+	if s.Whole > 0 {
+		p.Bytes(s.Part, s.Whole)
+		return
+	}
+	p.Tell("%s events, %s deliveries", humanize.Comma(s.Matched), humanize.Comma(s.Changed))
+}
+
+// errNotAsked tells that nobody is there to be asked.
+var errNotAsked = usage("this may change many events, and there is no terminal to ask at: look with --dry-run, then say --yes")
+
+// asks tells whether the user sits at a terminal.
+func asks(cmd *cobra.Command) bool {
+	f, ok := cmd.InOrStdin().(*os.File)
+	return ok && term.IsTerminal(f)
+}
+
+// confirm asks a question that only a clear yes answers.
+func confirm(in io.Reader, out io.Writer, question string) error {
+	fmt.Fprintf(out, "%s Go on? [y/N] ", question)
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("nothing was changed")
+}

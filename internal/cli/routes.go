@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/nearest"
+)
+
+func (t *tree) routesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "routes <command>",
+		Short: "Tells how each route is, holds and resumes it",
+		Long: `
+A route is ready, slowed because its app asked for a slower pace (429), held
+because its upstream cannot be reached, held by hand, or parked where it has
+deliveries and is not configured any more. What waits on a route that is held
+goes on from its oldest event once the route resumes.
+` + t.aboutControl(),
+		Example: `  ` + t.Program + ` routes list
+  ` + t.Program + ` routes hold default --reason "app is being upgraded"
+  ` + t.Program + ` routes resume default`,
+	}
+	list := &cobra.Command{
+		Use:     "list",
+		Short:   "Lists the routes with what waits, runs and is dead",
+		Example: `  ` + t.Program + ` routes list --format json`,
+		Args:    cobra.NoArgs,
+		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
+			routes, err := o.client.Routes(ctx)
+			if err != nil {
+				return err
+			}
+			return o.routes(routes, time.Now())
+		}),
+	}
+	hold := t.setRoute("hold", "Holds a route: events are taken and wait, until it is resumed by hand")
+	hold.Flags().String("reason", "", "why, for those who look later")
+	cmd.AddCommand(list, hold, t.setRoute("resume", "Resumes a route, whoever or whatever held it"))
+	addControl(cmd)
+	return cmd
+}
+
+func (t *tree) setRoute(what, short string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     what + " <route>",
+		Short:   short,
+		Example: `  ` + t.Program + ` routes ` + what + ` default`,
+		Args:    oneRef("the name of one route"),
+		RunE: t.operated(func(ctx context.Context, o *operator, args []string) error {
+			r, err := o.findRoute(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			reason, _ := o.cmd.Flags().GetString("reason")
+			if err := o.client.SetRoute(ctx, r.Source, r.Route, what, reason); err != nil {
+				return err
+			}
+			if o.json != nil {
+				return o.encode(control.Changed{Changed: 1})
+			}
+			if what == "hold" {
+				return o.say("Route %s of %s is held. %q ends that.", term.Cell(r.Route), term.Cell(r.Source), o.program+" routes resume "+term.ShellWord(r.Route))
+			}
+			return o.say("Route %s of %s is resumed.", term.Cell(r.Route), term.Cell(r.Source))
+		}),
+	}
+	cmd.Flags().String("source", "", "the route's source, where several have one of that name")
+	_ = cmd.RegisterFlagCompletionFunc("source", t.completeRoutes(true))
+	complete := t.completeRoutes(false)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(cmd, args, word)
+	}
+	return cmd
+}
+
+// findRoute finds a route by its name, and its source if that is needed.
+func (o *operator) findRoute(ctx context.Context, name string) (found control.Route, err error) {
+	source, err := wordOf(o.cmd, "source")
+	if err != nil {
+		return found, err
+	}
+	routes, err := o.client.Routes(ctx)
+	if err != nil {
+		return found, err
+	}
+	var names, sources []string
+	for _, r := range routes {
+		names = append(names, r.Route)
+		if r.Route == name && (source == "" || source == r.Source) {
+			found = r
+			sources = append(sources, r.Source)
+		}
+	}
+	switch {
+	case len(sources) == 1:
+		return found, nil
+	case len(sources) > 1:
+		return found, Usagef("several sources have a route %q: say --source %s", name, strings.Join(sources, " or --source "))
+	}
+	if near := nearest.Word(name, names); near != "" && near != name {
+		return found, fmt.Errorf("there is no route %q; did you mean %q?", name, near)
+	}
+	return found, fmt.Errorf("there is no route %q; %q shows them", name, o.program+" routes list")
+}
+
+func (o *operator) routes(routes []control.Route, now time.Time) error {
+	if o.json != nil {
+		return encodeAll(o.webhooksOutput, routes)
+	}
+	if len(routes) == 0 {
+		return o.say("There are none.")
+	}
+	return o.rows("SOURCE\tROUTE\tWAITING\tRUNNING\tDEAD\tOLDEST\tSTATE", func(row func(...any)) {
+		for _, r := range routes {
+			oldest := "-"
+			if !r.Oldest.IsZero() {
+				oldest = strings.TrimSpace(humanize.RelTime(r.Oldest, now, "ago", "ahead"))
+			}
+			row(r.Source, r.Route, r.Waiting, r.Running, r.Dead, oldest, painted(o.routeState(r, now)))
+		}
+	})
+}
+
+func (o *operator) routeState(r control.Route, now time.Time) string {
+	h := r.Hold
+	if r.State == control.RouteParked {
+		return o.paint.Bad(r.State) + ": not in the configuration any more"
+	}
+	if h == nil {
+		if r.State == control.RouteReady {
+			return o.paint.Good(r.State) + paceText(r.Pace, now)
+		}
+		return o.paint.Bad(r.State) + paceText(r.Pace, now)
+	}
+	text := fmt.Sprintf("%s since %s: %s", o.paint.Bad(r.State), o.when(h.Since), term.Cell(h.Reason))
+	if r.State == control.RouteHeld && !h.NextProbe.IsZero() {
+		text += fmt.Sprintf(" (%d probes failed, next %s)", h.Probes, instant(h.NextProbe))
+	}
+	return text
+}
+
+// paceText is what follows the state of a route that does not go as fast as it
+// can.
+func paceText(p *control.Pace, now time.Time) (text string) {
+	if p == nil {
+		return ""
+	}
+	if p.Limit > 0 {
+		text = fmt.Sprintf(": %s, %s/s", term.Cell(p.Reason), humanize.FtoaWithDigits(p.Limit, 1))
+		if in := p.Next.Sub(now); in >= 100*time.Millisecond {
+			text += fmt.Sprintf(", next try in %s s", humanize.FtoaWithDigits(in.Seconds(), 1))
+		}
+	}
+	if p.Rate > 0 {
+		text += fmt.Sprintf(", rate %s/s", humanize.Ftoa(p.Rate))
+	}
+	return text
+}
+
+// completeRoutes asks the running instance for names, if there is one.
+func (t *tree) completeRoutes(sources bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+		const none = cobra.ShellCompDirectiveNoFileComp
+		o, err := t.newOperator(cmd)
+		if err != nil {
+			return nil, none
+		}
+		parent := cmd.Context()
+		if parent == nil {
+			parent = context.Background()
+		}
+		ctx, cancel := context.WithTimeout(parent, 2*time.Second)
+		defer cancel()
+		routes, err := o.client.Routes(ctx)
+		if err != nil {
+			return nil, none
+		}
+		for _, r := range routes {
+			name := r.Route
+			if sources {
+				name = r.Source
+			}
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		return names, none
+	}
+}

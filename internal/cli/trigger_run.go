@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/verify"
+)
+
+// trigger sends what triggerOptions ask for.
+type trigger struct {
+	triggerOptions
+	sender      sender
+	out         *triggerOutput
+	sent, wrong int
+	// strange counts the answers among wrong that are not inboxgate's.
+	strange int
+}
+
+// notOurs is said of a 200 without a result: whoever gave it has stored nothing.
+const notOurs = "not inboxgate's answer: it has no X-Inbox-Result"
+
+// run sends everything, or as much as ctx allows. Its error means that nothing
+// more could be made or told; wrong answers are counted instead.
+func (t *trigger) run(ctx context.Context) error {
+	var tick <-chan time.Time
+	if t.pause > 0 {
+		ticker := time.NewTicker(t.pause)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	first := true
+	for range t.count {
+		for i := range max(1, len(t.types)) {
+			if !first && tick != nil {
+				select {
+				case <-tick:
+				case <-ctx.Done():
+				}
+			}
+			first = false
+			m, err := t.make(i)
+			if err != nil {
+				return err
+			}
+			if err := t.post(ctx, m); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (t *trigger) post(ctx context.Context, m message) error {
+	copies := 1
+	if t.duplicate {
+		copies = 2
+	}
+	for range copies {
+		r := t.sender.send(ctx, m)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // Interrupted by the user, who sees how far it came.
+		}
+		t.sent++
+		right := r.err == nil && r.status == t.expected()
+		if right && r.result == "" && !t.badSignature && !t.direct {
+			right, r.reason = false, notOurs
+			t.strange++
+		}
+		if !right {
+			t.wrong++
+		}
+		if err := t.out.line(m, r, right); err != nil {
+			return fmt.Errorf("writing a line: %w", err)
+		}
+	}
+	return nil
+}
+
+// make returns the next message, of the ith type.
+func (t *trigger) make(i int) (message, error) {
+	m := message{body: t.raw}
+	if t.types != nil {
+		var err error
+		if m, err = t.sample(t.types[i]); err != nil {
+			return message{}, err
+		}
+	}
+	// What was set by hand is what the event now is.
+	m.id, m.typ = "-", "-"
+	if e, err := event.Parse(m.body); err == nil {
+		m.id, m.typ = e.ID, e.Type
+	}
+	m.signature = verify.Sign(t.secret, m.body)
+	if t.badSignature {
+		m = forge(m, t.secret)
+	}
+	return m, nil
+}
+
+// sample makes an event. One of an unknown type looks like a delivered one.
+func (t *trigger) sample(typ string) (message, error) {
+	like := typ
+	if !slices.Contains(event.Types(), typ) {
+		like = event.TypeMessageDelivered
+	}
+	m, err := sampleMessage(like, time.Now(), t.secret)
+	if err != nil {
+		return message{}, err
+	}
+	overrides := t.overrides
+	if like != typ {
+		overrides = slices.Insert(slices.Clone(overrides), 0, override{path: []string{"type"}, value: quoted(typ)})
+	}
+	for _, o := range overrides {
+		if m.body, err = o.apply(m.body); err != nil {
+			return message{}, err
+		}
+	}
+	return m, nil
+}
+
+// triggerOutput writes a line for each answer.
+type triggerOutput struct {
+	w     io.Writer
+	json  *json.Encoder // nil for text.
+	paint term.Palette
+}
+
+func newTriggerOutput(w io.Writer, asJSON bool) *triggerOutput {
+	o := &triggerOutput{w: w, paint: term.PaletteFor(w)}
+	if asJSON {
+		o.json = json.NewEncoder(w)
+	}
+	return o
+}
+
+// triggerLine is the JSON form of a line.
+type triggerLine struct {
+	ID       string  `json:"id"`
+	Type     string  `json:"type"`
+	Status   int     `json:"status"`
+	Result   string  `json:"result"`
+	Reason   string  `json:"reason"`
+	Millis   float64 `json:"ms"`
+	Error    string  `json:"error,omitempty"`
+	Expected bool    `json:"expected"`
+}
+
+func (o *triggerOutput) line(m message, r reply, right bool) error {
+	ms := float64(r.took.Microseconds()) / 1000
+	if o.json != nil {
+		l := triggerLine{ID: m.id, Type: m.typ, Status: r.status, Result: r.result, Reason: r.reason, Millis: ms, Expected: right}
+		if r.err != nil {
+			l.Error = r.err.Error()
+		}
+		return o.json.Encode(l)
+	}
+	status, note := "---", r.reason
+	if r.status != 0 {
+		status = fmt.Sprint(r.status)
+	}
+	if r.err != nil {
+		note = r.err.Error()
+	}
+	if right {
+		status = o.paint.Good(status)
+	} else {
+		status = o.paint.Bad(status)
+	}
+	_, err := fmt.Fprintf(o.w, "%-20s  %-17s  %s  %-11s  %8.1f ms%s\n", m.id, m.typ, status, orDash(r.result), ms, indent(note))
+	return err
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func indent(note string) string {
+	if note == "" {
+		return ""
+	}
+	return "  " + note
+}

@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/platform"
+)
+
+// webhooksOutput tells what the API answered.
+type webhooksOutput struct {
+	w       io.Writer
+	json    *json.Encoder // nil for text.
+	program string        // how the user starts a command
+}
+
+func newWebhooksOutput(w io.Writer, asJSON bool, program string) *webhooksOutput {
+	o := &webhooksOutput{w: w, program: program}
+	if asJSON {
+		o.json = json.NewEncoder(w)
+		o.json.SetEscapeHTML(false) // A URL may hold an ampersand.
+	}
+	return o
+}
+
+// created tells of a new webhook. Its secret is shown unless it is in the file.
+func (o *webhooksOutput) created(w platform.Webhook, file string) error {
+	if o.json != nil {
+		return o.webhook(w)
+	}
+	if err := o.say("Created %s.", term.Cell(w.ID)); err != nil {
+		return err
+	}
+	if err := o.webhook(w); err != nil {
+		return err
+	}
+	switch {
+	case file != "":
+		return o.say("The secret is in %s. inboxgate reads it from there:\n  export %s=%s", file, env.SecretFile, term.ShellWord(file))
+	case w.Secret == "":
+		return o.say("The answer holds no secret: look for it where the platform shows it, and set %s.", env.Secret)
+	}
+	return o.say("The secret is shown only this once. inboxgate reads it from its environment:\n  export %s=%s", env.Secret, term.ShellWord(w.Secret))
+}
+
+func (o *webhooksOutput) updated(w platform.Webhook) error {
+	if o.json == nil {
+		if err := o.say("Updated %s.", term.Cell(w.ID)); err != nil {
+			return err
+		}
+	}
+	w.Secret = "" // No API should tell it here; if one does, nobody asked.
+	return o.webhook(w)
+}
+
+// webhook tells of one webhook, a line for each of its members.
+func (o *webhooksOutput) webhook(w platform.Webhook) error {
+	if o.json != nil {
+		if w.Events == nil {
+			w.Events = []string{}
+		}
+		return o.encode(w)
+	}
+	table := o.table()
+	fmt.Fprintf(table, "  url\t%s\n  events\t%s\n", term.Cell(w.URL), term.Cell(strings.Join(w.Events, ", ")))
+	if w.Description != "" {
+		fmt.Fprintf(table, "  description\t%s\n", term.Cell(w.Description))
+	}
+	return flush(table)
+}
+
+func (o *webhooksOutput) list(api string, all []platform.Webhook) error {
+	if o.json != nil {
+		for _, w := range all {
+			if err := o.webhook(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		return o.say("There are no webhooks at %s. %q makes one.", term.Cell(api), o.program+" webhooks create --url <url>")
+	}
+	return o.rows("ID\tURL\tEVENTS\tCREATED\tDESCRIPTION", func(row func(...any)) {
+		for _, w := range all {
+			row(w.ID, w.URL, strings.Join(w.Events, ","), instant(w.CreatedAt), w.Description)
+		}
+	})
+}
+
+func (o *webhooksOutput) deleted(id string) error {
+	if o.json != nil {
+		return o.encode(struct {
+			ID      string `json:"id"`
+			Deleted bool   `json:"deleted"`
+		}{id, true})
+	}
+	return o.say("Deleted %s.", term.Cell(id))
+}
+
+func (o *webhooksOutput) tested(e platform.TestEvent) error {
+	if o.json != nil {
+		return o.encode(e)
+	}
+	return o.say("A test event is on its way to %s: %s %s\nWhat comes of it: %[4]s webhooks logs %[1]s\nA 200 there may be anybody's. Whether inboxgate took it: %[4]s events list",
+		term.Cell(e.WebhookID), term.Cell(e.EventType), term.Cell(orDash(e.EventID)), o.program)
+}
+
+func (o *webhooksOutput) logs(id string, entries []platform.LogEntry) error {
+	if o.json != nil {
+		return encodeAll(o, entries)
+	}
+	if len(entries) == 0 {
+		return o.say("Nothing was sent to %s yet.", term.Cell(id))
+	}
+	return o.rows("TIME\tEVENT\tTYPE\tATTEMPT\tANSWER\tTOOK\tSTATUS\tNEXT", func(row func(...any)) {
+		for _, e := range entries {
+			answer := fmt.Sprint(e.ResponseStatus)
+			if e.ResponseStatus == 0 {
+				answer = orDash(e.Error)
+			}
+			row(moment(e.AttemptedAt), orDash(e.EventID), e.EventType, e.Attempt, answer, fmt.Sprint(e.DurationMS, " ms"), e.Status, moment(e.NextAttemptAt))
+		}
+	})
+}
+
+func (o *webhooksOutput) encode(value any) error { return wrote(o.json.Encode(value)) }
+
+func encodeAll[T any](o *webhooksOutput, all []T) error {
+	for _, v := range all {
+		if err := o.encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// painted is text of ours with colours, whose parts from elsewhere are cells.
+type painted string
+
+// rows writes a table with a head: each cell that is not painted by cell.
+func (o *webhooksOutput) rows(head string, fill func(row func(cells ...any))) error {
+	table := o.table()
+	if head != "" {
+		fmt.Fprintln(table, head)
+	}
+	fill(func(cells ...any) {
+		texts := make([]string, len(cells))
+		for i, c := range cells {
+			if p, ok := c.(painted); ok {
+				texts[i] = string(p)
+			} else {
+				texts[i] = term.Cell(fmt.Sprint(c))
+			}
+		}
+		fmt.Fprintln(table, strings.Join(texts, "\t"))
+	})
+	return flush(table)
+}
+
+func (o *webhooksOutput) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(o.w, format+"\n", args...)
+	return wrote(err)
+}
+
+func (o *webhooksOutput) table() *tabwriter.Writer {
+	return tabwriter.NewWriter(o.w, 0, 8, 2, ' ', 0)
+}
+
+func flush(table *tabwriter.Writer) error { return wrote(table.Flush()) }
+
+func wrote(err error) error {
+	if err != nil {
+		return fmt.Errorf("writing output: %w", err)
+	}
+	return nil
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// moment is an instant for logs, where an emulator's retries are milliseconds
+// apart.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
