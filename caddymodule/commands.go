@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/cli"
+	"github.com/inboxgate/inboxgate/internal/demo"
 )
 
 func init() {
@@ -25,7 +26,7 @@ func mountCommands(parent *cobra.Command) {
 		DefaultAdmin: caddy.DefaultAdminListen,
 		DataDir:      defaultDataDir(),
 		Exit:         exitWith,
-		More:         []*cobra.Command{demoCommand()},
+		More:         []*cobra.Command{demo.Command()},
 	})
 }
 

@@ -2,7 +2,7 @@
 // the store and the dispatcher, and the handler "inbox_webhook", which takes
 // the events of the Inbox platform.
 //
-// It is the only package that knows Caddy. What it does with a request is in
+// It is what Caddy knows of inboxgate. What it does with a request is in
 // handler.go and accept.go, how an event reaches an upstream in upstream.go,
 // and the Caddyfile in caddyfile*.go.
 //

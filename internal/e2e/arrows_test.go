@@ -49,6 +49,7 @@ var house = []room{
 	{path: "internal/body"},
 	{path: "internal/cli", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/sqlite"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/cli/term"},
+	{path: "internal/demo", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/env", "internal/instance", "internal/platform/...", "internal/spool/sqlite"}, tests: []string{"caddymodule"}, caddy: true},
 	{path: "internal/diagnose", may: []string{"verify"}},
 	{path: "internal/env", may: []string{"verify"}},
 	{path: "internal/handlers"},
@@ -131,7 +132,7 @@ func (r room) forbids(pkg, to string, test bool) string {
 	case own:
 		return "not an arrow of the house"
 	case !r.caddy && (under(to, "github.com/caddyserver") || under(to, "go.uber.org/zap")):
-		return "only caddymodule and what is above it know Caddy"
+		return "only caddymodule, the demo and what is above them know Caddy"
 	case r.bare && !test && strings.Contains(first, "."):
 		return "standard library only"
 	}

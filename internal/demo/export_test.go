@@ -1,4 +1,4 @@
-package caddymodule
+package demo
 
 import (
 	"bytes"
@@ -15,16 +15,16 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// DemoOf plays the demo's story with a platform that cheats. tampered is asked
+// Of plays the demo's story with a platform that cheats. tampered is asked
 // about each request: a nil body is never sent and yet answered with status,
 // another body is sent in place of the right one, another status than 200 is
 // what the platform is told.
-func DemoOf(ctx context.Context, out io.Writer, tampered func(n int, body []byte) (send []byte, status int)) ([]string, error) {
+func Of(ctx context.Context, out io.Writer, tampered func(n int, body []byte) (send []byte, status int)) ([]string, error) {
 	honest := &http.Transport{}
 	defer honest.CloseIdleConnections()
 	var d *demo
 	var n atomic.Int64
-	d, err := openDemo(ctx, out, "127.0.0.1:0", roundTrip(func(r *http.Request) (*http.Response, error) {
+	d, err := open(ctx, out, "127.0.0.1:0", roundTrip(func(r *http.Request) (*http.Response, error) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return nil, err
@@ -33,7 +33,7 @@ func DemoOf(ctx context.Context, out io.Writer, tampered func(n int, body []byte
 		if send == nil {
 			return &http.Response{
 				StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-				Header: http.Header{"X-Inbox-Result": {resultAccepted}}, Body: http.NoBody,
+				Header: http.Header{"X-Inbox-Result": {accepted}}, Body: http.NoBody,
 			}, nil
 		}
 		r = r.Clone(r.Context())

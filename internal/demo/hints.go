@@ -1,4 +1,4 @@
-package caddymodule
+package demo
 
 import (
 	"os"
@@ -23,7 +23,7 @@ func invocation() string {
 	if err != nil {
 		return programName()
 	}
-	tree := " " + appID
+	tree := " " + cli.Group
 	if caddy.CustomBinaryName == cli.Sidecar {
 		tree = ""
 	}
@@ -71,12 +71,9 @@ func (d *demo) hints() {
 	d.command("export " + env.APIURL + "=" + api)
 	d.command("export " + env.APIKeyFile + "=" + term.ShellWord(d.gate.keyFile))
 	d.command("export " + env.SecretFile + "=" + term.ShellWord(d.gate.secretFile))
-	if d.gate.operated() && len(instance.Running(instance.Directories())) > 1 {
+	if len(instance.Running(instance.Directories())) > 1 {
 		d.say("Another inboxgate runs here; this one is meant by:")
-		d.command("export " + env.Admin + "=" + term.ShellWord("unix/"+d.gate.socket()))
-	}
-	if !d.gate.operated() {
-		d.say("status, events and routes have no way in: the path of its socket is too long.")
+		d.command("export " + env.Admin + "=" + term.ShellWord("unix/"+d.gate.socket))
 	}
 	d.say("The configuration: %s\n", filepath.Join(d.gate.dir, "Caddyfile"))
 }

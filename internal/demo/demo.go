@@ -1,4 +1,15 @@
-package caddymodule
+// Package demo shows a webhook's whole life on one machine: an emulator of the Inbox
+// platform, inboxgate in this process, and two apps behind it. It does what a user
+// would do: it registers through the platform's API, writes a Caddyfile, and asks
+// inboxgate through the operator's API on a socket of its own.
+//
+// Guarantee: everything listens on loopback and lies in one temporary directory,
+// which is removed. A delivery that is missing, doubled or changed, or a wrong
+// answer, is an error.
+//
+// Limits: it loads its configuration into the Caddy of this process, so the program
+// can do nothing else meanwhile.
+package demo
 
 import (
 	"context"
@@ -12,16 +23,19 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
-// demoLimit bounds the story; it takes a few seconds where all is well.
-const demoLimit = 30 * time.Second
+// limit bounds the story; it takes a few seconds where all is well.
+const limit = 30 * time.Second
 
-func demoCommand() *cobra.Command {
+// Command returns the command that plays the demo.
+func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [--once]",
 		Short: "Shows a webhook's whole life on this machine",
@@ -54,7 +68,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	keep, _ := cmd.Flags().GetBool("keep")
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d, err := openDemo(ctx, cmd.OutOrStdout(), listen, nil)
+	d, err := open(ctx, cmd.OutOrStdout(), listen, nil)
 	if err != nil {
 		return err
 	}
@@ -90,8 +104,8 @@ type demo struct {
 	out   io.Writer
 	paint term.Palette
 
-	platform    *demoPlatform
-	gate        *demoGate
+	platform    *localPlatform
+	gate        *gate
 	app, onCall *receiver
 	ledger      *ledger
 }
@@ -101,8 +115,8 @@ const (
 	onCallRoute = "on-call"
 )
 
-// openDemo starts everything. A nil transport is the emulator's own.
-func openDemo(ctx context.Context, out io.Writer, listen string, transport http.RoundTripper) (*demo, error) {
+// open starts everything. A nil transport is the emulator's own.
+func open(ctx context.Context, out io.Writer, listen string, transport http.RoundTripper) (*demo, error) {
 	d := &demo{out: out, paint: term.PaletteFor(out), ledger: newLedger()}
 	if err := d.open(ctx, listen, transport); err != nil {
 		if ctx.Err() != nil {
@@ -115,10 +129,10 @@ func openDemo(ctx context.Context, out io.Writer, listen string, transport http.
 
 // open goes the way of a user: only who has registered knows the secret.
 func (d *demo) open(ctx context.Context, listen string, transport http.RoundTripper) (err error) {
-	if d.gate, err = newDemoGate(listen); err != nil {
+	if d.gate, err = newGate(listen); err != nil {
 		return err
 	}
-	if d.platform, err = openDemoPlatform(transport); err != nil {
+	if d.platform, err = openPlatform(transport); err != nil {
 		return err
 	}
 	if err := d.platform.register(ctx, d.gate.url); err != nil {
@@ -175,3 +189,6 @@ func (d *demo) close(keep bool) error {
 	}
 	return errors.Join(errs...)
 }
+
+// programName returns how the user of this program starts a command.
+func programName() string { return cli.ProgramName(caddy.CustomBinaryName) }

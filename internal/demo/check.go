@@ -1,4 +1,4 @@
-package caddymodule
+package demo
 
 import (
 	"context"
@@ -10,6 +10,12 @@ import (
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/platform"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
+)
+
+// What inboxgate says of an event in X-Inbox-Result.
+const (
+	accepted  = "accepted"
+	duplicate = "duplicate"
 )
 
 func (s *story) step(text string) { s.say("\n%s", s.paint.Bold(text)) }
@@ -36,7 +42,7 @@ func (s *story) send(ctx context.Context, r emulator.SendRequest) []emulator.Sen
 
 // accepted holds an event's first attempt against what it has to be.
 func (s *story) accepted(one emulator.Sent) bool {
-	return s.answered(one, 0, http.StatusOK, resultAccepted)
+	return s.answered(one, 0, http.StatusOK, accepted)
 }
 
 // answered holds the answer to an attempt against what it has to be.

@@ -1,4 +1,4 @@
-package caddymodule_test
+package demo_test
 
 import (
 	"bytes"
@@ -15,17 +15,15 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/demo"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
 // demoRoom keeps the demo's directory where the test can see that it has gone.
-// It holds Caddy for the test, and so does not allow parallel ones.
+// A process has one Caddy, so these tests do not run beside each other.
 func demoRoom(t *testing.T) (left func() []os.DirEntry) {
 	t.Helper()
-	caddyLoad.Lock()
-	t.Cleanup(caddyLoad.Unlock)
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	return func() []os.DirEntry {
@@ -69,8 +67,14 @@ func TestDemoOnce(t *testing.T) {
 	if n := strings.Count(r.out, "\n"); n > 60 || strings.Contains(r.out, "\x1b") {
 		t.Errorf("the story has %d lines, or colours:\n%q", n, r.out)
 	}
-	if l := left(); len(l) != 0 || caddymodule.OpenStorages() != 0 {
-		t.Errorf("left behind: %v, %d stores", l, caddymodule.OpenStorages())
+	if l := left(); len(l) != 0 {
+		t.Errorf("left behind: %v", l)
+	}
+	open, _ := filepath.Glob("/proc/self/fd/*") // None where there is no /proc.
+	for _, fd := range open {
+		if name, _ := os.Readlink(fd); strings.Contains(name, "inboxgate-demo-") && strings.Contains(name, "/store/") {
+			t.Errorf("left open: %s", name)
+		}
 	}
 }
 
@@ -129,7 +133,7 @@ func TestDemoNotices(t *testing.T) {
 			left := demoRoom(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			faults, err := caddymodule.DemoOf(ctx, io.Discard, func(n int, body []byte) ([]byte, int) {
+			faults, err := demo.Of(ctx, io.Discard, func(n int, body []byte) ([]byte, int) {
 				return tt.tampered(cancel, n, body)
 			})
 			if err != nil || !strings.Contains(strings.Join(faults, "\n"), tt.says) {

@@ -1,4 +1,4 @@
-package caddymodule
+package demo
 
 import (
 	"context"
@@ -12,12 +12,12 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
 )
 
-// demoSpeed makes the platform's first retry come after 50 ms.
-const demoSpeed = 600
+// speed makes the platform's first retry come after 50 ms.
+const speed = 600
 
-// demoPlatform is the emulator in this process, with its API on loopback. What
+// localPlatform is the emulator in this process, with its API on loopback. What
 // a user asks of the platform is asked over HTTP.
-type demoPlatform struct {
+type localPlatform struct {
 	emulator *emulator.Emulator
 	client   *platform.Client
 	webhook  platform.Webhook
@@ -26,9 +26,9 @@ type demoPlatform struct {
 	served chan error
 }
 
-// openDemoPlatform starts the emulator. A nil transport is its own.
-func openDemoPlatform(transport http.RoundTripper) (*demoPlatform, error) {
-	e, err := emulator.New(emulator.Options{Speed: demoSpeed, Transport: transport})
+// openPlatform starts the emulator. A nil transport is its own.
+func openPlatform(transport http.RoundTripper) (*localPlatform, error) {
+	e, err := emulator.New(emulator.Options{Speed: speed, Transport: transport})
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: %w", err)
 	}
@@ -38,7 +38,7 @@ func openDemoPlatform(transport http.RoundTripper) (*demoPlatform, error) {
 	}
 	e.Start()
 	ctx, end := context.WithCancel(context.Background())
-	p := &demoPlatform{
+	p := &localPlatform{
 		emulator: e,
 		// No proxy: it could not reach this machine's loopback.
 		client: &platform.Client{BaseURL: "http://" + l.Addr().String(), Key: e.Key(), HTTP: &http.Client{Transport: &http.Transport{}}},
@@ -49,7 +49,7 @@ func openDemoPlatform(transport http.RoundTripper) (*demoPlatform, error) {
 }
 
 // register creates the webhook that goes to url.
-func (p *demoPlatform) register(ctx context.Context, url string) (err error) {
+func (p *localPlatform) register(ctx context.Context, url string) (err error) {
 	p.webhook, err = p.client.Create(ctx, platform.Registration{URL: url, Events: event.Types(), Description: "the demo"})
 	if err != nil {
 		return fmt.Errorf("registering the webhook: %w", err)
@@ -59,7 +59,7 @@ func (p *demoPlatform) register(ctx context.Context, url string) (err error) {
 
 // send has the emulator send events to the webhook, and returns what became of
 // them when all are answered or given up.
-func (p *demoPlatform) send(ctx context.Context, r emulator.SendRequest) ([]emulator.Sent, error) {
+func (p *localPlatform) send(ctx context.Context, r emulator.SendRequest) ([]emulator.Sent, error) {
 	ctx, cancel := context.WithTimeout(ctx, while)
 	defer cancel()
 	r.WebhookID = p.webhook.ID
@@ -76,7 +76,7 @@ func (p *demoPlatform) send(ctx context.Context, r emulator.SendRequest) ([]emul
 	return sent, nil
 }
 
-func (p *demoPlatform) close() error {
+func (p *localPlatform) close() error {
 	p.end()
 	err := <-p.served
 	p.client.HTTP.CloseIdleConnections()

@@ -1,4 +1,4 @@
-package caddymodule
+package demo
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
-	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 const (
@@ -28,7 +28,7 @@ type story struct {
 
 // tell plays the story and returns what went wrong in it.
 func (d *demo) tell(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(ctx, demoLimit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s := &story{demo: d, sent: make(sentSums)}
 	begun := time.Now()
@@ -88,7 +88,7 @@ func (s *story) duplicate(ctx context.Context) {
 			s.fault("%s was sent %d times and should have been sent twice", one.EventID, len(one.Attempts))
 			continue
 		}
-		s.line(one, 1, s.answered(one, 1, http.StatusOK, resultDuplicate), "nobody gets it twice")
+		s.line(one, 1, s.answered(one, 1, http.StatusOK, duplicate), "nobody gets it twice")
 	}
 }
 
@@ -137,7 +137,7 @@ func (s *story) appDown(ctx context.Context) {
 	if at, err := s.ledger.await(ctx, alerts...); err == nil && len(at) > 0 {
 		s.say("   on-call does not feel it: it has its %d after %s", len(alerts), millis(slices.MaxFunc(at, time.Time.Compare).Sub(start)))
 	}
-	if err := s.gate.await(ctx, func(routes map[string]spool.RouteState) bool {
+	if err := s.gate.await(ctx, func(routes map[string]control.Route) bool {
 		app := routes[appRoute]
 		return app.Waiting == int64(taken) && app.Running == 0 && app.Hold != nil
 	}); err != nil {
@@ -172,7 +172,7 @@ func (s *story) appBack(ctx context.Context) {
 func (s *story) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, while)
 	defer cancel()
-	if err := s.gate.await(ctx, func(routes map[string]spool.RouteState) bool {
+	if err := s.gate.await(ctx, func(routes map[string]control.Route) bool {
 		for _, r := range routes {
 			if r.Waiting+r.Running+r.Dead > 0 || r.Hold != nil {
 				return false

@@ -1,4 +1,4 @@
-package caddymodule_test
+package demo_test
 
 import (
 	"bytes"
@@ -6,9 +6,29 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	_ "github.com/inboxgate/inboxgate/caddymodule"
+
+	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/env"
 )
+
+// patience bounds every wait of these tests; none of them waits that long on
+// a machine that is well.
+const patience = 60 * time.Second
+
+// program is `caddy inbox` as it is registered, below a root like Caddy's.
+func program() *cobra.Command {
+	inbox := &cobra.Command{Use: cli.Group}
+	caddycmd.Commands()[cli.Group].CobraFunc(inbox)
+	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
+	root.AddCommand(inbox)
+	return root
+}
 
 // ran is what a command left behind.
 type ran struct {

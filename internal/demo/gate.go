@@ -1,4 +1,4 @@
-package caddymodule
+package demo
 
 import (
 	"context"
@@ -18,25 +18,29 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/inboxgate/inboxgate/internal/cli"
+	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/instance"
-	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
 
-// demoGate is inboxgate in this process, with all its files in one directory.
-type demoGate struct {
+// gate is inboxgate in this process, with all its files in one directory.
+type gate struct {
 	dir, host, port              string
 	url                          string
 	secretFile, keyFile, logFile string
 	store                        string
+	socket                       string // of the operator's API
+	socketDir                    string // that holds it alone, empty where dir does
+	operator                     *control.Client
 	loaded                       bool
 	withdraw                     func() // removes the pointer for commands, nil where there is none
 }
 
 const webhookPath = "/webhooks/inbox"
 
-// newDemoGate settles where inboxgate will be, and starts nothing yet.
-func newDemoGate(listen string) (*demoGate, error) {
+// newGate settles where inboxgate will be, and starts nothing yet.
+func newGate(listen string) (*gate, error) {
 	host, port, err := freeAddress(listen)
 	if err != nil {
 		return nil, err
@@ -45,8 +49,16 @@ func newDemoGate(listen string) (*demoGate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for the demo: %w", err)
 	}
-	return &demoGate{
-		dir: dir, host: host, port: port,
+	socket, socketDir, err := newSocket(dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	operator, err := control.NewClient("unix/"+socket, "")
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &gate{
+		dir: dir, socket: socket, socketDir: socketDir, operator: operator, host: host, port: port,
 		url:        "http://" + net.JoinHostPort(env.DialHost(host), port) + webhookPath,
 		secretFile: filepath.Join(dir, "secret"),
 		keyFile:    filepath.Join(dir, "api-key"),
@@ -57,7 +69,7 @@ func newDemoGate(listen string) (*demoGate, error) {
 
 // start loads inboxgate with the webhook's secret. The API's key is put beside
 // it for the user.
-func (g *demoGate) start(secret, key, app, onCall string) error {
+func (g *gate) start(secret, key, app, onCall string) error {
 	for path, value := range map[string]string{g.secretFile: secret, g.keyFile: key} {
 		if err := os.WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
 			return fmt.Errorf("writing the demo's secret and key: %w", err)
@@ -74,21 +86,28 @@ func (g *demoGate) start(secret, key, app, onCall string) error {
 	return nil
 }
 
-// socket is where the operator's commands reach the demo.
-func (g *demoGate) socket() string { return filepath.Join(g.dir, env.AdminSocket) }
+// maxSocket is what the kernels allow the path of a socket, less a margin.
+const maxSocket = 100
 
-// operated: the kernel takes no longer path for a socket everywhere.
-func (g *demoGate) operated() bool { return len(g.socket()) < 100 }
+// newSocket returns where the operator's API is to be: in dir, or in a directory of
+// its own, own, where the path would be too long for a socket.
+func newSocket(dir string) (socket, own string, err error) {
+	if socket = filepath.Join(dir, env.AdminSocket); len(socket) < maxSocket {
+		return socket, "", nil
+	}
+	own, err = os.MkdirTemp("/tmp", "inboxgate-")
+	if err != nil {
+		return "", "", fmt.Errorf("making a directory for the demo's socket: %w: set TMPDIR to a directory with a shorter name", err)
+	}
+	return filepath.Join(own, env.AdminSocket), own, nil
+}
 
 // announce leaves the pointer by which commands beside the demo find it. Without
 // one they need --admin.
-func (g *demoGate) announce() {
-	if !g.operated() {
-		return
-	}
+func (g *gate) announce() {
 	dir, err := env.CanonicalDir(g.store)
 	if err == nil {
-		g.withdraw, err = instance.Announce(instance.Pointer{Admin: "unix/" + g.socket(), DataDir: dir, Started: time.Now().UTC()}, instance.Directories())
+		g.withdraw, err = instance.Announce(instance.Pointer{Admin: "unix/" + g.socket, DataDir: dir, Started: time.Now().UTC()}, instance.Directories())
 	}
 	if err != nil {
 		g.withdraw = nil
@@ -112,15 +131,12 @@ func freeAddress(listen string) (host, port string, err error) {
 
 // caddyfile is the configuration: what a user would write, and what keeps a
 // demo from touching anything outside its directory.
-func (g *demoGate) caddyfile(host, port, app, onCall string) []byte {
+func (g *gate) caddyfile(host, port, app, onCall string) []byte {
 	bind := ""
 	if host != "" {
 		bind = "\tbind " + host + "\n"
 	}
-	admin := "off"
-	if g.operated() {
-		admin = fmt.Sprintf(`"unix/%s|0600"`, g.socket())
-	}
+	admin := fmt.Sprintf(`"unix/%s|0600"`, g.socket)
 	return fmt.Appendf(nil, `{
 	admin %[10]s
 	persist_config off
@@ -149,7 +165,7 @@ http://:%[4]s {
 `, filepath.Join(g.dir, "caddy"), g.logFile, g.store, port, bind, webhookPath, g.secretFile, app, onCall, admin)
 }
 
-func (g *demoGate) load(caddyfile []byte) error {
+func (g *gate) load(caddyfile []byte) error {
 	json, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": filepath.Join(g.dir, "Caddyfile")})
 	if err != nil {
 		return fmt.Errorf("reading the demo's Caddyfile: %w", err)
@@ -167,25 +183,21 @@ func (g *demoGate) load(caddyfile []byte) error {
 	return nil
 }
 
-// routes asks the store itself what waits in it.
-func (g *demoGate) routes(ctx context.Context) (map[string]spool.RouteState, error) {
-	st := g.storage()
-	if st == nil {
-		return nil, errors.New("the store is not open")
-	}
-	states, err := st.store.Routes(ctx)
+// routes asks inboxgate how its routes are.
+func (g *gate) routes(ctx context.Context) (map[string]control.Route, error) {
+	all, err := g.operator.Routes(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("asking the store for its routes: %w", err)
+		return nil, fmt.Errorf("asking for the routes: %w", err)
 	}
-	byName := make(map[string]spool.RouteState)
-	for _, s := range states {
-		byName[s.Key.Route] = s
+	byName := make(map[string]control.Route)
+	for _, r := range all {
+		byName[r.Route] = r
 	}
 	return byName, nil
 }
 
-// await asks the store again and again until it is as wanted.
-func (g *demoGate) await(ctx context.Context, wanted func(map[string]spool.RouteState) bool) error {
+// await asks again and again until the routes are as wanted.
+func (g *gate) await(ctx context.Context, wanted func(map[string]control.Route) bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -196,27 +208,13 @@ func (g *demoGate) await(ctx context.Context, wanted func(map[string]spool.Route
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.Join(errors.New("the store did not get there in time"), err)
+			return errors.Join(errors.New("the routes did not get there in time"), err)
 		}
 	}
-}
-
-func (g *demoGate) storage() (found *storage) {
-	dir, err := env.CanonicalDir(g.store)
-	if err != nil {
-		return nil
-	}
-	storages.Range(func(key, value any) bool {
-		if key == dir {
-			found, _ = value.(*storage)
-		}
-		return found == nil
-	})
-	return found
 }
 
 // close stops inboxgate and removes its directory unless it is to be kept.
-func (g *demoGate) close(keep bool) error {
+func (g *gate) close(keep bool) error {
 	if g.withdraw != nil {
 		g.withdraw()
 		g.withdraw = nil
@@ -225,6 +223,11 @@ func (g *demoGate) close(keep bool) error {
 		g.loaded = false
 		if err := g.unload(); err != nil {
 			return fmt.Errorf("stopping inboxgate: %w", err)
+		}
+	}
+	if g.socketDir != "" {
+		if err := os.RemoveAll(g.socketDir); err != nil {
+			return fmt.Errorf("removing the socket's directory: %w", err)
 		}
 	}
 	if keep {
@@ -242,10 +245,9 @@ func (g *demoGate) close(keep bool) error {
 	return fmt.Errorf("removing the demo's directory: %w", err)
 }
 
-// unload stops Caddy and waits until the store is closed, which Caddy lets
-// happen behind Stop's back, as at a reload.
-func (g *demoGate) unload() error {
-	st := g.storage()
+// unload stops Caddy and waits until the store is closed, which happens after
+// Stop has returned, as at a reload.
+func (g *gate) unload() error {
 	if err := caddy.Stop(); err != nil {
 		return err
 	}
@@ -253,15 +255,19 @@ func (g *demoGate) unload() error {
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for g.storage() != nil {
+	for {
+		still, err := sqlite.OpenStill(g.store)
+		if err == nil {
+			still.Close()
+			return nil
+		}
+		if !errors.Is(err, sqlite.ErrInUse) {
+			return err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return errors.New("deliveries were still running")
 		}
 	}
-	if st == nil {
-		return nil
-	}
-	return st.store.Close() // The second close waits for the first.
 }
