@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
@@ -136,13 +135,6 @@ func passedOver(p control.PassedOver, want control.Bulk, program string) string 
 		again += " --state " + state
 	}
 	return fmt.Sprintf("%s Configure the route again, or send the events to another one with %q.", text, again+" --to <route>")
-}
-
-func count(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return humanize.Comma(n) + " " + many
 }
 
 // changed tells of one event or entry.

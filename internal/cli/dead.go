@@ -84,7 +84,7 @@ func (o *operator) deadGroups(ctx context.Context) error {
 		return err
 	}
 	if o.json != nil {
-		return encodeAll(o.webhooksOutput, g.Groups)
+		return encodeAll(o.printer, g.Groups)
 	}
 	if len(g.Groups) == 0 {
 		return o.say("There are none.")

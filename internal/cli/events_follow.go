@@ -156,7 +156,7 @@ func export(ctx context.Context, o *operator, _ []string) error {
 	if err != nil {
 		return err
 	}
-	lines := newWebhooksOutput(o.cmd.OutOrStdout(), true, o.program)
+	lines := newPrinter(o.cmd.OutOrStdout(), true, o.program)
 	line := term.NewProgress(o.cmd.ErrOrStderr())
 	defer line.End()
 	done := int64(0)
@@ -174,7 +174,7 @@ func export(ctx context.Context, o *operator, _ []string) error {
 				return err
 			}
 			done++
-			line.Tell("%s events", humanize.Comma(done))
+			line.Show("%s events", humanize.Comma(done))
 		}
 		return nil
 	})

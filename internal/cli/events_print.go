@@ -33,7 +33,7 @@ func (o *operator) list(ctx context.Context, l control.List, rows func(*operator
 		if o.json == nil {
 			return rows(o, page)
 		}
-		return encodeAll(o.webhooksOutput, page)
+		return encodeAll(o.printer, page)
 	})
 	switch {
 	case err != nil || o.json != nil:
@@ -78,7 +78,7 @@ func (o *operator) events(page []control.Event) error {
 	mixed := o.mixes(page)
 	return o.rows(o.head(withSource(mixed, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")), func(row func(...any)) {
 		for _, e := range page {
-			row(sourceOf(mixed, e, o.when(e.Received), e.ID, e.Type, orDash(e.MessageID), painted(o.deliveries(e)))...)
+			row(sourceOf(mixed, e, o.when(e.Received), e.ID, e.Type, orDash(e.MessageID), term.Painted(o.deliveries(e)))...)
 		}
 	})
 }
@@ -149,7 +149,7 @@ func (o *operator) event(e control.Event) error {
 	if o.json != nil {
 		return o.encode(e)
 	}
-	table := o.table()
+	table := term.NewTable(o.w)
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(table, "%s\t%s\n", name, term.Cell(value))
@@ -172,7 +172,7 @@ func (o *operator) event(e control.Event) error {
 	if q := e.Request; q != nil {
 		line("request", fmt.Sprintf("%s %s://%s%s from %s", q.Method, q.Scheme, q.Host, q.URI, q.Remote))
 	}
-	if err := flush(table); err != nil {
+	if err := wrote(table.Flush()); err != nil {
 		return err
 	}
 	for _, d := range e.Deliveries {

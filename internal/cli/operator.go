@@ -31,7 +31,7 @@ With --format json each line of the output is one object, with the API's names.
 
 // operator is one run of a command that asks a running instance.
 type operator struct {
-	*webhooksOutput
+	*printer
 	cmd    *cobra.Command
 	client *control.Client
 	paint  term.Palette
@@ -116,7 +116,7 @@ func (t *tree) newOutput(cmd *cobra.Command) (*operator, error) {
 		return nil, err
 	}
 	out := cmd.OutOrStdout()
-	return &operator{webhooksOutput: newWebhooksOutput(out, inJSON, t.Program), cmd: cmd, paint: term.PaletteFor(out)}, nil
+	return &operator{printer: newPrinter(out, inJSON, t.Program), cmd: cmd, paint: term.PaletteFor(out)}, nil
 }
 
 // oneRef takes the id or the number of one thing.

@@ -18,10 +18,10 @@ import (
 // tellStep tells of work on events.
 func tellStep(p *term.Progress, s control.Step) {
 	if s.Whole > 0 {
-		p.Bytes(s.Part, s.Whole)
+		p.ShowBytes(s.Part, s.Whole)
 		return
 	}
-	p.Tell("%s events, %s deliveries", humanize.Comma(s.Matched), humanize.Comma(s.Changed))
+	p.Show("%s events, %s deliveries", humanize.Comma(s.Matched), humanize.Comma(s.Changed))
 }
 
 // errNotAsked tells that nobody is there to be asked.

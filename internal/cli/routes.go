@@ -117,7 +117,7 @@ func (o *operator) findRoute(ctx context.Context, name string) (found control.Ro
 
 func (o *operator) routes(routes []control.Route, now time.Time) error {
 	if o.json != nil {
-		return encodeAll(o.webhooksOutput, routes)
+		return encodeAll(o.printer, routes)
 	}
 	if len(routes) == 0 {
 		return o.say("There are none.")
@@ -128,7 +128,7 @@ func (o *operator) routes(routes []control.Route, now time.Time) error {
 			if !r.Oldest.IsZero() {
 				oldest = strings.TrimSpace(humanize.RelTime(r.Oldest, now, "ago", "ahead"))
 			}
-			row(r.Source, r.Route, r.Waiting, r.Running, r.Dead, oldest, painted(o.routeState(r, now)))
+			row(r.Source, r.Route, r.Waiting, r.Running, r.Dead, oldest, term.Painted(o.routeState(r, now)))
 		}
 	})
 }

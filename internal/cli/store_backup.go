@@ -62,7 +62,7 @@ func (o *operator) backupOut(ctx context.Context) error {
 	line := term.NewProgress(o.cmd.ErrOrStderr())
 	err := o.client.Backup(ctx, out, func(done, whole int64) {
 		n = done
-		line.Bytes(done, whole)
+		line.ShowBytes(done, whole)
 	})
 	line.End()
 	if err != nil {
@@ -88,7 +88,7 @@ func (o *operator) backup(ctx context.Context, path string) (n int64, err error)
 	line := term.NewProgress(o.cmd.ErrOrStderr())
 	err = o.client.Backup(ctx, f, func(done, whole int64) {
 		n = done
-		line.Bytes(done, whole)
+		line.ShowBytes(done, whole)
 	})
 	line.End()
 	if err == nil {

@@ -46,7 +46,7 @@ func (t *tree) runStoreCheck(cmd *cobra.Command, args []string) error {
 	defer stop()
 	line := term.NewProgress(cmd.ErrOrStderr())
 	report, err := sqlite.Check(ctx, path, func(done, total int64) {
-		line.Tell("%s of %s events", humanize.Comma(done), humanize.Comma(total))
+		line.Show("%s of %s events", humanize.Comma(done), humanize.Comma(total))
 	})
 	line.End()
 	if err != nil {

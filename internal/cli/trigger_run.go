@@ -181,13 +181,6 @@ func (o *triggerOutput) line(m message, r reply, right bool) error {
 	return err
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
 func indent(note string) string {
 	if note == "" {
 		return ""

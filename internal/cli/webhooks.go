@@ -134,7 +134,7 @@ func (t *tree) oneWebhook(cmd *cobra.Command, args []string) error {
 // webhooksCall is one run of a command: whom to ask and how to tell.
 type webhooksCall struct {
 	client *platform.Client
-	out    *webhooksOutput
+	out    *printer
 }
 
 func (t *tree) newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
@@ -161,7 +161,7 @@ func (t *tree) newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 	}
 	return &webhooksCall{
 		client: &platform.Client{BaseURL: url, Key: key, HTTP: &http.Client{Timeout: timeout}},
-		out:    newWebhooksOutput(cmd.OutOrStdout(), inJSON, t.Program),
+		out:    newPrinter(cmd.OutOrStdout(), inJSON, t.Program),
 	}, nil
 }
 

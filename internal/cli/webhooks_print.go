@@ -1,36 +1,16 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
-// webhooksOutput tells what the API answered.
-type webhooksOutput struct {
-	w       io.Writer
-	json    *json.Encoder // nil for text.
-	program string        // how the user starts a command
-}
-
-func newWebhooksOutput(w io.Writer, asJSON bool, program string) *webhooksOutput {
-	o := &webhooksOutput{w: w, program: program}
-	if asJSON {
-		o.json = json.NewEncoder(w)
-		o.json.SetEscapeHTML(false) // A URL may hold an ampersand.
-	}
-	return o
-}
-
 // created tells of a new webhook. Its secret is shown unless it is in the file.
-func (o *webhooksOutput) created(w platform.Webhook, file string) error {
+func (o *printer) created(w platform.Webhook, file string) error {
 	if o.json != nil {
 		return o.webhook(w)
 	}
@@ -49,7 +29,7 @@ func (o *webhooksOutput) created(w platform.Webhook, file string) error {
 	return o.say("The secret is shown only this once. inboxgate reads it from its environment:\n  export %s=%s", env.Secret, term.ShellWord(w.Secret))
 }
 
-func (o *webhooksOutput) updated(w platform.Webhook) error {
+func (o *printer) updated(w platform.Webhook) error {
 	if o.json == nil {
 		if err := o.say("Updated %s.", term.Cell(w.ID)); err != nil {
 			return err
@@ -60,22 +40,22 @@ func (o *webhooksOutput) updated(w platform.Webhook) error {
 }
 
 // webhook tells of one webhook, a line for each of its members.
-func (o *webhooksOutput) webhook(w platform.Webhook) error {
+func (o *printer) webhook(w platform.Webhook) error {
 	if o.json != nil {
 		if w.Events == nil {
 			w.Events = []string{}
 		}
 		return o.encode(w)
 	}
-	table := o.table()
+	table := term.NewTable(o.w)
 	fmt.Fprintf(table, "  url\t%s\n  events\t%s\n", term.Cell(w.URL), term.Cell(strings.Join(w.Events, ", ")))
 	if w.Description != "" {
 		fmt.Fprintf(table, "  description\t%s\n", term.Cell(w.Description))
 	}
-	return flush(table)
+	return wrote(table.Flush())
 }
 
-func (o *webhooksOutput) list(api string, all []platform.Webhook) error {
+func (o *printer) list(api string, all []platform.Webhook) error {
 	if o.json != nil {
 		for _, w := range all {
 			if err := o.webhook(w); err != nil {
@@ -94,7 +74,7 @@ func (o *webhooksOutput) list(api string, all []platform.Webhook) error {
 	})
 }
 
-func (o *webhooksOutput) deleted(id string) error {
+func (o *printer) deleted(id string) error {
 	if o.json != nil {
 		return o.encode(struct {
 			ID      string `json:"id"`
@@ -104,7 +84,7 @@ func (o *webhooksOutput) deleted(id string) error {
 	return o.say("Deleted %s.", term.Cell(id))
 }
 
-func (o *webhooksOutput) tested(e platform.TestEvent) error {
+func (o *printer) tested(e platform.TestEvent) error {
 	if o.json != nil {
 		return o.encode(e)
 	}
@@ -112,7 +92,7 @@ func (o *webhooksOutput) tested(e platform.TestEvent) error {
 		term.Cell(e.WebhookID), term.Cell(e.EventType), term.Cell(orDash(e.EventID)), o.program)
 }
 
-func (o *webhooksOutput) logs(id string, entries []platform.LogEntry) error {
+func (o *printer) logs(id string, entries []platform.LogEntry) error {
 	if o.json != nil {
 		return encodeAll(o, entries)
 	}
@@ -128,72 +108,4 @@ func (o *webhooksOutput) logs(id string, entries []platform.LogEntry) error {
 			row(moment(e.AttemptedAt), orDash(e.EventID), e.EventType, e.Attempt, answer, fmt.Sprint(e.DurationMS, " ms"), e.Status, moment(e.NextAttemptAt))
 		}
 	})
-}
-
-func (o *webhooksOutput) encode(value any) error { return wrote(o.json.Encode(value)) }
-
-func encodeAll[T any](o *webhooksOutput, all []T) error {
-	for _, v := range all {
-		if err := o.encode(v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// painted is text of ours with colours, whose parts from elsewhere are cells.
-type painted string
-
-// rows writes a table with a head: each cell that is not painted by cell.
-func (o *webhooksOutput) rows(head string, fill func(row func(cells ...any))) error {
-	table := o.table()
-	if head != "" {
-		fmt.Fprintln(table, head)
-	}
-	fill(func(cells ...any) {
-		texts := make([]string, len(cells))
-		for i, c := range cells {
-			if p, ok := c.(painted); ok {
-				texts[i] = string(p)
-			} else {
-				texts[i] = term.Cell(fmt.Sprint(c))
-			}
-		}
-		fmt.Fprintln(table, strings.Join(texts, "\t"))
-	})
-	return flush(table)
-}
-
-func (o *webhooksOutput) say(format string, args ...any) error {
-	_, err := fmt.Fprintf(o.w, format+"\n", args...)
-	return wrote(err)
-}
-
-func (o *webhooksOutput) table() *tabwriter.Writer {
-	return tabwriter.NewWriter(o.w, 0, 8, 2, ' ', 0)
-}
-
-func flush(table *tabwriter.Writer) error { return wrote(table.Flush()) }
-
-func wrote(err error) error {
-	if err != nil {
-		return fmt.Errorf("writing output: %w", err)
-	}
-	return nil
-}
-
-func instant(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format(time.RFC3339)
-}
-
-// moment is an instant for logs, where an emulator's retries are milliseconds
-// apart.
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }

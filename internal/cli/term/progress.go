@@ -9,15 +9,17 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Progress is one line on stderr that changes, where that is a terminal.
+// Progress is one line that changes while work goes on. The zero value writes
+// nothing.
 type Progress struct {
-	w    io.Writer // nil anywhere else
-	told time.Time
+	w     io.Writer // nil unless it is a terminal
+	shown time.Time // when the line last changed
 }
 
-// progressEvery paces the line.
+// progressEvery is how long the line stands before it changes, at least.
 const progressEvery = 200 * time.Millisecond
 
+// NewProgress returns a line on w if that is a terminal that can overwrite it.
 func NewProgress(w io.Writer) *Progress {
 	f, ok := w.(*os.File)
 	if !ok || !IsTerminal(f) || os.Getenv("TERM") == "dumb" {
@@ -26,24 +28,25 @@ func NewProgress(w io.Writer) *Progress {
 	return &Progress{w: f}
 }
 
-func (p *Progress) Tell(format string, args ...any) {
-	if p.w == nil || time.Since(p.told) < progressEvery {
+// Show replaces the line, unless it has just changed.
+func (p *Progress) Show(format string, args ...any) {
+	if p.w == nil || time.Since(p.shown) < progressEvery {
 		return
 	}
-	p.told = time.Now()
+	p.shown = time.Now()
 	fmt.Fprintf(p.w, "\r"+format+"\x1b[K", args...)
 }
 
-// end clears the line, so that what is written next stands alone.
+// End clears the line, so that what is written next stands alone.
 func (p *Progress) End() {
-	if p.w != nil && !p.told.IsZero() {
+	if p.w != nil && !p.shown.IsZero() {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
 }
 
-// bytes tells of work whose size is known.
-func (p *Progress) Bytes(part, whole int64) {
+// ShowBytes shows how much is done of work whose size is known.
+func (p *Progress) ShowBytes(part, whole int64) {
 	if whole > 0 {
-		p.Tell("%3d %% of %s", part*100/whole, humanize.IBytes(uint64(whole)))
+		p.Show("%3d %% of %s", part*100/whole, humanize.IBytes(uint64(whole)))
 	}
 }

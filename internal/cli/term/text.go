@@ -6,7 +6,8 @@ import (
 	"unicode"
 )
 
-// cell keeps what the API said from moving the cursor or the columns.
+// Cell returns s as one cell of a line or a table: with a space for each character
+// that could move the cursor or the columns.
 func Cell(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -16,7 +17,7 @@ func Cell(s string) string {
 	}, s)
 }
 
-// cut shortens text to a width.
+// Cut returns text in at most width columns, with a mark where it was cut.
 func Cut(text string, width int) string {
 	r := []rune(text)
 	if len(r) <= width {
@@ -25,9 +26,10 @@ func Cut(text string, width int) string {
 	return string(r[:width-1]) + "…"
 }
 
+// plainWord is what a shell reads as one word without quotes.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=-]+$`)
 
-// shellWord writes s so that a shell reads exactly it.
+// ShellWord returns s as it has to be typed, so that a shell reads exactly it.
 func ShellWord(s string) string {
 	if plainWord.MatchString(s) {
 		return s

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/inboxgate/inboxgate/internal/cli/term"
+)
+
+// printer tells what the API answered.
+type printer struct {
+	w       io.Writer
+	json    *json.Encoder // nil for text.
+	program string        // how the user starts a command
+}
+
+func newPrinter(w io.Writer, asJSON bool, program string) *printer {
+	o := &printer{w: w, program: program}
+	if asJSON {
+		o.json = json.NewEncoder(w)
+		o.json.SetEscapeHTML(false) // A URL may hold an ampersand.
+	}
+	return o
+}
+
+// say writes a line of text.
+func (o *printer) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(o.w, format+"\n", args...)
+	return wrote(err)
+}
+
+// rows writes a table. fill calls row for each row; head, which may be empty, stands
+// above them.
+func (o *printer) rows(head string, fill func(row func(cells ...any))) error {
+	table := term.NewTable(o.w)
+	if head != "" {
+		fmt.Fprintln(table, head)
+	}
+	fill(table.Row)
+	return wrote(table.Flush())
+}
+
+// encode writes v as one line of JSON.
+func (o *printer) encode(v any) error { return wrote(o.json.Encode(v)) }
+
+// encodeAll writes a line of JSON for each of all.
+func encodeAll[T any](o *printer, all []T) error {
+	for _, v := range all {
+		if err := o.encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrote names what failed where the output cannot be written.
+func wrote(err error) error {
+	if err != nil {
+		return fmt.Errorf("writing output: %w", err)
+	}
+	return nil
+}
+
+// instant returns a time to the second, in UTC; "-" is none.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// moment returns a time to the millisecond, in UTC, for logs: the retries of an
+// emulator are milliseconds apart. "-" is none.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// count returns a number with the right form of its noun.
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return humanize.Comma(n) + " " + many
+}
+
+// orDash returns s, or "-" where a column would be empty.
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
