@@ -11,15 +11,12 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
-	"github.com/inboxgate/inboxgate/verify"
 )
 
 const (
@@ -157,57 +154,4 @@ var errTold = errors.New("failed, as told above")
 func told(cmd *cobra.Command) error {
 	cmd.SilenceErrors = true
 	return errTold
-}
-
-const secretFileFlag = "secret-file"
-
-func addSecretFile(cmd *cobra.Command) {
-	cmd.Flags().String(secretFileFlag, "", "read the secret from this file (default: "+env.Secret+", or the file that "+env.SecretFile+" names)")
-	_ = cmd.MarkFlagFilename(secretFileFlag)
-}
-
-// commandSecrets reads the secrets a command works with. It refuses those that
-// inboxgate would refuse to start with.
-func commandSecrets(cmd *cobra.Command) ([]string, error) {
-	values, err := secretValues(cmd)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := verify.New(keysOf(values)...); err != nil {
-		return nil, err
-	}
-	return values, nil
-}
-
-func secretValues(cmd *cobra.Command) ([]string, error) {
-	path, err := cmd.Flags().GetString(secretFileFlag)
-	if err != nil {
-		return nil, err
-	}
-	if path == "" {
-		return env.ReadSecrets()
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading --%s: %w", secretFileFlag, err)
-	}
-	values, odd, err := verify.ParseSecrets("secret", string(raw))
-	if err != nil {
-		return nil, fmt.Errorf("--%s: %w", secretFileFlag, err)
-	}
-	for _, what := range odd {
-		cmd.PrintErrln("warning: the secret " + what)
-	}
-	if len(values) == 0 {
-		return nil, fmt.Errorf("no secret in %s: put the webhook's secret into it, at least %d bytes long", path, verify.MinSecret)
-	}
-	return env.Texts(values), nil
-}
-
-func keysOf(values []string) []verify.Secret {
-	keys := make([]verify.Secret, len(values))
-	for i, v := range values {
-		keys[i] = verify.Key(v)
-	}
-	return keys
 }

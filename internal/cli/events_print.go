@@ -121,7 +121,7 @@ func (o *operator) deliveries(e control.Event) string {
 	for i, d := range e.Deliveries {
 		words[i] = term.Cell(d.Route) + " " + o.state(d.State)
 		if d.Attempts > 1 || d.Attempts == 1 && d.State != "delivered" {
-			words[i] += fmt.Sprintf(" (%s)", attempts(d.Attempts))
+			words[i] += fmt.Sprintf(" (%s)", count(int64(d.Attempts), "attempt", "attempts"))
 		}
 	}
 	return strings.Join(words, ", ")
@@ -135,13 +135,6 @@ func (o *operator) state(s string) string {
 		return o.paint.Good(s)
 	}
 	return s
-}
-
-func attempts(n int) string {
-	if n == 1 {
-		return "1 attempt"
-	}
-	return fmt.Sprintf("%d attempts", n)
 }
 
 // event prints all of one event.

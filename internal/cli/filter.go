@@ -81,36 +81,3 @@ func badWord(w control.Word, err error) error {
 	}
 	return Usagef("--%s: %w", w.Flag(), err)
 }
-
-// wordOf is what a flag says, if the command has it. An empty one is refused: in
-// a script it is a variable that was never set, and would choose every event.
-func wordOf(cmd *cobra.Command, name string) (string, error) {
-	flag := cmd.Flags().Lookup(name)
-	if flag == nil {
-		return "", nil
-	}
-	if text := flag.Value.String(); text != "" || !flag.Changed {
-		return text, nil
-	}
-	return "", Usagef("--%s is empty: give a value, or leave it out", name)
-}
-
-// addLimit adds --limit, which must not be negative.
-func addLimit(cmd *cobra.Command, byDefault int, help string) {
-	cmd.Flags().Uint("limit", uint(byDefault), help)
-}
-
-func limitOf(cmd *cobra.Command) int {
-	n, _ := cmd.Flags().GetUint("limit")
-	return int(min(n, 1<<30))
-}
-
-// addReveal adds --reveal.
-func addReveal(cmd *cobra.Command) {
-	cmd.Flags().Bool("reveal", false, "show phone numbers and signatures instead of masking them")
-}
-
-func revealed(cmd *cobra.Command) bool {
-	yes, _ := cmd.Flags().GetBool("reveal")
-	return yes
-}

@@ -3,13 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/control"
@@ -45,27 +43,8 @@ type operator struct {
 // addControl gives a group of commands the flags that all of them need.
 func addControl(cmd *cobra.Command) {
 	cmd.PersistentFlags().String("admin", "", "where inboxgate's API is: host:port, a URL or unix//path (default: as told above)")
-	addFormat(cmd, cmd.PersistentFlags())
+	addFormat(cmd)
 	needSubcommand(cmd)
-}
-
-// addFormat adds --format to some flags of a command.
-func addFormat(cmd *cobra.Command, f *pflag.FlagSet) {
-	f.String("format", "text", "text, or json for one object a line")
-	completes(cmd, "format", "text", "json")
-}
-
-// asJSON reports whether --format asks for JSON.
-func asJSON(cmd *cobra.Command) (bool, error) {
-	format, _ := cmd.Flags().GetString("format")
-	if format != "text" && format != "json" {
-		return false, Usagef("--format is %q: say text or json", format)
-	}
-	return format == "json", nil
-}
-
-func completes(cmd *cobra.Command, flag string, words ...string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // operated makes what cobra runs of what an operator does. Ctrl-C ends it.
@@ -111,22 +90,12 @@ func (t *tree) newOperator(cmd *cobra.Command) (*operator, error) {
 
 // newOutput returns an operator without an API client, for commands that only print.
 func (t *tree) newOutput(cmd *cobra.Command) (*operator, error) {
-	inJSON, err := asJSON(cmd)
+	asJSON, err := formatOf(cmd)
 	if err != nil {
 		return nil, err
 	}
 	out := cmd.OutOrStdout()
-	return &operator{printer: newPrinter(out, inJSON, t.Program), cmd: cmd, paint: term.PaletteFor(out)}, nil
-}
-
-// oneRef takes the id or the number of one thing.
-func oneRef(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 && args[0] != "" {
-			return nil
-		}
-		return fmt.Errorf("%d arguments: give %s, as %q shows it", len(args), what, typed(cmd.Parent().CommandPath())+" list")
-	}
+	return &operator{printer: newPrinter(out, asJSON, t.Program), cmd: cmd, paint: term.PaletteFor(out)}, nil
 }
 
 // eachPage lists page after page until there were limit events; 0 is no limit.

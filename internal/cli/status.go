@@ -42,12 +42,9 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 		}),
 	}
 	cmd.Flags().String("admin", "", "where inboxgate's API is: host:port, a URL or unix//path (default: as told above)")
-	addFormat(cmd, cmd.PersistentFlags())
+	addFormat(cmd)
 	return cmd
 }
-
-// columns is the width that a status keeps to.
-const columns = 80
 
 // screen prints at most a screen's width: what is cut stands whole in JSON.
 func (o *operator) screen(s control.Status, now time.Time) error {
@@ -58,7 +55,7 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
-		fmt.Fprintf(&b, "%-11s %s\n", name, term.Cut(term.Cell(text), columns-12))
+		fmt.Fprintf(&b, "%-11s %s\n", name, term.Cut(term.Cell(text), term.Columns-12))
 	}
 	fmt.Fprintf(&b, "%-11s %s\n", "state", takes)
 	if !s.Started.IsZero() {

@@ -65,8 +65,8 @@ first), from the file that ` + env.SecretFile + ` names, or from --secret-file.`
 	f.String("raw", "", "post this file's bytes instead of a made event (\"-\" is stdin)")
 	f.Float64("rate", 0, "events per second (default: each as soon as the last is answered)")
 	f.Duration("timeout", defaultPostTimeout, "how long to wait for an answer")
-	addFormat(cmd, f)
 	f.Bool("force", false, "take a type that the platform does not document")
+	addFormat(cmd)
 	return cmd
 }
 
@@ -138,7 +138,7 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 		return o, usage("--rate must be above 0 and at most 1000000 events per second")
 	}
 	var err error
-	if o.json, err = asJSON(cmd); err != nil {
+	if o.json, err = formatOf(cmd); err != nil {
 		return o, err
 	}
 	if rate > 0 {

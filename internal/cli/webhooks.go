@@ -36,7 +36,7 @@ With --format json each line of the output is one object, with the API's names.`
 	f := cmd.PersistentFlags()
 	f.String("api-url", "", "the API's address (default: "+env.APIURL+", or "+platform.DefaultURL+")")
 	f.Duration("timeout", platform.DefaultTimeout, "how long to wait for each answer of the API")
-	addFormat(cmd, f)
+	addFormat(cmd)
 	cmd.AddCommand(t.webhooksCreate(), t.webhooksList(), t.webhooksUpdate(), t.webhooksDelete(), t.webhooksTest(), t.webhooksLogs())
 	needSubcommand(cmd)
 	return cmd
@@ -101,7 +101,7 @@ func (t *tree) webhooksTest() *cobra.Command {
 		RunE:    t.runWebhooksTest,
 	}
 	cmd.Flags().String("type", event.TypeMessageDelivered, "the type of the event")
-	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(event.Types(), cobra.ShellCompDirectiveNoFileComp))
+	completes(cmd, "type", event.Types()...)
 	return cmd
 }
 
@@ -120,7 +120,7 @@ func addRegistration(cmd *cobra.Command) {
 	f.String("url", "", "where the platform sends events: an http or https URL")
 	f.StringSlice("events", event.Types(), "the types to send, separated by commas")
 	f.String("description", "", "a note for people")
-	_ = cmd.RegisterFlagCompletionFunc("events", cobra.FixedCompletions(event.Types(), cobra.ShellCompDirectiveNoFileComp))
+	completes(cmd, "events", event.Types()...)
 }
 
 func (t *tree) oneWebhook(cmd *cobra.Command, args []string) error {
@@ -145,7 +145,7 @@ func (t *tree) newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 	if timeout <= 0 {
 		return nil, usage("--timeout must be above zero, for example 15s")
 	}
-	inJSON, err := asJSON(cmd)
+	asJSON, err := formatOf(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (t *tree) newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 	}
 	return &webhooksCall{
 		client: &platform.Client{BaseURL: url, Key: key, HTTP: &http.Client{Timeout: timeout}},
-		out:    newPrinter(cmd.OutOrStdout(), inJSON, t.Program),
+		out:    newPrinter(cmd.OutOrStdout(), asJSON, t.Program),
 	}, nil
 }
 

@@ -256,7 +256,7 @@ func (g *gate) unload() error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		still, err := sqlite.OpenStill(g.store)
+		still, err := sqlite.OpenOffline(g.store)
 		if err == nil {
 			still.Close()
 			return nil
