@@ -11,10 +11,11 @@ import (
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 )
 
-// maxCommandBody bounds what a command reads: far more than any webhook has.
+// maxCommandBody is how much a command reads, far more than any webhook has.
 const maxCommandBody = 16 << 20
 
-// readBody reads the body that the argument names; none, or "-", is stdin.
+// readBody reads the body from the file that the argument names, or from stdin if
+// there is none or it is "-".
 func readBody(cmd *cobra.Command, args []string) ([]byte, error) {
 	in, name := cmd.InOrStdin(), "stdin"
 	if len(args) > 0 && args[0] != "-" {

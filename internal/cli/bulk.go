@@ -12,7 +12,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/control"
 )
 
-// addBulk adds the flags of what may change many events.
+// addBulk adds the flags of a command that may change many events.
 func addBulk(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Bool("all", false, "choose every event, where no filter is given")
@@ -21,18 +21,38 @@ func addBulk(cmd *cobra.Command) {
 	f.BoolP("yes", "y", false, "do not ask")
 }
 
-// bulk is what one command changes.
+// bulk changes the events, or the entries of quarantine, that a filter chooses.
 type bulk struct {
 	*operator
 	want control.Bulk
-	// did is the past of what it does; question what it asks, with two %s for
-	// deliveries and events.
-	did, question string
-	// do is one of the client's calls.
+	// do is the call of the client that does it.
 	do func(ctx context.Context, b control.Bulk, f func(control.Step)) (control.Step, error)
+	// did is the past participle of what it does: "sent again".
+	did string
+	// question says what would be changed, before the user is asked.
+	question func(found control.Step) string
+	// changed says how many there are of what it changes: "2 deliveries".
+	changed func(n int64) string
+	// outcome says what became of them.
+	outcome func(b *bulk, s control.Step) string
 }
 
-// readBulk reads filter and flags. fixed is a state that the command is about.
+// bulkOf returns a bulk that changes deliveries. question has two %s, for deliveries
+// and events.
+func bulkOf(o *operator, did, question string, do func(context.Context, control.Bulk, func(control.Step)) (control.Step, error)) bulk {
+	return bulk{
+		operator: o, do: do, did: did, changed: deliveries, outcome: (*bulk).deliveriesOutcome,
+		question: func(found control.Step) string {
+			return fmt.Sprintf(question, deliveries(found.Changed), count(found.Matched-found.Skipped, "event", "events"))
+		},
+	}
+}
+
+// deliveries returns a number of deliveries in words.
+func deliveries(n int64) string { return count(n, "delivery", "deliveries") }
+
+// readBulk returns what the flags choose. fixed is the state that the command is
+// about, or "".
 func (o *operator) readBulk(fixed string) (b control.Bulk, err error) {
 	f := o.cmd.Flags()
 	if b.Filter, err = readFilter(o.cmd); err != nil {
@@ -60,10 +80,10 @@ func (o *operator) readBulk(fixed string) (b control.Bulk, err error) {
 	return b, nil
 }
 
-// run asks, does it, and tells.
+// run does it, after the user has confirmed it, and prints the outcome.
 func (b *bulk) run(ctx context.Context) error {
 	if yes, _ := b.cmd.Flags().GetBool("yes"); !yes && !b.want.DryRun {
-		if !asks(b.cmd) {
+		if !interactive(b.cmd) {
 			return errNotAsked
 		}
 		dry := b.want
@@ -73,9 +93,9 @@ func (b *bulk) run(ctx context.Context) error {
 			return err
 		}
 		if found.Changed == 0 {
-			return b.tell(found)
+			return b.print(found)
 		}
-		if err := confirm(b.cmd.InOrStdin(), b.cmd.ErrOrStderr(), fmt.Sprintf(b.question, count(found.Changed, "delivery", "deliveries"), count(found.Matched-found.Skipped, "event", "events"))); err != nil {
+		if err := confirm(b.cmd.InOrStdin(), b.cmd.ErrOrStderr(), b.question(found)); err != nil {
 			return err
 		}
 	}
@@ -85,19 +105,20 @@ func (b *bulk) run(ctx context.Context) error {
 			err = errors.New("stopped")
 		}
 		if step.Changed > 0 && !b.want.DryRun {
-			err = fmt.Errorf("%w; %s %s by then", err, count(step.Changed, "delivery", "deliveries"), b.did)
+			err = fmt.Errorf("%w; %s %s by then", err, b.changed(step.Changed), b.did)
 		}
 		return err
 	}
-	return b.tell(step)
+	return b.print(step)
 }
 
+// call does it, and shows how far it is.
 func (b *bulk) call(ctx context.Context, want control.Bulk) (last control.Step, err error) {
 	line := term.NewProgress(b.cmd.ErrOrStderr())
 	defer line.End()
 	step, err := b.do(ctx, want, func(s control.Step) {
 		last = s
-		tellStep(line, s)
+		showStep(line, s)
 	})
 	if err != nil && step.Matched == 0 {
 		step = last // The call broke off before its last line.
@@ -105,28 +126,38 @@ func (b *bulk) call(ctx context.Context, want control.Bulk) (last control.Step, 
 	return step, err
 }
 
-func (b *bulk) tell(s control.Step) error {
+// print prints the outcome.
+func (b *bulk) print(s control.Step) error {
 	if b.json != nil {
 		return b.encode(s)
 	}
-	did := b.did
+	return b.say("%s", b.outcome(b, s))
+}
+
+// done returns did, or what it would be if this is a dry run.
+func (b *bulk) done() string {
 	if b.want.DryRun {
-		did = "would be " + b.did
+		return "would be " + b.did
 	}
-	text := fmt.Sprintf("%s of %s %s.", count(s.Changed, "delivery", "deliveries"), count(s.Matched-s.Skipped, "event", "events"), did)
+	return b.did
+}
+
+// deliveriesOutcome is the outcome of a change of deliveries.
+func (b *bulk) deliveriesOutcome(s control.Step) string {
+	text := fmt.Sprintf("%s of %s %s.", deliveries(s.Changed), count(s.Matched-s.Skipped, "event", "events"), b.done())
 	if s.Skipped > 0 && len(s.PassedOver) == 0 {
 		text += fmt.Sprintf(" %s had nothing to change.", count(s.Skipped, "event", "events"))
 	}
 	for _, p := range s.PassedOver {
 		text += "\n" + passedOver(p, b.want, b.program)
 	}
-	return b.say("%s", text)
+	return text
 }
 
-// passedOver says what to do about a route that is not configured.
+// passedOver says what to do about the deliveries of a route that is not configured.
 func passedOver(p control.PassedOver, want control.Bulk, program string) string {
 	text := fmt.Sprintf("Passed over: %s of route %s of source %s, which is not in the configuration.",
-		count(p.Deliveries, "delivery", "deliveries"), term.Cell(p.Route), term.Cell(p.Source))
+		deliveries(p.Deliveries), term.Cell(p.Route), term.Cell(p.Source))
 	if want.Route != "" {
 		return text + " Configure the route there, or choose other events with --source."
 	}
@@ -137,14 +168,14 @@ func passedOver(p control.PassedOver, want control.Bulk, program string) string 
 	return fmt.Sprintf("%s Configure the route again, or send the events to another one with %q.", text, again+" --to <route>")
 }
 
-// changed tells of one event or entry.
-func (o *operator) changed(n control.Changed, did, nothing string) error {
+// printChanged prints what became of one event.
+func (o *operator) printChanged(n control.Changed, did, nothing string) error {
 	if o.json != nil {
 		return o.encode(n)
 	}
 	text := nothing
 	if n.Changed > 0 {
-		text = fmt.Sprintf("%s %s.", count(int64(n.Changed), "delivery", "deliveries"), did)
+		text = fmt.Sprintf("%s %s.", deliveries(int64(n.Changed)), did)
 	}
 	for _, p := range n.PassedOver {
 		text += "\n" + passedOver(p, control.Bulk{}, o.program)
@@ -152,9 +183,10 @@ func (o *operator) changed(n control.Changed, did, nothing string) error {
 	return o.say("%s", text)
 }
 
+// sentAgain is what a replay did.
 const sentAgain = "sent again"
 
-// replay sends one event again, or those of a filter.
+// replay sends one event again, or those that a filter chooses.
 func replay(ctx context.Context, o *operator, args []string) error {
 	to, err := wordOf(o.cmd, "to")
 	if err != nil {
@@ -163,7 +195,7 @@ func replay(ctx context.Context, o *operator, args []string) error {
 	if len(args) == 1 {
 		return o.replayOne(ctx, args[0], to)
 	}
-	b := bulk{operator: o, did: sentAgain, question: "%s of %s will be sent again.", do: o.client.Replay}
+	b := bulkOf(o, sentAgain, "%s of %s will be sent again.", o.client.Replay)
 	if b.want, err = o.readBulk(""); err != nil {
 		return err
 	}
@@ -171,6 +203,8 @@ func replay(ctx context.Context, o *operator, args []string) error {
 	return b.run(ctx)
 }
 
+// replayOne sends one event again: to the route of --route or --to, or to all routes
+// on which it has ended.
 func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 	if err := o.onlyOne("route", "to", "source"); err != nil {
 		return err
@@ -204,10 +238,10 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 	if err != nil {
 		return err
 	}
-	return o.changed(n, sentAgain, "Nothing was sent again: no delivery of the event has ended.")
+	return o.printChanged(n, sentAgain, "Nothing was sent again: no delivery of the event has ended.")
 }
 
-// onlyOne refuses flags that choose many beside an id, except those.
+// onlyOne refuses flags that choose many events beside an id, except those named.
 func (o *operator) onlyOne(but ...string) error {
 	names := []string{"all", "max", "rate", "dry-run", "to"}
 	for _, w := range control.AllWords() {
@@ -217,11 +251,7 @@ func (o *operator) onlyOne(but ...string) error {
 		if f := o.cmd.Flags().Lookup(name); f == nil || !f.Changed {
 			continue
 		}
-		ok := false
-		for _, b := range but {
-			ok = ok || b == name
-		}
-		if !ok {
+		if !slices.Contains(but, name) {
 			return Usagef("--%s is for a filter: leave it out, or leave the id out", name)
 		}
 	}

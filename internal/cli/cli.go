@@ -68,7 +68,7 @@ type Options struct {
 	More []*cobra.Command
 }
 
-// tree is the commands of one program.
+// tree makes the commands of one program.
 type tree struct{ Options }
 
 // Mount adds the commands to parent, which is the command Group.
@@ -96,7 +96,8 @@ func ProgramName(binary string) string {
 	}
 }
 
-// silenceUsage keeps an error to one line, at every depth.
+// silenceUsage keeps the error of each command to one line: cobra would print the
+// usage as well.
 func silenceUsage(cmd *cobra.Command) {
 	cmd.SilenceUsage = true
 	for _, c := range cmd.Commands() {
@@ -104,8 +105,8 @@ func silenceUsage(cmd *cobra.Command) {
 	}
 }
 
-// needSubcommand refuses an unknown command. Left alone, cobra takes one below
-// the root for an argument and prints the help as if all were well.
+// needSubcommand has parent refuse an unknown command. Cobra itself takes one below
+// the root for an argument, prints the help and reports success.
 func needSubcommand(parent *cobra.Command) {
 	parent.Args = cobra.ArbitraryArgs
 	parent.RunE = func(cmd *cobra.Command, args []string) error {
@@ -121,18 +122,19 @@ func needSubcommand(parent *cobra.Command) {
 }
 
 func init() {
-	cobra.AddTemplateFunc("typed", typed) // Cobra keeps them for the process.
+	cobra.AddTemplateFunc("typed", typed) // Cobra keeps one list for the process.
 }
 
-// ownHelp shows the commands as the sidecar's user types them, and leaves out
-// the address of Caddy's documentation, which has none of them.
+// ownHelp has help texts show commands as the sidecar's user types them, and leaves
+// out the address of Caddy's documentation, which describes none of them.
 func ownHelp(parent *cobra.Command) {
 	text := strings.NewReplacer("{{.UseLine}}", "{{typed .UseLine}}", "{{.CommandPath}}", "{{typed .CommandPath}}").Replace(parent.UsageTemplate())
 	parent.SetUsageTemplate(text)
 	parent.SetHelpTemplate(parent.HelpTemplate())
 }
 
-// typed is a command path without the word that the sidecar adds.
+// typed returns the path of a command as its user types it: the sidecar adds Group,
+// which is left out again.
 func typed(path string) string {
 	if rest, ok := strings.CutPrefix(path, Sidecar+" "+Group+" "); ok {
 		return Sidecar + " " + rest
@@ -148,10 +150,11 @@ func Names(parent *cobra.Command) (names []string) {
 	return names
 }
 
-// errTold ends a command whose output has said already what is wrong.
-var errTold = errors.New("failed, as told above")
+// errReported ends a command whose output says already what is wrong.
+var errReported = errors.New("failed, as told above")
 
-func told(cmd *cobra.Command) error {
+// reported returns the error of such a command, which prints nothing more.
+func reported(cmd *cobra.Command) error {
 	cmd.SilenceErrors = true
-	return errTold
+	return errReported
 }

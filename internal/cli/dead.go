@@ -50,6 +50,7 @@ func (t *tree) deadList() *cobra.Command {
 	return cmd
 }
 
+// deadLetters prints the dead letters of a page of events.
 func (o *operator) deadLetters(page []control.Event) error {
 	f, err := readFilter(o.cmd)
 	if err != nil {
@@ -73,7 +74,7 @@ func (o *operator) deadLetters(page []control.Event) error {
 	})
 }
 
-// deadGroups tells why deliveries died, the most frequent reason first.
+// deadGroups prints why deliveries died, the most frequent reason first.
 func (o *operator) deadGroups(ctx context.Context) error {
 	f, err := readFilter(o.cmd)
 	if err != nil {
@@ -120,11 +121,12 @@ passed over, and told.`,
 	return cmd
 }
 
+// replayDead sends the dead letters of one event again, or those that a filter chooses.
 func replayDead(ctx context.Context, o *operator, args []string) error {
 	if len(args) == 1 {
 		return o.replayOneDead(ctx, args[0])
 	}
-	b := bulk{operator: o, did: sentAgain, question: "%s of %s will be sent again.", do: o.client.Replay}
+	b := bulkOf(o, sentAgain, "%s of %s will be sent again.", o.client.Replay)
 	var err error
 	if b.want, err = o.readBulk("dead"); err != nil {
 		return err
@@ -133,7 +135,8 @@ func replayDead(ctx context.Context, o *operator, args []string) error {
 	return b.run(ctx)
 }
 
-// replayOneDead replays the routes on which the event is dead, and no others.
+// replayOneDead sends an event again to the routes on which it is dead, and to no
+// others.
 func (o *operator) replayOneDead(ctx context.Context, id string) error {
 	if err := o.onlyOne("route", "source"); err != nil {
 		return err
@@ -167,7 +170,7 @@ func (o *operator) replayOneDead(ctx context.Context, id string) error {
 	if refused != nil && all.Changed == 0 {
 		return refused
 	}
-	return errors.Join(refused, o.changed(all, sentAgain, "Nothing was sent again: the event has no dead letter there."))
+	return errors.Join(refused, o.printChanged(all, sentAgain, "Nothing was sent again: the event has no dead letter there."))
 }
 
 func (t *tree) deadDiscard() *cobra.Command {
@@ -183,6 +186,7 @@ func (t *tree) deadDiscard() *cobra.Command {
 	return cmd
 }
 
+// discardDead lets the dead letters of one event go, or those that a filter chooses.
 func discardDead(ctx context.Context, o *operator, args []string) error {
 	const did = "discarded"
 	if len(args) == 1 {
@@ -201,9 +205,9 @@ func discardDead(ctx context.Context, o *operator, args []string) error {
 		if err != nil {
 			return err
 		}
-		return o.changed(n, did, "Nothing was discarded: the event has no dead letter there.")
+		return o.printChanged(n, did, "Nothing was discarded: the event has no dead letter there.")
 	}
-	b := bulk{operator: o, did: did, question: "%s of %s will be discarded.", do: o.client.DiscardDead}
+	b := bulkOf(o, did, "%s of %s will be discarded.", o.client.DiscardDead)
 	var err error
 	if b.want, err = o.readBulk("dead"); err != nil {
 		return err

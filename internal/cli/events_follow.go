@@ -14,7 +14,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/control"
 )
 
-// tail shows the newest events, and then those that come.
+// tail shows the newest events, and then each that comes.
 func tail(ctx context.Context, o *operator, _ []string) error {
 	f, err := readFilter(o.cmd)
 	if err != nil {
@@ -28,20 +28,20 @@ func tail(ctx context.Context, o *operator, _ []string) error {
 	return t.follow(ctx, every)
 }
 
-// follower shows events in the order they came.
+// follower shows events in the order in which they came.
 type follower struct {
 	*operator
-	list  control.List
-	begun bool  // the events that came before are shown
-	seen  int64 // the number up to which all are shown
-	lost  bool  // inboxgate did not answer last time
+	list  control.List // which events are shown
+	begun bool         // the events from before the command are shown
+	seen  int64        // the number up to which all are shown
+	lost  bool         // inboxgate did not answer last time
 }
 
-// lookWithin bounds one look: a connection to a machine that is gone may say
-// nothing for ever.
-const lookWithin = 30 * time.Second
+// pollTimeout bounds one poll: a connection to a machine that has gone may stay
+// silent for ever.
+const pollTimeout = 30 * time.Second
 
-// newest is the highest number in the log, 0 where there is none.
+// newest returns the highest number in the log, 0 where there is none.
 func (t *follower) newest(ctx context.Context) (int64, error) {
 	p, err := t.client.Events(ctx, control.List{Limit: 1})
 	if err != nil || len(p.Events) == 0 {
@@ -50,13 +50,13 @@ func (t *follower) newest(ctx context.Context) (int64, error) {
 	return p.Events[0].Number, nil
 }
 
-// follow looks again and again. Events count as seen only when all of a look
-// have come, so that an end in the middle loses and repeats none.
+// follow polls until ctx ends. Events count as seen only when the whole answer of a
+// poll has come, so that an answer which breaks off loses and repeats none.
 func (t *follower) follow(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		page, top, err := t.look(ctx)
+		page, top, err := t.poll(ctx)
 		var refused *control.Error
 		switch {
 		case ctx.Err() != nil:
@@ -64,7 +64,7 @@ func (t *follower) follow(ctx context.Context, every time.Duration) error {
 		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError:
 			return err
 		case err != nil && !t.lost:
-			fmt.Fprintf(t.cmd.ErrOrStderr(), "%s; waiting for it\n", t.search.nobodyThere(err))
+			fmt.Fprintf(t.cmd.ErrOrStderr(), "%s; waiting for it\n", t.finder.unreachable(err))
 		case err == nil && t.lost:
 			fmt.Fprintln(t.cmd.ErrOrStderr(), "inboxgate answers again")
 		}
@@ -82,9 +82,10 @@ func (t *follower) follow(ctx context.Context, every time.Duration) error {
 	}
 }
 
-// look reads what is to be shown next, newest first, and up to which number.
-func (t *follower) look(ctx context.Context) (page []control.Event, top int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+// poll returns what is to be shown next, newest first, and up to which number that
+// is all.
+func (t *follower) poll(ctx context.Context) (page []control.Event, top int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	if t.begun {
 		return t.since(ctx, t.seen)
@@ -101,8 +102,8 @@ func (t *follower) look(ctx context.Context) (page []control.Event, top int64, e
 	return page, top, err
 }
 
-// since reads what came after the number seen, newest first. The newest number
-// is asked for first, so that what comes meanwhile is met the next time.
+// since returns what came after the number seen, newest first. It asks for the newest
+// number before it reads, so that what comes meanwhile is found by the next poll.
 func (t *follower) since(ctx context.Context, seen int64) (page []control.Event, top int64, err error) {
 	if top, err = t.newest(ctx); err != nil || top <= seen {
 		return nil, max(top, seen), err
@@ -125,8 +126,8 @@ func (t *follower) since(ctx context.Context, seen int64) (page []control.Event,
 	}
 }
 
-// print takes events newest first. No table: its columns would change their
-// width with each that comes.
+// print writes events, which come newest first, oldest first. They are no table: the
+// width of its columns would change with each event.
 func (t *follower) print(page []control.Event) error {
 	for _, e := range slices.Backward(page) {
 		if t.json != nil {
@@ -149,8 +150,7 @@ type exported struct {
 	Raw []byte `json:"raw,omitempty"`
 }
 
-// export writes whole events. What leaves the log meanwhile by its age is left
-// out.
+// export writes whole events. It passes over those that retention removes meanwhile.
 func export(ctx context.Context, o *operator, _ []string) error {
 	f, err := readFilter(o.cmd)
 	if err != nil {
@@ -181,6 +181,7 @@ func export(ctx context.Context, o *operator, _ []string) error {
 	return err
 }
 
+// whole reads one event, and its body as it came if phone numbers are not masked.
 func (o *operator) whole(ctx context.Context, number int64) (one exported, err error) {
 	ref := control.ByNumber(number)
 	reveal := revealed(o.cmd)

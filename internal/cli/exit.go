@@ -10,32 +10,34 @@ import (
 
 // Exit codes of the commands. 0 is success.
 const (
-	// exitFailed: what was asked for failed, was refused, or was not found.
+	// exitFailed says that what was asked for failed, was refused, or was not found.
 	exitFailed = 1
-	// exitUsage: the command was not given as it has to be; nothing was asked.
+	// exitUsage says that the command was written wrongly; nothing was asked.
 	exitUsage = 2
-	// exitUnreachable: nobody answers where it asks.
+	// exitUnreachable says that no inboxgate answered.
 	exitUnreachable = 3
 )
 
 const aboutExit = `
 Exit codes: 0 done, 1 failed or not found, 2 wrong usage, 3 nobody answers.`
 
-// usageError ends a command that was not given as it has to be.
+// usageError ends a command that was written wrongly, with exitUsage.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// usage returns the error of a command that was written wrongly.
 func usage(text string) error { return usageError{errors.New(text)} }
 
-// Usagef returns the error of a command that was not given as it has to be.
+// Usagef is usage with a format.
 func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// unreachableError ends a command that has nobody to ask.
+// unreachableError ends a command that no inboxgate answers, with exitUnreachable.
 type unreachableError struct{ error }
 
 func (e unreachableError) Unwrap() error { return e.error }
 
+// exitCode returns the code with which err ends a command.
 func exitCode(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
@@ -49,15 +51,17 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// exitError is an error with the code that the main function finds in it.
+// exitError is an error together with the one in which the program finds the exit
+// code.
 type exitError struct {
 	error
-	code error
+	code error // what Options.Exit returned
 }
 
 func (e exitError) Unwrap() []error { return []error{e.error, e.code} }
 
-// ends gives an error its exit code, and prints it as cobra would.
+// ends returns err with its exit code. It prints err as cobra would, which would
+// print the error with the code instead.
 func (t *tree) ends(cmd *cobra.Command, err error) error {
 	code := exitCode(err)
 	if err == nil || code == exitFailed {
@@ -70,7 +74,7 @@ func (t *tree) ends(cmd *cobra.Command, err error) error {
 	return exitError{err, t.Exit(cmd, code)}
 }
 
-// exitCodes has a tree of commands end with the codes above.
+// exitCodes has cmd and the commands below it end with the codes above.
 func (t *tree) exitCodes(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return t.ends(c, usageError{err}) })
 	for _, c := range cmd.Commands() {

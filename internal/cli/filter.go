@@ -48,7 +48,7 @@ func (t *tree) addWord(cmd *cobra.Command, w control.Word, list control.Lists) {
 	}
 }
 
-// readFilter reads the flags that a command has.
+// readFilter returns the filter that the flags of cmd describe.
 func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 	now := time.Now()
 	for _, w := range control.AllWords() {

@@ -10,12 +10,12 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
 
-// addStore adds what reads a store without an inboxgate.
+// addStore adds the flag that reads a store without an inboxgate.
 func addStore(cmd *cobra.Command) {
 	cmd.Flags().String("store", "", "read this data directory, or this copy of a store, while no inboxgate has it; nothing is written")
 }
 
-// openStore has the operator ask a store that no process uses. None can open it
+// openStore has the operator ask a store that no process uses, and that none can open
 // until the command ends.
 func (o *operator) openStore(path, admin string) error {
 	if path == "" {
@@ -31,6 +31,6 @@ func (o *operator) openStore(path, admin string) error {
 	if err != nil {
 		return err
 	}
-	o.client, o.shut = control.NewReader(still), still.Close
+	o.client, o.close = control.NewReader(still), still.Close
 	return nil
 }

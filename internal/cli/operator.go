@@ -15,7 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
-// aboutControl says in a help text which instance a command asks.
+// aboutControl returns the part of a help text that says which instance is asked.
 func (t *tree) aboutControl() string {
 	return `
 It asks a running inboxgate, whose address is that of --admin or ` + env.Admin + `,
@@ -31,23 +31,26 @@ With --format json each line of the output is one object, with the API's names.
 type operator struct {
 	*printer
 	cmd    *cobra.Command
-	client *control.Client
+	client *control.Client // nil for a command that only prints
 	paint  term.Palette
-	search finder
-	headed bool   // A list has its head.
-	source string // of the events listed so far
-	mixed  bool   // they have several, and a column for it
-	shut   func() // gives back what was opened, nil for nothing
+	finder finder // how the address of client was found
+	close  func() // ends the use of a store that no process has, nil for none
+
+	// A list is one table, however many pages it is read in.
+	headed bool   // its head is written
+	source string // that of its first event
+	mixed  bool   // a later event had another source, so that there is a column for it
 }
 
-// addControl gives a group of commands the flags that all of them need.
+// addControl adds the flags that each command of the group cmd needs.
 func addControl(cmd *cobra.Command) {
 	cmd.PersistentFlags().String("admin", "", "where inboxgate's API is: host:port, a URL or unix//path (default: as told above)")
 	addFormat(cmd)
 	needSubcommand(cmd)
 }
 
-// operated makes what cobra runs of what an operator does. Ctrl-C ends it.
+// operated returns the run function of a command that asks an instance. Ctrl-C ends
+// f by its context.
 func (t *tree) operated(f func(ctx context.Context, o *operator, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		o, err := t.newOperator(cmd)
@@ -56,13 +59,15 @@ func (t *tree) operated(f func(ctx context.Context, o *operator, args []string) 
 		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if o.shut != nil {
-			defer o.shut()
+		if o.close != nil {
+			defer o.close()
 		}
-		return o.search.nobodyThere(f(ctx, o, args))
+		return o.finder.unreachable(f(ctx, o, args))
 	}
 }
 
+// newOperator returns an operator for the instance, or the store, that the flags and
+// the environment choose.
 func (t *tree) newOperator(cmd *cobra.Command) (*operator, error) {
 	o, err := t.newOutput(cmd)
 	if err != nil {
@@ -72,9 +77,9 @@ func (t *tree) newOperator(cmd *cobra.Command) (*operator, error) {
 	if store, err := wordOf(cmd, "store"); err != nil || store != "" {
 		return o, errors.Join(err, o.openStore(store, address))
 	}
-	o.search = finder{dirs: instance.Directories(), dataDir: t.DataDir, byDefault: t.DefaultAdmin}
+	o.finder = finder{dirs: instance.Directories(), dataDir: t.DataDir, byDefault: t.DefaultAdmin}
 	if address == "" {
-		if address, err = o.search.find(); err != nil {
+		if address, err = o.finder.find(); err != nil {
 			return nil, err
 		}
 	}
@@ -98,8 +103,8 @@ func (t *tree) newOutput(cmd *cobra.Command) (*operator, error) {
 	return &operator{printer: newPrinter(out, asJSON, t.Program), cmd: cmd, paint: term.PaletteFor(out)}, nil
 }
 
-// eachPage lists page after page until there were limit events; 0 is no limit.
-// more tells that it has ended early.
+// eachPage calls f with page after page until there were limit events; 0 is no limit.
+// n is how many there were; more reports that the limit ended it.
 func (o *operator) eachPage(ctx context.Context, l control.List, limit int, f func([]control.Event) error) (n int, more bool, err error) {
 	for {
 		l.Limit = 500

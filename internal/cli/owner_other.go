@@ -2,5 +2,6 @@
 
 package cli
 
-// ownerOf names the user to whom a file belongs.
+// ownerOf stands for the name of the user to whom a file belongs, which is not known
+// here.
 func ownerOf(string) string { return "that started inboxgate" }

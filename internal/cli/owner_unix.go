@@ -10,7 +10,8 @@ import (
 	"syscall"
 )
 
-// ownerOf names the user to whom a file belongs, or the directory that hides it.
+// ownerOf returns the name of the user to whom a file belongs, or the directory that
+// hides it.
 func ownerOf(path string) string {
 	for {
 		info, err := os.Stat(path)

@@ -11,11 +11,11 @@ import (
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 )
 
-// printer tells what the API answered.
+// printer writes what a command has to report, as text or as JSON.
 type printer struct {
 	w       io.Writer
-	json    *json.Encoder // nil for text.
-	program string        // how the user starts a command
+	json    *json.Encoder // writes a line for each value; nil for text
+	program string        // how the user starts a command, for hints
 }
 
 func newPrinter(w io.Writer, asJSON bool, program string) *printer {
@@ -57,7 +57,7 @@ func encodeAll[T any](o *printer, all []T) error {
 	return nil
 }
 
-// wrote names what failed where the output cannot be written.
+// wrote returns the error of a write to the output.
 func wrote(err error) error {
 	if err != nil {
 		return fmt.Errorf("writing output: %w", err)
@@ -82,7 +82,7 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
-// count returns a number with the right form of its noun.
+// count returns n with the right form of its noun.
 func count(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -55,7 +55,7 @@ route takes it, it is kept as unrouted. What is known already stays.`,
   ` + t.Program + ` quarantine release --reason 'created before' --since 2h --dry-run`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: t.operated(func(ctx context.Context, o *operator, args []string) error {
-			return o.decide(ctx, args, decision{what: "release", did: "released", question: "%s will be released.", do: o.client.ReleaseOdd, say: o.released})
+			return o.decide(ctx, args, decision{what: "release", did: "released", question: "%s will be released.", do: o.client.ReleaseOdd, became: o.released})
 		}),
 	}
 	t.addFilter(cmd, control.OfQuarantine)
@@ -73,7 +73,7 @@ func (t *tree) discardOddCommand() *cobra.Command {
 		RunE: t.operated(func(ctx context.Context, o *operator, args []string) error {
 			return o.decide(ctx, args, decision{
 				what: "discard", did: "removed", question: "%s will be removed for good.", do: o.client.DiscardOdd,
-				say: func(control.Changed) string { return "removed" },
+				became: func(control.Changed) string { return "removed" },
 			})
 		}),
 	}
@@ -82,15 +82,17 @@ func (t *tree) discardOddCommand() *cobra.Command {
 	return cmd
 }
 
-// decision is what is to be done with entries.
+// decision is what is to become of entries.
 type decision struct {
-	what, did, question string
-	do                  func(ctx context.Context, b control.Bulk, f func(control.Step)) (control.Step, error)
-	// say is what became of one.
-	say func(n control.Changed) string
+	what     string // the API's word for it
+	did      string // its past participle
+	question string // with a %s for the entries
+	do       func(ctx context.Context, b control.Bulk, f func(control.Step)) (control.Step, error)
+	// became says what became of one entry.
+	became func(n control.Changed) string
 }
 
-// decide changes one entry, or those of a filter.
+// decide changes one entry, or those that a filter chooses.
 func (o *operator) decide(ctx context.Context, args []string, d decision) error {
 	if len(args) == 0 {
 		return o.decideAll(ctx, d)
@@ -105,7 +107,7 @@ func (o *operator) decide(ctx context.Context, args []string, d decision) error 
 	if o.json != nil {
 		return o.encode(n)
 	}
-	return o.say("Entry %s was %s.", term.Cell(args[0]), d.say(n))
+	return o.say("Entry %s was %s.", term.Cell(args[0]), d.became(n))
 }
 
 // released says where the event of an entry goes.
@@ -123,57 +125,34 @@ func (o *operator) released(n control.Changed) string {
 	return fmt.Sprintf("released: it is event %s now, and unrouted, because no route takes %s", term.Cell(e.ID), term.Cell(e.Type))
 }
 
-func (o *operator) decideAll(ctx context.Context, d decision) error {
-	want, err := o.readBulk("")
-	if err != nil {
+// decideAll changes the entries that a filter chooses.
+func (o *operator) decideAll(ctx context.Context, d decision) (err error) {
+	b := bulk{
+		operator: o, do: d.do, did: d.did, changed: entries, outcome: (*bulk).entriesOutcome,
+		question: func(found control.Step) string { return fmt.Sprintf(d.question, entries(found.Changed)) },
+	}
+	if b.want, err = o.readBulk(""); err != nil {
 		return err
 	}
-	b := bulk{operator: o, want: want, did: d.did, do: d.do}
-	if yes, _ := o.cmd.Flags().GetBool("yes"); !yes && !want.DryRun {
-		if !asks(o.cmd) {
-			return errNotAsked
-		}
-		dry := want
-		dry.DryRun = true
-		found, err := b.call(ctx, dry)
-		if err != nil {
-			return err
-		}
-		if found.Changed == 0 {
-			return o.decided(d, want, found)
-		}
-		if err := confirm(o.cmd.InOrStdin(), o.cmd.ErrOrStderr(), fmt.Sprintf(d.question, count(found.Changed, "entry", "entries"))); err != nil {
-			return err
-		}
-	}
-	step, err := b.call(ctx, want)
-	if err != nil {
-		if step.Changed > 0 && !want.DryRun {
-			err = fmt.Errorf("%w; %s %s by then", err, count(step.Changed, "entry", "entries"), d.did)
-		}
-		return err
-	}
-	return o.decided(d, want, step)
+	return b.run(ctx)
 }
 
-func (o *operator) decided(d decision, want control.Bulk, s control.Step) error {
-	if o.json != nil {
-		return o.encode(s)
-	}
-	did := d.did
-	if want.DryRun {
-		did = "would be " + did
-	}
-	text := fmt.Sprintf("%s %s.", count(s.Changed, "entry", "entries"), did)
+// entries returns a number of entries in words.
+func entries(n int64) string { return count(n, "entry", "entries") }
+
+// entriesOutcome is the outcome of a change of entries.
+func (b *bulk) entriesOutcome(s control.Step) string {
+	text := fmt.Sprintf("%s %s.", entries(s.Changed), b.done())
 	if s.Unrouted > 0 {
 		text += fmt.Sprintf(" Of these %s by no route and kept as unrouted.", count(s.Unrouted, "is taken", "are taken"))
 	}
 	if s.Skipped > 0 {
 		text += fmt.Sprintf(" %s: known already, or of a source that is not configured.", count(s.Skipped, "stays", "stay"))
 	}
-	return o.say("%s", text)
+	return text
 }
 
+// entries prints a page of entries.
 func (o *operator) entries(page []control.Event) error {
 	return o.rows("NUMBER\tRECEIVED\tSOURCE\tID\tTYPE\tSIZE\tCOPIES\tREASON", func(row func(...any)) {
 		for _, e := range page {

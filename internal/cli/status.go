@@ -36,7 +36,7 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 				err = o.screen(s, time.Now())
 			}
 			if err == nil && !s.Takes {
-				return told(o.cmd)
+				return reported(o.cmd)
 			}
 			return err
 		}),

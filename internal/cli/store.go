@@ -43,7 +43,7 @@ func (t *tree) storeStatus() *cobra.Command {
 				return err
 			}
 			if !s.OK {
-				return told(o.cmd)
+				return reported(o.cmd)
 			}
 			return nil
 		}),
@@ -82,7 +82,7 @@ func (t *tree) storeCompact() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			line := term.NewProgress(o.cmd.ErrOrStderr())
-			step, err := o.client.Compact(ctx, func(s control.Step) { tellStep(line, s) })
+			step, err := o.client.Compact(ctx, func(s control.Step) { showStep(line, s) })
 			line.End()
 			if err != nil {
 				return err

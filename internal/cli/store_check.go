@@ -59,7 +59,7 @@ func (t *tree) runStoreCheck(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if report.Damaged > 0 {
-		return told(cmd)
+		return reported(cmd)
 	}
 	return nil
 }

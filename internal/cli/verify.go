@@ -68,7 +68,7 @@ func (t *tree) runVerify(cmd *cobra.Command, args []string) error {
 	if err := explain(out, paint, err, diagnose.Explain(body, signature, secrets, t.Program)); err != nil {
 		return err
 	}
-	return told(cmd)
+	return reported(cmd)
 }
 
 // explain writes the verdict and what is known about its cause.

@@ -15,8 +15,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/control"
 )
 
-// tellStep tells of work on events.
-func tellStep(p *term.Progress, s control.Step) {
+// showStep shows how far work on events is.
+func showStep(p *term.Progress, s control.Step) {
 	if s.Whole > 0 {
 		p.ShowBytes(s.Part, s.Whole)
 		return
@@ -24,16 +24,16 @@ func tellStep(p *term.Progress, s control.Step) {
 	p.Show("%s events, %s deliveries", humanize.Comma(s.Matched), humanize.Comma(s.Changed))
 }
 
-// errNotAsked tells that nobody is there to be asked.
+// errNotAsked refuses a change of many events that no user can confirm.
 var errNotAsked = usage("this may change many events, and there is no terminal to ask at: look with --dry-run, then say --yes")
 
-// asks tells whether the user sits at a terminal.
-func asks(cmd *cobra.Command) bool {
+// interactive reports whether the user can be asked a question.
+func interactive(cmd *cobra.Command) bool {
 	f, ok := cmd.InOrStdin().(*os.File)
 	return ok && term.IsTerminal(f)
 }
 
-// confirm asks a question that only a clear yes answers.
+// confirm asks a question, and returns an error unless the answer is a clear yes.
 func confirm(in io.Reader, out io.Writer, question string) error {
 	fmt.Fprintf(out, "%s Go on? [y/N] ", question)
 	line, err := bufio.NewReader(in).ReadString('\n')

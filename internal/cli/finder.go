@@ -15,16 +15,20 @@ import (
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
-// finder is how a command looks for the instance that it asks.
+// finder finds the instance that a command asks.
 type finder struct {
-	dirs      []string // that hold pointers
+	dirs      []string // that hold pointers of running instances
 	dataDir   string   // where the store is unless the environment says otherwise
 	byDefault string   // the address to ask where none is found
-	tried     []string // what was found to be no way, in words
-	shut      []string // sockets that this user may not open
+
+	// What find learned on the way, for the error of a command that none answers.
+	tried  []string // the addresses where none answered, each with the reason
+	denied []string // the sockets that this user may not open
 }
 
-// find returns the address of the one instance that the user can mean.
+// find returns the address of the one instance that the user can mean: the one that
+// the environment names, the one whose socket is in the data directory, or the only
+// one that runs here.
 func (s *finder) find() (string, error) {
 	if address := os.Getenv(env.Admin); address != "" && address != "off" {
 		return address, nil
@@ -51,13 +55,13 @@ func (s *finder) find() (string, error) {
 		return found[0].Admin, nil
 	case len(found) > 1:
 		return "", severalRun(found)
-	case len(s.shut) > 0:
-		return "", unreachableError{denied(s.shut[0])}
+	case len(s.denied) > 0:
+		return "", unreachableError{notAllowed(s.denied[0])}
 	}
 	return s.byDefault, nil
 }
 
-// answers tries an address, and notes why it is none.
+// answers reports whether something listens at an address, and records why not.
 func (s *finder) answers(address string) bool {
 	network, at := "tcp", address
 	if path, ok := strings.CutPrefix(address, "unix/"); ok {
@@ -76,12 +80,13 @@ func (s *finder) answers(address string) bool {
 		why = sys.Err
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		s.shut = append(s.shut, at)
+		s.denied = append(s.denied, at)
 	}
 	s.tried = append(s.tried, fmt.Sprintf("%s (%v)", at, why))
 	return false
 }
 
+// severalRun returns the error of a user who has to choose one of several.
 func severalRun(found []instance.Pointer) error {
 	var b strings.Builder
 	for _, p := range found {
@@ -90,19 +95,20 @@ func severalRun(found []instance.Pointer) error {
 	return Usagef("%d inboxgates run here: say which one to ask:%s", len(found), b.String())
 }
 
-// denied says whom to become.
-func denied(socket string) error {
+// notAllowed returns the error of a user who may not open the socket, with the name of
+// the one who may.
+func notAllowed(socket string) error {
 	return fmt.Errorf("permission denied on %s: run it as user %s, or as root", socket, ownerOf(socket))
 }
 
-// nobodyThere says what to do where nobody answers.
-func (s *finder) nobodyThere(err error) error {
+// unreachable returns err with what to do if it says that no inboxgate answered.
+func (s *finder) unreachable(err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "dial" {
 		return err
 	}
 	if errors.Is(err, fs.ErrPermission) && op.Addr != nil && op.Addr.Network() == "unix" {
-		return unreachableError{denied(op.Addr.String())}
+		return unreachableError{notAllowed(op.Addr.String())}
 	}
 	tried := ""
 	if len(s.tried) > 0 {
