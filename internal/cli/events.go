@@ -48,7 +48,7 @@ func (t *tree) eventsList() *cobra.Command {
 	return cmd
 }
 
-// showCommand shows one event, or one quarantine entry.
+// showCommand returns the command that shows one event, or one entry of quarantine.
 func (t *tree) showCommand(quarantine bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show <id>",
@@ -77,15 +77,15 @@ func (t *tree) showCommand(quarantine bool) *cobra.Command {
 	return cmd
 }
 
-// addSource adds what tells events of one id apart; entries have numbers.
+// addSource adds the flag for events whose id two sources have; entries have numbers.
 func (t *tree) addSource(cmd *cobra.Command, quarantine bool) {
 	if !quarantine {
 		t.addOnly(cmd, "source")
 	}
 }
 
-// rawCommand writes one body. The bytes are whole: masked ones would not be what
-// was signed.
+// rawCommand returns the command that writes one body. Nothing in it is masked: the
+// bytes would not be those that were signed.
 func (t *tree) rawCommand(quarantine bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "raw <id>",

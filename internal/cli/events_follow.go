@@ -143,7 +143,7 @@ func (t *follower) print(page []control.Event) error {
 	return nil
 }
 
-// exported is one line of an export.
+// exported is an event in an export, which has one on each line.
 type exported struct {
 	control.Event
 	// Raw is the body as it came, in base64.

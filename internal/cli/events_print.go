@@ -19,7 +19,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/control"
 )
 
-// list reads what the flags choose and prints it page by page.
+// list prints what the flags choose, page by page. What l has already stays; rows
+// prints a page as text.
 func (o *operator) list(ctx context.Context, l control.List, rows func(*operator, []control.Event) error) (err error) {
 	state := l.State
 	if l.Filter, err = readFilter(o.cmd); err != nil {
@@ -41,29 +42,29 @@ func (o *operator) list(ctx context.Context, l control.List, rows func(*operator
 		return o.say("There are none.")
 	case more:
 		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are %s, the newest. There may be more: --limit 0 lists all.\n", count(int64(n), "event", "events"))
-	case n > 1 && o.seen():
+	case n > 1 && o.onTerminal():
 		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are all %s.\n", humanize.Comma(int64(n)))
 	}
 	return err
 }
 
-// seen tells whether somebody looks at the output.
-func (o *operator) seen() bool {
+// onTerminal reports whether the output is a terminal.
+func (o *operator) onTerminal() bool {
 	f, ok := o.w.(*os.File)
 	return ok && term.IsTerminal(f)
 }
 
-// when is a time as who looks at the output has it on the clock, with its age;
-// into a pipe it is the same everywhere.
+// when returns a time for a person: local, with its age. Into a pipe it is in UTC and
+// has none, so that the same list is the same text everywhere.
 func (o *operator) when(t time.Time) string {
-	if t.IsZero() || !o.seen() {
+	if t.IsZero() || !o.onTerminal() {
 		return instant(t)
 	}
 	return fmt.Sprintf("%s (%s)", t.Local().Format(time.DateTime), ago(t, time.Now()))
 }
 
-// head is the head of a list's first page, and none of the others: a table is
-// one, however many pages it was read in.
+// head returns the head of a list for its first page, and "" for the others: the
+// pages are one table.
 func (o *operator) head(text string) string {
 	if o.headed {
 		return ""
@@ -72,8 +73,7 @@ func (o *operator) head(text string) string {
 	return text
 }
 
-// events prints a page. The column that is coloured is the last, because colours
-// have no width.
+// events prints a page of events.
 func (o *operator) events(page []control.Event) error {
 	mixed := o.mixes(page)
 	return o.rows(o.head(withSource(mixed, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")), func(row func(...any)) {
@@ -83,8 +83,8 @@ func (o *operator) events(page []control.Event) error {
 	})
 }
 
-// mixes tells whether events of several sources are listed. From the page on that
-// brings another one, a table has a column for it and a new head.
+// mixes reports whether the list has events of several sources. From the page on that
+// brings a second one, the table has a column for it and a new head.
 func (o *operator) mixes(page []control.Event) bool {
 	for _, e := range page {
 		if o.source == "" {
@@ -97,6 +97,7 @@ func (o *operator) mixes(page []control.Event) bool {
 	return o.mixed
 }
 
+// withSource returns a head with a column for the source if the list is mixed.
 func withSource(mixed bool, head string) string {
 	if mixed {
 		return strings.Replace(head, "\t", "\tSOURCE\t", 1)
@@ -104,7 +105,7 @@ func withSource(mixed bool, head string) string {
 	return head
 }
 
-// sourceOf are the cells of an event's line.
+// sourceOf returns the cells of an event's line, which begin with its number.
 func sourceOf(mixed bool, e control.Event, cells ...any) []any {
 	if mixed {
 		return append([]any{e.Number, e.Source}, cells...)
@@ -112,7 +113,7 @@ func sourceOf(mixed bool, e control.Event, cells ...any) []any {
 	return append([]any{e.Number}, cells...)
 }
 
-// deliveries tells in a few words how an event stands.
+// deliveries returns in a few words how the deliveries of an event stand.
 func (o *operator) deliveries(e control.Event) string {
 	if len(e.Deliveries) == 0 {
 		return "unrouted"
@@ -127,6 +128,7 @@ func (o *operator) deliveries(e control.Event) string {
 	return strings.Join(words, ", ")
 }
 
+// state returns the state of a delivery in its colour.
 func (o *operator) state(s string) string {
 	switch s {
 	case "dead":
@@ -176,6 +178,7 @@ func (o *operator) event(e control.Event) error {
 	return o.payload(e)
 }
 
+// delivery prints one delivery of an event with its attempts.
 func (o *operator) delivery(d control.Delivery) error {
 	text := fmt.Sprintf("\n%s %s: %s", o.paint.Bold("route"), term.Cell(d.Route), o.state(d.State))
 	if d.Replay > 0 {
@@ -209,7 +212,7 @@ func (o *operator) delivery(d control.Delivery) error {
 	})
 }
 
-// payload prints headers and body.
+// payload prints the headers and the body of an event.
 func (o *operator) payload(e control.Event) error {
 	var b strings.Builder
 	if len(e.Header) > 0 {
@@ -233,7 +236,8 @@ func (o *operator) payload(e control.Event) error {
 	return wrote(err)
 }
 
-// raw writes bytes as they came, but for what would move a terminal's cursor.
+// raw writes a body as it came; a terminal gets no character that would move its
+// cursor.
 func (o *operator) raw(body []byte) error {
 	if f, ok := o.w.(*os.File); ok && term.IsTerminal(f) {
 		body = bytes.Map(func(r rune) rune {

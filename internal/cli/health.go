@@ -85,7 +85,8 @@ func (t *tree) runHealth(cmd *cobra.Command, _ []string) error {
 	return wrote(err)
 }
 
-// opsAddress is where probes are answered, as this machine reaches it.
+// opsAddress returns the address at which this machine reaches the listener of
+// probes.
 func opsAddress(address string) (string, error) {
 	from := "--address"
 	if address == "" {

@@ -11,7 +11,7 @@ import (
 
 // override sets one value of an event.
 type override struct {
-	path  []string
+	path  []string // the names that lead to it
 	value jsontext.Value
 }
 
@@ -34,6 +34,7 @@ func parseOverride(s string) (override, error) {
 	return o, nil
 }
 
+// quoted returns text as a JSON string.
 func quoted(text string) jsontext.Value {
 	// Bytes that are no UTF-8 become U+FFFD, so this cannot fail.
 	b, _ := jsontext.AppendQuote(nil, strings.ToValidUTF8(text, "\ufffd"))
@@ -50,6 +51,7 @@ func (o override) apply(body []byte) ([]byte, error) {
 	return v, nil
 }
 
+// setMember returns object with the value at path.
 func setMember(object jsontext.Value, path []string, value jsontext.Value) (jsontext.Value, error) {
 	if len(path) == 0 {
 		return value, nil
@@ -72,12 +74,13 @@ func setMember(object jsontext.Value, path []string, value jsontext.Value) (json
 	return writeMembers(all), nil
 }
 
+// member is a name and a value of a JSON object.
 type member struct {
 	name  string
 	value jsontext.Value
 }
 
-// members takes an object apart, in its order.
+// members returns the members of an object, in its order.
 func members(object jsontext.Value) ([]member, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(object))
 	var all []member
@@ -100,6 +103,7 @@ func members(object jsontext.Value) ([]member, error) {
 	return all, nil
 }
 
+// writeMembers returns the object that has these members.
 func writeMembers(all []member) jsontext.Value {
 	var out bytes.Buffer
 	out.WriteByte('{')

@@ -24,31 +24,32 @@ import (
 
 // message is one signed request of the platform.
 type message struct {
-	id, typ   string
+	id, typ   string // "-" where the body has none
 	body      []byte
-	signature string
+	signature string // the value of the header
 }
 
 // reply is what the receiver answered, or why there is no answer.
 type reply struct {
-	status         int
-	result, reason string
+	status         int    // 0 for no answer
+	result, reason string // inboxgate's headers of the answer
 	took           time.Duration
-	err            error
+	err            error // why there is no answer, or no whole one
 }
 
-// sender plays the platform's part: it brings a message to a webhook once.
+// sender posts a message to a webhook once.
 type sender interface {
 	send(ctx context.Context, m message) reply
 }
 
-// way is how a receiver is reached where its URL alone does not tell.
+// way says how a receiver is reached where its URL alone does not.
 type way struct {
-	host   string // Instead of the URL's.
-	header http.Header
-	tls    *tls.Config // nil for the system's.
+	host   string      // the Host to ask for, "" for the URL's
+	header http.Header // to add
+	tls    *tls.Config // nil for the system's
 }
 
+// wayFlags reads the flags that say how the receiver is reached.
 func wayFlags(cmd *cobra.Command) (w way, err error) {
 	f := cmd.Flags()
 	w.host, _ = f.GetString("host")
@@ -80,8 +81,8 @@ func wayFlags(cmd *cobra.Command) (w way, err error) {
 	return w, nil
 }
 
-// dialLocal takes names under .localhost for this machine, as browsers and curl
-// do: few resolvers know them.
+// dialLocal dials this machine for names under .localhost, as browsers and curl do:
+// few resolvers know them.
 func dialLocal(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	host, port, err := net.SplitHostPort(address)
@@ -112,6 +113,7 @@ func newPoster(to string, timeout time.Duration, w way) *poster {
 // used again.
 const maxAnswer = 64 << 10
 
+// send implements sender.
 func (p *poster) send(ctx context.Context, m message) reply {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(m.body))
 	if err != nil {
@@ -145,7 +147,7 @@ func (p *poster) send(ctx context.Context, m message) reply {
 
 func (p *poster) close() { p.client.CloseIdleConnections() }
 
-// plainError takes the request's line off: each line of output names it already.
+// plainError returns err without the URL, which each line of output names already.
 func plainError(err error, timeout time.Duration) error {
 	var timed net.Error
 	if errors.As(err, &timed) && timed.Timeout() {
@@ -158,7 +160,7 @@ func plainError(err error, timeout time.Duration) error {
 	return err
 }
 
-// sampleMessage is a new event of a type, in the platform's words, signed.
+// sampleMessage returns a new event of a type as the platform makes it, signed.
 func sampleMessage(typ string, now time.Time, secret []byte) (message, error) {
 	e, err := event.Sample(typ, now, nil)
 	if err != nil {
@@ -171,7 +173,7 @@ func sampleMessage(typ string, now time.Time, secret []byte) (message, error) {
 	return message{id: e.ID, typ: typ, body: body, signature: verify.Sign(secret, body)}, nil
 }
 
-// forge signs a message anew as somebody would who does not know the secret.
+// forge returns m with a signature by another secret.
 func forge(m message, secret []byte) message {
 	m.signature = verify.Sign(append([]byte("not "), secret...), m.body)
 	return m

@@ -110,7 +110,7 @@ func (o *operator) decide(ctx context.Context, args []string, d decision) error 
 	return o.say("Entry %s was %s.", term.Cell(args[0]), d.became(n))
 }
 
-// released says where the event of an entry goes.
+// released says where the event goes that was made of an entry.
 func (o *operator) released(n control.Changed) string {
 	e := n.Released
 	switch {

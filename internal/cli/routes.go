@@ -49,6 +49,8 @@ goes on from its oldest event once the route resumes.
 	return cmd
 }
 
+// setRoute returns the command that holds or resumes a route; what is the API's word
+// for it.
 func (t *tree) setRoute(what, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     what + " <route>",
@@ -85,7 +87,8 @@ func (t *tree) setRoute(what, short string) *cobra.Command {
 	return cmd
 }
 
-// findRoute finds a route by its name, and its source if that is needed.
+// findRoute returns the route of a name, and of the source of --source if several have
+// one.
 func (o *operator) findRoute(ctx context.Context, name string) (found control.Route, err error) {
 	source, err := wordOf(o.cmd, "source")
 	if err != nil {
@@ -115,6 +118,7 @@ func (o *operator) findRoute(ctx context.Context, name string) (found control.Ro
 	return found, fmt.Errorf("there is no route %q; %q shows them", name, o.program+" routes list")
 }
 
+// routes prints the routes.
 func (o *operator) routes(routes []control.Route, now time.Time) error {
 	if o.json != nil {
 		return encodeAll(o.printer, routes)
@@ -133,6 +137,7 @@ func (o *operator) routes(routes []control.Route, now time.Time) error {
 	})
 }
 
+// routeState returns the state of a route with its reason.
 func (o *operator) routeState(r control.Route, now time.Time) string {
 	h := r.Hold
 	if r.State == control.RouteParked {
@@ -151,7 +156,7 @@ func (o *operator) routeState(r control.Route, now time.Time) string {
 	return text
 }
 
-// paceText is what follows the state of a route that does not go as fast as it
+// paceText returns what follows the state of a route that does not go as fast as it
 // can.
 func paceText(p *control.Pace, now time.Time) (text string) {
 	if p == nil {
@@ -169,7 +174,8 @@ func paceText(p *control.Pace, now time.Time) (text string) {
 	return text
 }
 
-// completeRoutes asks the running instance for names, if there is one.
+// completeRoutes has a shell complete the names of routes, or of sources, that the
+// running instance has.
 func (t *tree) completeRoutes(sources bool) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 		const none = cobra.ShellCompDirectiveNoFileComp

@@ -46,7 +46,8 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 	return cmd
 }
 
-// screen prints at most a screen's width: what is cut stands whole in JSON.
+// screen prints a status, each line cut to the width of a terminal: the whole text is
+// in the JSON form.
 func (o *operator) screen(s control.Status, now time.Time) error {
 	takes := o.paint.Good("takes events")
 	if !s.Takes {
@@ -102,7 +103,7 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 	return o.say("%s", strings.TrimSuffix(b.String(), "\n"))
 }
 
-// failure says how a last attempt ended.
+// failure returns in words how the last attempt of a dead letter ended.
 func failure(status int, text, reason string) string {
 	switch {
 	case text != "":
@@ -117,9 +118,10 @@ func failure(status int, text, reason string) string {
 	return text
 }
 
+// ago returns how long before now t was.
 func ago(t, now time.Time) string { return age(now.Sub(t)) + " ago" }
 
-// age is a duration in its largest units.
+// age returns a duration in its largest units.
 func age(d time.Duration) string {
 	switch {
 	case d < 0:

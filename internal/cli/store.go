@@ -50,6 +50,7 @@ func (t *tree) storeStatus() *cobra.Command {
 	}
 }
 
+// status prints how the store is.
 func (o *operator) status(s control.Store) error {
 	if o.json != nil {
 		return o.encode(s)

@@ -51,7 +51,7 @@ spool.db, and start it again.`,
 	}
 }
 
-// backupOut writes a copy to the standard output, and what people read to the
+// backupOut writes a copy to the standard output, and what the user reads to the
 // standard error.
 func (o *operator) backupOut(ctx context.Context) error {
 	out := o.cmd.OutOrStdout()
@@ -72,7 +72,7 @@ func (o *operator) backupOut(ctx context.Context) error {
 	return nil
 }
 
-// backup fills path.part and then names it path.
+// backup writes a copy to path.part, and names it path when it is whole and on disk.
 func (o *operator) backup(ctx context.Context, path string) (n int64, err error) {
 	if err := mustNotExist(path); err != nil {
 		return 0, err
@@ -95,7 +95,7 @@ func (o *operator) backup(ctx context.Context, path string) (n int64, err error)
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		// It may have come to be there meanwhile.
+		// Another process may have made it meanwhile.
 		if err = mustNotExist(path); err == nil {
 			err = os.Rename(part, path)
 		}
@@ -106,6 +106,7 @@ func (o *operator) backup(ctx context.Context, path string) (n int64, err error)
 	return n, syncDirectory(filepath.Dir(path))
 }
 
+// mustNotExist returns an error if there is a file of that name.
 func mustNotExist(path string) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:

@@ -64,6 +64,7 @@ func (t *tree) runStoreCheck(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// report prints what a check of a store has found.
 func (o *operator) report(r sqlite.Report) error {
 	if o.json != nil {
 		return o.encode(r)

@@ -20,9 +20,9 @@ import (
 
 const (
 	defaultTarget = "http://127.0.0.1:8080/webhooks/inbox"
-	// The platform itself gives up after this time.
+	// defaultPostTimeout is how long the platform waits.
 	defaultPostTimeout = 10 * time.Second
-	allTypes           = "all"
+	allTypes           = "all" // instead of a type
 )
 
 func (t *tree) triggerCommand() *cobra.Command {
@@ -77,21 +77,21 @@ func completeTypes(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 	return append(event.Types(), allTypes), cobra.ShellCompDirectiveNoFileComp
 }
 
-// triggerOptions is what the user asked for, checked.
+// triggerOptions are what the user asked for, checked.
 type triggerOptions struct {
-	to                      string
-	types                   []string
-	raw                     []byte // Instead of types.
-	overrides               []override
-	count                   int
-	duplicate, badSignature bool
-	// direct: no inboxgate stands before the receiver.
-	direct  bool
-	way     way
-	pause   time.Duration
-	timeout time.Duration
-	json    bool
-	secret  []byte
+	to           string     // the URL
+	types        []string   // of the events, nil for raw
+	raw          []byte     // a body to post instead of events
+	overrides    []override // of each event
+	count        int        // how often, at least 1
+	duplicate    bool       // post each twice
+	badSignature bool       // sign with another secret
+	direct       bool       // no inboxgate stands before the receiver
+	way          way
+	pause        time.Duration // from one event to the next, 0 for none
+	timeout      time.Duration // of each post
+	json         bool
+	secret       []byte
 }
 
 func runTrigger(cmd *cobra.Command, args []string) error {
@@ -118,6 +118,7 @@ func runTrigger(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// triggerFlags reads and checks what the user asked for.
 func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 	f := cmd.Flags()
 	var o triggerOptions
@@ -161,6 +162,7 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 	return o, nil
 }
 
+// checkTarget refuses what is no URL.
 func checkTarget(to string) error {
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -169,7 +171,7 @@ func checkTarget(to string) error {
 	return nil
 }
 
-// content finds out what is to be sent.
+// content reads what is to be sent.
 func (o *triggerOptions) content(cmd *cobra.Command, args []string) error {
 	f := cmd.Flags()
 	raw, _ := f.GetString("raw")
@@ -210,7 +212,7 @@ func (o *triggerOptions) content(cmd *cobra.Command, args []string) error {
 	return Usagef("unknown event type %q; the platform has %s (--force sends it all the same)", args[0], strings.Join(event.Types(), ", "))
 }
 
-// expected is the status of a right answer.
+// expected returns the status of a right answer.
 func (o *triggerOptions) expected() int {
 	if o.badSignature {
 		return http.StatusUnauthorized

@@ -13,21 +13,22 @@ import (
 	"github.com/inboxgate/inboxgate/verify"
 )
 
-// trigger sends what triggerOptions ask for.
+// trigger posts what triggerOptions ask for, and counts the answers.
 type trigger struct {
 	triggerOptions
-	sender      sender
-	out         *triggerOutput
-	sent, wrong int
-	// strange counts the answers among wrong that are not inboxgate's.
-	strange int
+	sender  sender
+	out     *triggerOutput
+	sent    int // posts
+	wrong   int // among them, those without the right answer
+	strange int // among wrong, those whose answer was not inboxgate's
 }
 
-// notOurs is said of a 200 without a result: whoever gave it has stored nothing.
+// notOurs is the reason that is printed for a 200 without a result: it came from a
+// server that has stored nothing.
 const notOurs = "not inboxgate's answer: it has no X-Inbox-Result"
 
-// run sends everything, or as much as ctx allows. Its error means that nothing
-// more could be made or told; wrong answers are counted instead.
+// run posts everything, or as much as ctx allows. Its error says that no more events
+// could be made or lines written; wrong answers are only counted.
 func (t *trigger) run(ctx context.Context) error {
 	var tick <-chan time.Time
 	if t.pause > 0 {
@@ -60,6 +61,7 @@ func (t *trigger) run(ctx context.Context) error {
 	return nil
 }
 
+// post posts one message, or its copies.
 func (t *trigger) post(ctx context.Context, m message) error {
 	copies := 1
 	if t.duplicate {
@@ -95,7 +97,7 @@ func (t *trigger) make(i int) (message, error) {
 			return message{}, err
 		}
 	}
-	// What was set by hand is what the event now is.
+	// The overrides may have set them.
 	m.id, m.typ = "-", "-"
 	if e, err := event.Parse(m.body); err == nil {
 		m.id, m.typ = e.ID, e.Type
@@ -107,7 +109,8 @@ func (t *trigger) make(i int) (message, error) {
 	return m, nil
 }
 
-// sample makes an event. One of an unknown type looks like a delivered one.
+// sample makes an event. One of a type that the platform does not have looks like
+// message.delivered.
 func (t *trigger) sample(typ string) (message, error) {
 	like := typ
 	if !slices.Contains(event.Types(), typ) {
@@ -132,7 +135,7 @@ func (t *trigger) sample(typ string) (message, error) {
 // triggerOutput writes a line for each answer.
 type triggerOutput struct {
 	w     io.Writer
-	json  *json.Encoder // nil for text.
+	json  *json.Encoder // nil for text
 	paint term.Palette
 }
 
@@ -144,7 +147,7 @@ func newTriggerOutput(w io.Writer, asJSON bool) *triggerOutput {
 	return o
 }
 
-// triggerLine is the JSON form of a line.
+// triggerLine is a line of the output as JSON.
 type triggerLine struct {
 	ID       string  `json:"id"`
 	Type     string  `json:"type"`
@@ -156,6 +159,7 @@ type triggerLine struct {
 	Expected bool    `json:"expected"`
 }
 
+// line writes what became of one post.
 func (o *triggerOutput) line(m message, r reply, right bool) error {
 	ms := float64(r.took.Microseconds()) / 1000
 	if o.json != nil {
@@ -181,6 +185,7 @@ func (o *triggerOutput) line(m message, r reply, right bool) error {
 	return err
 }
 
+// indent returns a note with a space before it, or "".
 func indent(note string) string {
 	if note == "" {
 		return ""

@@ -71,7 +71,7 @@ func (t *tree) runVerify(cmd *cobra.Command, args []string) error {
 	return reported(cmd)
 }
 
-// explain writes the verdict and what is known about its cause.
+// explain prints the verdict and what may have caused it.
 func explain(out io.Writer, paint term.Palette, verdict error, findings []diagnose.Finding) error {
 	what := verdict.Error()
 	if errors.Is(verdict, verify.ErrMismatch) {

@@ -115,6 +115,7 @@ func (t *tree) webhooksLogs() *cobra.Command {
 	}
 }
 
+// addRegistration adds the flags that describe a webhook.
 func addRegistration(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.String("url", "", "where the platform sends events: an http or https URL")
@@ -123,6 +124,7 @@ func addRegistration(cmd *cobra.Command) {
 	completes(cmd, "events", event.Types()...)
 }
 
+// oneWebhook accepts one argument, the id of a webhook.
 func (t *tree) oneWebhook(cmd *cobra.Command, args []string) error {
 	if len(args) == 1 && args[0] != "" {
 		return nil
@@ -131,7 +133,7 @@ func (t *tree) oneWebhook(cmd *cobra.Command, args []string) error {
 		len(args), t.Program+" webhooks "+cmd.Name()+" wh_1234567890", t.Program+" webhooks list")
 }
 
-// webhooksCall is one run of a command: whom to ask and how to tell.
+// webhooksCall is one run of a command that asks the platform's API.
 type webhooksCall struct {
 	client *platform.Client
 	out    *printer
@@ -165,7 +167,7 @@ func (t *tree) newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 	}, nil
 }
 
-// envAPIKey reads the API key that the environment holds; none is no error.
+// envAPIKey reads the API key from the environment; none is no error.
 func envAPIKey() (string, error) {
 	key, err := env.ReadAPIKey()
 	if _, ok := errors.AsType[env.BothSetError](err); ok {
@@ -174,8 +176,8 @@ func envAPIKey() (string, error) {
 	return key, err
 }
 
-// checkTypeName refuses what is nearly a type of the platform. Whether there
-// are others is for the API to say.
+// checkTypeName refuses what is nearly a type of the platform. The API knows whether
+// there are others.
 func checkTypeName(flag, typ string) error {
 	if typ == "" {
 		return Usagef("--%s has an empty type: the platform has %s", flag, strings.Join(event.Types(), ", "))

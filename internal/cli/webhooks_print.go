@@ -9,7 +9,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
-// created tells of a new webhook. Its secret is shown unless it is in the file.
+// created prints a new webhook, and its secret unless that is in the file.
 func (o *printer) created(w platform.Webhook, file string) error {
 	if o.json != nil {
 		return o.webhook(w)
@@ -29,17 +29,18 @@ func (o *printer) created(w platform.Webhook, file string) error {
 	return o.say("The secret is shown only this once. inboxgate reads it from its environment:\n  export %s=%s", env.Secret, term.ShellWord(w.Secret))
 }
 
+// updated prints a webhook that was changed.
 func (o *printer) updated(w platform.Webhook) error {
 	if o.json == nil {
 		if err := o.say("Updated %s.", term.Cell(w.ID)); err != nil {
 			return err
 		}
 	}
-	w.Secret = "" // No API should tell it here; if one does, nobody asked.
+	w.Secret = "" // An API that answers with it here must not have it shown.
 	return o.webhook(w)
 }
 
-// webhook tells of one webhook, a line for each of its members.
+// webhook prints one webhook, a line for each of its members.
 func (o *printer) webhook(w platform.Webhook) error {
 	if o.json != nil {
 		if w.Events == nil {
@@ -55,6 +56,7 @@ func (o *printer) webhook(w platform.Webhook) error {
 	return wrote(table.Flush())
 }
 
+// list prints the webhooks that the API at that address has.
 func (o *printer) list(api string, all []platform.Webhook) error {
 	if o.json != nil {
 		for _, w := range all {
@@ -74,6 +76,7 @@ func (o *printer) list(api string, all []platform.Webhook) error {
 	})
 }
 
+// deleted prints that a webhook is gone.
 func (o *printer) deleted(id string) error {
 	if o.json != nil {
 		return o.encode(struct {
@@ -84,6 +87,7 @@ func (o *printer) deleted(id string) error {
 	return o.say("Deleted %s.", term.Cell(id))
 }
 
+// tested prints the test event that the platform sends.
 func (o *printer) tested(e platform.TestEvent) error {
 	if o.json != nil {
 		return o.encode(e)
@@ -92,6 +96,7 @@ func (o *printer) tested(e platform.TestEvent) error {
 		term.Cell(e.WebhookID), term.Cell(e.EventType), term.Cell(orDash(e.EventID)), o.program)
 }
 
+// logs prints the platform's attempts to deliver to a webhook.
 func (o *printer) logs(id string, entries []platform.LogEntry) error {
 	if o.json != nil {
 		return encodeAll(o, entries)

@@ -13,7 +13,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
-// registrationFlags reads what is said of a webhook; nil is what was not.
+// registrationFlags reads the flags that describe a webhook; what was not given is
+// nil.
 func registrationFlags(cmd *cobra.Command) (platform.Change, error) {
 	var ch platform.Change
 	f := cmd.Flags()
@@ -74,8 +75,9 @@ func (t *tree) runWebhooksCreate(cmd *cobra.Command, _ []string) error {
 	return call.createSaved(cmd, r, path)
 }
 
-// createSaved opens the file first: the secret is told but once, and must not
-// be lost to a path that cannot be written.
+// createSaved registers a webhook and writes its secret to a file. It makes the file
+// first: the API answers with the secret only once, so it must not be lost to a path
+// that cannot be written.
 func (c *webhooksCall) createSaved(cmd *cobra.Command, r platform.Registration, path string) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
