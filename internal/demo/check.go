@@ -18,13 +18,15 @@ const (
 	duplicate = "duplicate"
 )
 
+// step prints the heading of a step.
 func (s *story) step(text string) { s.say("\n%s", s.paint.Bold(text)) }
 
+// fault records that something went wrong.
 func (s *story) fault(format string, args ...any) {
 	s.wrong = append(s.wrong, fmt.Sprintf(format, args...))
 }
 
-// send has events sent and remembers their bytes.
+// send has the platform send events, and records the digest of their bodies.
 func (s *story) send(ctx context.Context, r emulator.SendRequest) []emulator.Sent {
 	sent, err := s.platform.send(ctx, r)
 	if err != nil {
@@ -32,7 +34,7 @@ func (s *story) send(ctx context.Context, r emulator.SendRequest) []emulator.Sen
 	}
 	for _, one := range sent {
 		s.sent[one.EventID] = one.SHA256
-		// What the platform counts as delivered has to be.
+		// An event that the platform counts as delivered must reach its apps.
 		if one.Status == emulator.Delivered {
 			s.ledger.expect(goesTo(one)...)
 		}
@@ -40,12 +42,13 @@ func (s *story) send(ctx context.Context, r emulator.SendRequest) []emulator.Sen
 	return sent
 }
 
-// accepted holds an event's first attempt against what it has to be.
+// accepted reports whether the first attempt was answered 200 accepted; if not, that
+// is a fault.
 func (s *story) accepted(one emulator.Sent) bool {
 	return s.answered(one, 0, http.StatusOK, accepted)
 }
 
-// answered holds the answer to an attempt against what it has to be.
+// answered reports whether attempt i was answered like that; if not, that is a fault.
 func (s *story) answered(one emulator.Sent, i, status int, result string) bool {
 	if i >= len(one.Attempts) {
 		s.fault("%s was not sent", one.Type)
@@ -62,11 +65,12 @@ func (s *story) answered(one emulator.Sent, i, status int, result string) bool {
 	return false
 }
 
+// answerText returns an answer as the demo prints it.
 func answerText(status int, result string) string {
 	return strings.TrimSpace(fmt.Sprint(status, " ", result))
 }
 
-// line tells of one answer and what became of the event.
+// line prints one answer and what became of the event.
 func (s *story) line(one emulator.Sent, i int, right bool, became string) {
 	answer, took := "no answer", ""
 	if i < len(one.Attempts) {
@@ -83,10 +87,12 @@ func (s *story) line(one emulator.Sent, i int, right bool, became string) {
 	s.say("   %-17s  %s %7s   %s", one.Type, answer, took, became)
 }
 
+// millis returns a duration in milliseconds.
 func millis(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 }
 
+// wholeMillis returns a number of milliseconds as the platform counts them.
 func wholeMillis(ms int64) string {
 	if ms == 0 {
 		return "< 1 ms"
@@ -94,7 +100,7 @@ func wholeMillis(ms int64) string {
 	return fmt.Sprintf("%d ms", ms)
 }
 
-// goesTo lists the deliveries that an event becomes, the app's first.
+// goesTo returns the deliveries that an event becomes, that to the app first.
 func goesTo(one emulator.Sent) []delivery {
 	to := []delivery{{appRoute, one.EventID}}
 	if one.Type == event.TypeMessageFailed {
@@ -103,13 +109,13 @@ func goesTo(one emulator.Sent) []delivery {
 	return to
 }
 
-// arrivals waits for deliveries and tells how long each took.
+// arrivals waits for deliveries, and returns in words how long each took.
 func (s *story) arrivals(ctx context.Context, start time.Time, ds []delivery) string {
 	ctx, cancel := context.WithTimeout(ctx, while)
 	defer cancel()
 	at, err := s.ledger.await(ctx, ds...)
 	if err != nil {
-		return "" // The ledger will say which is missing.
+		return "" // The ledger reports which is missing.
 	}
 	var parts []string
 	for i, d := range ds {
@@ -118,8 +124,8 @@ func (s *story) arrivals(ctx context.Context, start time.Time, ds []delivery) st
 	return strings.Join(parts, ",\n"+strings.Repeat(" ", 46)) // Below each other.
 }
 
-// platformSide asks the API for its log of attempts: for the platform too
-// everything has to be well.
+// platformSide compares what the platform has counted, and the log of its API, with
+// what was sent.
 func (s *story) platformSide(ctx context.Context) {
 	s.step("What the platform saw")
 	logs, err := s.platform.client.Logs(ctx, s.platform.webhook.ID)

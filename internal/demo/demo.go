@@ -3,9 +3,10 @@
 // would do: it registers through the platform's API, writes a Caddyfile, and asks
 // inboxgate through the operator's API on a socket of its own.
 //
-// Guarantee: everything listens on loopback and lies in one temporary directory,
-// which is removed. A delivery that is missing, doubled or changed, or a wrong
-// answer, is an error.
+// Guarantee: unless the user says otherwise everything listens on loopback; all files
+// lie in one temporary directory, which is removed (the socket in one of its own if
+// its path would be too long). A delivery that is missing, doubled or changed, or a
+// wrong answer, is an error.
 //
 // Limits: it loads its configuration into the Caddy of this process, so the program
 // can do nothing else meanwhile.
@@ -31,7 +32,7 @@ import (
 	"github.com/inboxgate/inboxgate/verify"
 )
 
-// limit bounds the story; it takes a few seconds where all is well.
+// limit bounds the story, which takes a few seconds if all is well.
 const limit = 30 * time.Second
 
 // Command returns the command that plays the demo.
@@ -72,7 +73,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	faults := d.tell(ctx)
+	faults := d.play(ctx)
 	interrupted := ctx.Err() != nil
 	if len(faults) == 0 && !once && !interrupted {
 		d.stayUp(ctx)
@@ -99,23 +100,24 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 
 var errInterrupted = errors.New("stopped before the end of the story")
 
-// demo is the platform's emulator, inboxgate, and two apps behind it.
+// demo is an emulator of the platform, inboxgate, and two apps behind it.
 type demo struct {
 	out   io.Writer
 	paint term.Palette
 
 	platform    *localPlatform
 	gate        *gate
-	app, onCall *receiver
+	app, onCall *receiver // the app takes every event, on-call those that failed
 	ledger      *ledger
 }
 
+// Names of the routes, and of the receivers behind them.
 const (
 	appRoute    = "app"
 	onCallRoute = "on-call"
 )
 
-// open starts everything. A nil transport is the emulator's own.
+// open starts everything. transport carries the emulator's requests; nil is its own.
 func open(ctx context.Context, out io.Writer, listen string, transport http.RoundTripper) (*demo, error) {
 	d := &demo{out: out, paint: term.PaletteFor(out), ledger: newLedger()}
 	if err := d.open(ctx, listen, transport); err != nil {
@@ -127,7 +129,8 @@ func open(ctx context.Context, out io.Writer, listen string, transport http.Roun
 	return d, nil
 }
 
-// open goes the way of a user: only who has registered knows the secret.
+// open registers before it starts inboxgate, as a user has to: the platform makes the
+// secret.
 func (d *demo) open(ctx context.Context, listen string, transport http.RoundTripper) (err error) {
 	if d.gate, err = newGate(listen); err != nil {
 		return err
@@ -153,7 +156,7 @@ func (d *demo) open(ctx context.Context, listen string, transport http.RoundTrip
 	return d.gate.start(secret, d.platform.client.Key, d.app.addr, d.onCall.addr)
 }
 
-// say prints lines that fit into a terminal.
+// say prints lines, wrapped to the width of a terminal.
 func (d *demo) say(format string, args ...any) {
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
 		lead := len(line) - len(strings.TrimLeft(line, " "))
@@ -161,9 +164,11 @@ func (d *demo) say(format string, args ...any) {
 	}
 }
 
+// write prints one line.
 func (d *demo) write(line string) { fmt.Fprintln(d.out, line) }
 
-// stayUp tells of everything that arrives, until ctx ends.
+// stayUp prints what may be done now, and then everything that arrives, until ctx
+// ends.
 func (d *demo) stayUp(ctx context.Context) {
 	d.hints()
 	for a := range d.ledger.live(ctx) {
@@ -172,8 +177,8 @@ func (d *demo) stayUp(ctx context.Context) {
 	d.say("\nStopped.")
 }
 
-// close ends everything in the order in which nothing is left waiting, and
-// removes the directory unless it is to be kept.
+// close ends everything, the senders before what they wait for, and removes the
+// directory unless it is to be kept.
 func (d *demo) close(keep bool) error {
 	var errs []error
 	if d.platform != nil {

@@ -50,6 +50,6 @@ func Of(ctx context.Context, out io.Writer, tampered func(n int, body []byte) (s
 	if err != nil {
 		return nil, err
 	}
-	faults := d.tell(ctx)
+	faults := d.play(ctx)
 	return faults, d.close(false)
 }

@@ -24,22 +24,26 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
 
-// gate is inboxgate in this process, with all its files in one directory.
+// gate is inboxgate in this process.
 type gate struct {
-	dir, host, port              string
-	url                          string
-	secretFile, keyFile, logFile string
-	store                        string
-	socket                       string // of the operator's API
-	socketDir                    string // that holds it alone, empty where dir does
-	operator                     *control.Client
-	loaded                       bool
-	withdraw                     func() // removes the pointer for commands, nil where there is none
+	dir        string // holds all files, and the socket if its path is short enough
+	host, port string // where it listens; host is empty for every interface
+	url        string // of the webhook
+	secretFile string // the webhook's secret
+	keyFile    string // the key of the platform's API, for the user
+	logFile    string // Caddy's log
+	store      string // the data directory
+	socket     string // of the operator's API
+	socketDir  string // holds the socket alone, "" if it is in dir
+	operator   *control.Client
+	loaded     bool   // Caddy runs the configuration
+	withdraw   func() // removes the pointer for commands, nil if there is none
 }
 
+// webhookPath is where inboxgate takes events.
 const webhookPath = "/webhooks/inbox"
 
-// newGate settles where inboxgate will be, and starts nothing yet.
+// newGate chooses where inboxgate will be, and starts nothing yet.
 func newGate(listen string) (*gate, error) {
 	host, port, err := freeAddress(listen)
 	if err != nil {
@@ -67,8 +71,8 @@ func newGate(listen string) (*gate, error) {
 	}, nil
 }
 
-// start loads inboxgate with the webhook's secret. The API's key is put beside
-// it for the user.
+// start writes the files and has Caddy run inboxgate. app and onCall are the addresses
+// of the receivers.
 func (g *gate) start(secret, key, app, onCall string) error {
 	for path, value := range map[string]string{g.secretFile: secret, g.keyFile: key} {
 		if err := os.WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
@@ -102,8 +106,8 @@ func newSocket(dir string) (socket, own string, err error) {
 	return filepath.Join(own, env.AdminSocket), own, nil
 }
 
-// announce leaves the pointer by which commands beside the demo find it. Without
-// one they need --admin.
+// announce leaves a pointer by which the commands beside the demo find it. If none can
+// be left they need --admin.
 func (g *gate) announce() {
 	dir, err := env.CanonicalDir(g.store)
 	if err == nil {
@@ -114,8 +118,8 @@ func (g *gate) announce() {
 	}
 }
 
-// freeAddress finds the port that port 0 stands for, and refuses one that is
-// taken: Caddy would share it with another Caddy without a word.
+// freeAddress returns listen with a free port for port 0. It refuses one that is taken,
+// which Caddy would share with another Caddy of this user.
 func freeAddress(listen string) (host, port string, err error) {
 	if host, _, err = net.SplitHostPort(listen); err != nil {
 		return "", "", cli.Usagef("reading --listen: %w: write it as 127.0.0.1:8080, or with port 0 for a free one", err)
@@ -129,7 +133,7 @@ func freeAddress(listen string) (host, port string, err error) {
 	return host, port, err
 }
 
-// caddyfile is the configuration: what a user would write, and what keeps a
+// caddyfile returns the configuration: what a user would write, and what keeps the
 // demo from touching anything outside its directory.
 func (g *gate) caddyfile(host, port, app, onCall string) []byte {
 	bind := ""
@@ -165,13 +169,14 @@ http://:%[4]s {
 `, filepath.Join(g.dir, "caddy"), g.logFile, g.store, port, bind, webhookPath, g.secretFile, app, onCall, admin)
 }
 
+// load has Caddy run the configuration.
 func (g *gate) load(caddyfile []byte) error {
 	json, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(caddyfile, map[string]any{"filename": filepath.Join(g.dir, "Caddyfile")})
 	if err != nil {
 		return fmt.Errorf("reading the demo's Caddyfile: %w", err)
 	}
-	// Caddy tells its old log where the new one is, which is no part of the
-	// story. What goes wrong comes back as an error as well.
+	// Caddy writes to its old log, which is the terminal, where the new one is. What
+	// goes wrong is returned as an error as well.
 	_, old, buffered := caddy.BufferedLog()
 	err = caddy.Load(json, true)
 	buffered.FlushTo(zap.NewNop())
@@ -183,7 +188,7 @@ func (g *gate) load(caddyfile []byte) error {
 	return nil
 }
 
-// routes asks inboxgate how its routes are.
+// routes asks inboxgate how its routes are, and returns them by name.
 func (g *gate) routes(ctx context.Context) (map[string]control.Route, error) {
 	all, err := g.operator.Routes(ctx)
 	if err != nil {
@@ -196,7 +201,7 @@ func (g *gate) routes(ctx context.Context) (map[string]control.Route, error) {
 	return byName, nil
 }
 
-// await asks again and again until the routes are as wanted.
+// await asks for the routes until they are as wanted.
 func (g *gate) await(ctx context.Context, wanted func(map[string]control.Route) bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -233,7 +238,7 @@ func (g *gate) close(keep bool) error {
 	if keep {
 		return nil
 	}
-	// Caddy's last servers may still write a line to the log in there.
+	// The last of Caddy's servers may still write a line to the log in there.
 	err := os.RemoveAll(g.dir)
 	for range 50 {
 		if err == nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
-// invocation is how the user can run a command of this very program from where
+// invocation returns how the user can run a command of this very program from where
 // they are: by its name if the shell finds it by that, else by its path, and
 // after "go run", which removes the program when it ends, by that again.
 func invocation() string {
@@ -38,19 +38,21 @@ func invocation() string {
 	return term.ShellWord(self) + tree
 }
 
-// byGoRun: go run builds in a directory of its own.
+// byGoRun reports whether "go run" has built the program: it does so in a directory of
+// its own.
 func byGoRun(self string) bool {
 	dir := filepath.Dir(self)
 	return filepath.Base(dir) == "exe" && strings.Contains(dir, string(filepath.Separator)+"go-build")
 }
 
+// same reports whether two paths name one file.
 func same(a, b string) bool {
 	one, err1 := os.Stat(a)
 	other, err2 := os.Stat(b)
 	return err1 == nil && err2 == nil && os.SameFile(one, other)
 }
 
-// hints say what may be done beside a demo that keeps running.
+// hints prints what may be done beside a demo that keeps running.
 func (d *demo) hints() {
 	run, api, id := invocation(), d.platform.client.BaseURL, d.platform.webhook.ID
 	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.Bold("It all keeps running for your own events."))
@@ -78,5 +80,5 @@ func (d *demo) hints() {
 	d.say("The configuration: %s\n", filepath.Join(d.gate.dir, "Caddyfile"))
 }
 
-// command prints a line for the shell.
+// command prints a line that can be pasted into a shell.
 func (d *demo) command(line string) { d.write(term.Wrap("  "+line, 6, ` \`)) }

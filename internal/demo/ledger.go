@@ -13,13 +13,13 @@ import (
 
 // ledger compares what was sent with what arrived.
 type ledger struct {
-	mu   sync.Mutex
-	want []delivery
-	got  map[delivery][]arrival
-	news chan struct{} // Closed and replaced at each arrival.
+	mu   sync.Mutex             // guards all but passed
+	want []delivery             // what must arrive
+	got  map[delivery][]arrival // what has arrived
+	news chan struct{}          // closed and replaced at each arrival
 
-	// After the story arrivals are only passed on, so that memory does not
-	// grow for as long as the demo runs.
+	// passing is set after the story: arrivals are then only passed on, so that
+	// memory does not grow for as long as the demo runs.
 	passing bool
 	passed  chan arrival
 }
@@ -30,6 +30,7 @@ type delivery struct{ receiver, id string }
 // sentSums holds the SHA-256 of each event's body, in hex, by its id.
 type sentSums map[string]string
 
+// sumOf returns the SHA-256 of a body in hex.
 func sumOf(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
@@ -39,13 +40,14 @@ func newLedger() *ledger {
 	return &ledger{got: make(map[delivery][]arrival), news: make(chan struct{}), passed: make(chan arrival, 64)}
 }
 
+// note records an arrival, or passes it on after the story.
 func (l *ledger) note(a arrival) {
 	l.mu.Lock()
 	if l.passing {
 		l.mu.Unlock()
 		select {
 		case l.passed <- a:
-		default: // Nobody reads as fast as that.
+		default: // The terminal is slower than they come.
 		}
 		return
 	}
@@ -56,6 +58,7 @@ func (l *ledger) note(a arrival) {
 	l.news = make(chan struct{})
 }
 
+// expect records what must arrive.
 func (l *ledger) expect(ds ...delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +88,7 @@ func (l *ledger) await(ctx context.Context, ds ...delivery) ([]time.Time, error)
 	}
 }
 
-// waiting lists what is expected and has not arrived.
+// waiting returns what must arrive and has not.
 func (l *ledger) waiting() []delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,7 +101,7 @@ func (l *ledger) waiting() []delivery {
 	return ds
 }
 
-// faults lists what differs between sent and arrived.
+// faults returns in words what differs between what was sent and what has arrived.
 func (l *ledger) faults(sent sentSums) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,7 +133,7 @@ func (l *ledger) faults(sent sentSums) []string {
 	return all
 }
 
-// arrived counts the deliveries that receiver got.
+// arrived returns how many deliveries a receiver got.
 func (l *ledger) arrived(receiver string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

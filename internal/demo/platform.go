@@ -15,18 +15,18 @@ import (
 // speed makes the platform's first retry come after 50 ms.
 const speed = 600
 
-// localPlatform is the emulator in this process, with its API on loopback. What
-// a user asks of the platform is asked over HTTP.
+// localPlatform is the emulator in this process, with its API on loopback. The demo
+// asks over HTTP for what a user would ask the platform for.
 type localPlatform struct {
 	emulator *emulator.Emulator
 	client   *platform.Client
 	webhook  platform.Webhook
 
-	end    context.CancelFunc
-	served chan error
+	end    context.CancelFunc // ends the API
+	served chan error         // how serving it ended
 }
 
-// openPlatform starts the emulator. A nil transport is its own.
+// openPlatform starts the emulator. transport carries its requests; nil is its own.
 func openPlatform(transport http.RoundTripper) (*localPlatform, error) {
 	e, err := emulator.New(emulator.Options{Speed: speed, Transport: transport})
 	if err != nil {
@@ -48,7 +48,7 @@ func openPlatform(transport http.RoundTripper) (*localPlatform, error) {
 	return p, nil
 }
 
-// register creates the webhook that goes to url.
+// register registers a webhook that sends to url.
 func (p *localPlatform) register(ctx context.Context, url string) (err error) {
 	p.webhook, err = p.client.Create(ctx, platform.Registration{URL: url, Events: event.Types(), Description: "the demo"})
 	if err != nil {
@@ -57,8 +57,8 @@ func (p *localPlatform) register(ctx context.Context, url string) (err error) {
 	return nil
 }
 
-// send has the emulator send events to the webhook, and returns what became of
-// them when all are answered or given up.
+// send has the emulator send events to the webhook, and returns what became of them
+// as soon as each is answered or given up.
 func (p *localPlatform) send(ctx context.Context, r emulator.SendRequest) ([]emulator.Sent, error) {
 	ctx, cancel := context.WithTimeout(ctx, while)
 	defer cancel()
@@ -76,6 +76,7 @@ func (p *localPlatform) send(ctx context.Context, r emulator.SendRequest) ([]emu
 	return sent, nil
 }
 
+// close ends the API and the emulator.
 func (p *localPlatform) close() error {
 	p.end()
 	err := <-p.served

@@ -18,22 +18,24 @@ import (
 // signature once more and answers 200. It can be stopped and started again.
 type receiver struct {
 	name     string
-	addr     string // Set by the first start, and kept.
+	addr     string // set by the first start, and kept
 	verifier *verify.Verifier
-	note     func(arrival)
+	note     func(arrival) // called for each request
 
-	server *http.Server
-	served chan struct{}
+	server *http.Server  // nil while it is stopped
+	served chan struct{} // closed when server has ended
 }
 
 // arrival is one request that a receiver got.
 type arrival struct {
-	receiver, id, typ string
-	at                time.Time
-	body              []byte
-	signed            bool
+	receiver string
+	id, typ  string // of the event, empty if the body is none
+	at       time.Time
+	body     []byte
+	signed   bool // with the webhook's secret
 }
 
+// start listens, on the same address as before.
 func (r *receiver) start() error {
 	addr := r.addr
 	if addr == "" {
@@ -53,7 +55,7 @@ func (r *receiver) start() error {
 	go func() {
 		defer close(served)
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			_ = l.Close() // What it misses now is told as missing.
+			_ = l.Close() // The ledger reports what it misses now.
 		}
 	}()
 	r.server, r.served = server, served
@@ -75,6 +77,7 @@ func (r *receiver) stop() {
 	r.server = nil
 }
 
+// receive records a request and answers it.
 func (r *receiver) receive(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, verify.DefaultMaxBody))
 	if err != nil {

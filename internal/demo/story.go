@@ -15,19 +15,19 @@ import (
 const (
 	// while is how long one step may take before it counts as failed.
 	while = 12 * time.Second
-	// outage is how many events of each type come while the app is down.
+	// outage is how many events of each type are sent while the app is down.
 	outage = 5
 )
 
-// story is the demo's course, and what it has found so far.
+// story plays the demo step by step.
 type story struct {
 	*demo
 	sent  sentSums
-	wrong []string
+	wrong []string // the faults so far
 }
 
-// tell plays the story and returns what went wrong in it.
-func (d *demo) tell(ctx context.Context) []string {
+// play plays the story and returns what went wrong in it.
+func (d *demo) play(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s := &story{demo: d, sent: make(sentSums)}
@@ -49,6 +49,7 @@ func (d *demo) tell(ctx context.Context) []string {
 	return s.wrong
 }
 
+// introduce prints what there is, and where.
 func (s *story) introduce() {
 	s.say("%s", s.paint.Bold("inboxgate between the Inbox platform and two apps, all on this machine"))
 	s.say("\n  platform   %s  an emulator: it signs, sends, repeats", s.platform.client.BaseURL)
@@ -167,8 +168,8 @@ func (s *story) appBack(ctx context.Context) {
 	s.say("   The next probe reaches it after %s, and all %d are there %s later.", millis(first.Sub(back)), len(at), millis(last.Sub(first)))
 }
 
-// settle waits until the store has nothing left to deliver: only then is it
-// certain that nothing more arrives.
+// settle waits until nothing is left to deliver: only then is it certain that nothing
+// more arrives.
 func (s *story) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, while)
 	defer cancel()

@@ -25,21 +25,20 @@ import (
 	"github.com/inboxgate/inboxgate/verify"
 )
 
-// Finding is one thing that is wrong, and what to do about it.
+// Finding is one thing that is wrong, and what to do about it, in words.
 type Finding struct{ Cause, Fix string }
 
-// suspect is a change that turns what we have into what was perhaps signed.
-// The one without a finding is no change at all.
+// suspect is a body or a secret that was perhaps used instead of the one given.
 type suspect struct {
-	Finding
-	value []byte
-	twice bool // It differs by two changes.
+	Finding // what would be wrong; empty for the one given itself
+	value   []byte
+	twice   bool // it differs by two changes
 }
 
-// maxReserialised bounds the bodies whose JSON is written in other ways.
+// maxReserialised is up to which size the JSON of a body is written in other ways.
 const maxReserialised = 256 << 10
 
-// Explain says why a signature is not that of body: what is odd about its
+// Explain returns why a signature is not that of body: what is odd about its
 // form, and which usual change of body, secret or algorithm would make it
 // valid. It finds the smallest change first, and two together where one is not
 // enough. program is how the reader starts commands, for the fix that names one.
@@ -73,8 +72,7 @@ func Explain(body []byte, signature string, secrets []string, program string) []
 	return append(form, unexplained(body, len(secrets), program))
 }
 
-// search tries every body with every secret, those with one change before
-// those with more.
+// search tries every body with every secret, first those with the fewest changes.
 func search(h func() hash.Hash, sum []byte, bodies, keys []suspect) (body, key suspect, found bool) {
 	for changes := range 4 {
 		for _, b := range bodies {
@@ -88,6 +86,7 @@ func search(h func() hash.Hash, sum []byte, bodies, keys []suspect) (body, key s
 	return suspect{}, suspect{}, false
 }
 
+// changes returns by how many changes it differs from the one given.
 func (s suspect) changes() int {
 	switch {
 	case s.Cause == "":
@@ -98,6 +97,7 @@ func (s suspect) changes() int {
 	return 1
 }
 
+// joinFindings appends the findings that are not empty.
 func joinFindings(form []Finding, more ...Finding) []Finding {
 	for _, f := range more {
 		if f.Cause != "" {
@@ -107,11 +107,12 @@ func joinFindings(form []Finding, more ...Finding) []Finding {
 	return form
 }
 
+// algorithm is a way to sign that was perhaps used.
 type algorithm struct {
-	Finding
-	hash  func() hash.Hash
-	size  int
-	plain bool // Without a secret.
+	Finding // empty for the right one
+	hash    func() hash.Hash
+	size    int  // of the digest, in bytes
+	plain   bool // a hash of the body without the secret
 }
 
 const fixAlgorithm = "sign with HMAC-SHA256 over the raw body, as the platform does"
@@ -124,20 +125,22 @@ var algorithms = []algorithm{
 	{hash: sha256.New, size: sha256.Size, plain: true, Finding: Finding{"it is the plain SHA-256 of the body, without the secret", fixAlgorithm}},
 }
 
+// mac returns the HMAC of body.
 func mac(h func() hash.Hash, key, body []byte) []byte {
 	m := hmac.New(h, key)
 	m.Write(body)
 	return m.Sum(nil)
 }
 
+// plainSum returns the hash of body.
 func plainSum(h func() hash.Hash, body []byte) []byte {
 	m := h()
 	m.Write(body)
 	return m.Sum(nil)
 }
 
-// unexplained is what remains to be said when no suspect fits. It describes
-// the body without showing any of it.
+// unexplained returns the finding that no suspect fits. It describes the body without
+// showing any of it.
 func unexplained(body []byte, secrets int, program string) Finding {
 	looks := "not JSON"
 	switch {
@@ -162,8 +165,8 @@ func unexplained(body []byte, secrets int, program string) Finding {
 	}
 }
 
-// readSignature reads the digest out of a header value in whatever notation,
-// and says what is wrong with that notation. Without a digest it cannot go on.
+// readSignature returns the digest in a header's value, in whatever notation, and what
+// is odd about the notation. sum is nil if there is no digest in it.
 func readSignature(signature string) (sum []byte, odd []Finding) {
 	text, odd := unwrapSignature(signature)
 	if text == "" {
@@ -176,7 +179,7 @@ func readSignature(signature string) (sum []byte, odd []Finding) {
 		odd = append(odd, Finding{fmt.Sprintf("there are more than %d signatures", verify.MaxTokens), "send one"})
 	}
 	if first, _, more := strings.Cut(text, ","); more {
-		text = strings.TrimSpace(first) // What is told is told of the first one.
+		text = strings.TrimSpace(first) // The findings are about the first one.
 	}
 	return decodeSignature(text, odd)
 }

@@ -17,7 +17,7 @@ const (
 	fixForm         = "send \"" + signaturePrefix + "\" and 64 hex digits, nothing before, between or after"
 )
 
-// unwrapSignature takes off what people copy along with a header's value.
+// unwrapSignature removes what people copy along with a header's value.
 func unwrapSignature(s string) (text string, odd []Finding) {
 	text = strings.TrimSpace(s)
 	if name, value, ok := strings.Cut(text, ":"); ok && strings.EqualFold(strings.TrimSpace(name), verify.Header) {
@@ -31,8 +31,8 @@ func unwrapSignature(s string) (text string, odd []Finding) {
 	return text, odd
 }
 
-// decodeSignature reads one signature of any algorithm, with any prefix, in
-// hex or base64.
+// decodeSignature returns the digest of one signature of any algorithm, with any
+// prefix, in hex or base64; nil if it is none. It adds what is odd about it.
 func decodeSignature(text string, odd []Finding) ([]byte, []Finding) {
 	digits := text
 	if n := len(signaturePrefix); len(text) > n && strings.EqualFold(text[:n], signaturePrefix) {
@@ -58,8 +58,8 @@ func decodeSignature(text string, odd []Finding) ([]byte, []Finding) {
 	return nil, append(odd, notHex(digits))
 }
 
-// lengthOf judges digits that are hex. A digest of another algorithm's length
-// is left to the search, which can say whether it is one.
+// lengthOf returns the digest if it has the length of an algorithm's. Explain then
+// tries that algorithm.
 func lengthOf(sum []byte, digits int, odd []Finding) ([]byte, []Finding) {
 	if knownSize(len(sum)) {
 		return sum, odd
@@ -71,6 +71,7 @@ func lengthOf(sum []byte, digits int, odd []Finding) ([]byte, []Finding) {
 	return nil, append(odd, Finding{fmt.Sprintf("the signature has %d hex digits and must have 64: it is %s", digits, how), "copy the whole value of the header"})
 }
 
+// notHex returns what keeps digits from being hex.
 func notHex(digits string) Finding {
 	for i, r := range digits {
 		if !strings.ContainsRune("0123456789abcdefABCDEF", r) {
@@ -80,6 +81,7 @@ func notHex(digits string) Finding {
 	return Finding{fmt.Sprintf("the signature has %d hex digits and must have 64: it is cut off", len(digits)), "copy the whole value of the header"}
 }
 
+// knownSize reports whether n is the size of a digest that Explain can try.
 func knownSize(n int) bool {
 	switch n {
 	case sha1.Size, sha256.Size, sha512.Size384, sha512.Size:
@@ -88,7 +90,7 @@ func knownSize(n int) bool {
 	return false
 }
 
-// cutPrefix takes off a scheme's name: letters and digits up to a = or :.
+// cutPrefix removes the name of a scheme: letters and digits up to a = or :.
 func cutPrefix(text string) (prefix, rest string, found bool) {
 	at := strings.IndexAny(text, "=:")
 	if at < 1 || at > 16 || at+1 == len(text) {
@@ -105,6 +107,7 @@ func cutPrefix(text string) (prefix, rest string, found bool) {
 	return text[:at+1], strings.TrimSpace(text[at+1:]), true
 }
 
+// decodeBase64 decodes either alphabet, with or without padding.
 func decodeBase64(s string) ([]byte, bool) {
 	bare := strings.TrimRight(s, "=")
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

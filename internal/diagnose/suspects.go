@@ -19,8 +19,8 @@ const (
 	fixNewline = "save and sign the body without changing it: printf '%s' rather than echo, curl --data-binary @file rather than -d"
 )
 
-// bodySuspects are the bodies that may have been signed in place of this one,
-// itself first.
+// bodySuspects returns the bodies that may have been signed instead of this one, itself
+// first.
 func bodySuspects(body []byte) []suspect {
 	all := oneChange(body)
 	if len(body) > maxTwice {
@@ -42,10 +42,10 @@ func bodySuspects(body []byte) []suspect {
 	return all
 }
 
-// maxTwice bounds the bodies that are tried with two changes.
+// maxTwice is up to which size a body is tried with two changes.
 const maxTwice = 64 << 10
 
-// endings are bodies that differ at their ends: what comes beside any other
+// endings returns bodies that differ at their ends, which happens beside any other
 // mistake.
 func endings(body []byte) (all []suspect) {
 	add := func(value []byte, cause, fix string) {
@@ -62,7 +62,7 @@ func endings(body []byte) (all []suspect) {
 	return all
 }
 
-// oneChange are bodies that differ by one mistake, after the body itself.
+// oneChange returns the body itself, and then bodies that differ by one mistake.
 func oneChange(body []byte) []suspect {
 	all := []suspect{{value: body}}
 	add := func(value []byte, cause, fix string) {
@@ -93,7 +93,7 @@ func oneChange(body []byte) []suspect {
 	return append(all, jsonSuspects(body)...)
 }
 
-// jsonSuspects are the same JSON as other programs would write it.
+// jsonSuspects returns the same JSON as other programs would write it.
 func jsonSuspects(body []byte) []suspect {
 	doc := jsontext.Value(bytes.TrimSpace(body))
 	if len(doc) == 0 || len(doc) > maxReserialised || !doc.IsValid(jsontext.AllowDuplicateNames(true)) {
@@ -107,6 +107,7 @@ func jsonSuspects(body []byte) []suspect {
 	return all
 }
 
+// jsonForms returns a document in each combination of spacing, escaping and order.
 func jsonForms(doc jsontext.Value) []suspect {
 	spacings := []struct {
 		name string
@@ -154,7 +155,8 @@ func jsonForms(doc jsontext.Value) []suspect {
 	return all
 }
 
-// escapeNonASCII works on JSON: only its strings can hold such characters.
+// escapeNonASCII returns JSON with all other characters escaped; only its strings can
+// hold any.
 func escapeNonASCII(b []byte) []byte {
 	var out bytes.Buffer
 	for _, r := range string(b) {
@@ -171,10 +173,11 @@ func escapeNonASCII(b []byte) []byte {
 	return out.Bytes()
 }
 
+// escapeSlashes returns JSON with its slashes escaped, as PHP does.
 func escapeSlashes(b []byte) []byte { return bytes.ReplaceAll(b, []byte("/"), []byte(`\/`)) }
 
-// secretSuspects are the secrets that may have been used in place of ours:
-// first those we have, then what a copy of them often turns into.
+// secretSuspects returns the secrets that may have been used: first those given, then
+// what a copy of them often turns into.
 func secretSuspects(secrets []string) []suspect {
 	var all []suspect
 	for _, s := range secrets {
@@ -213,6 +216,7 @@ func secretSuspects(secrets []string) []suspect {
 	return all
 }
 
+// addDecoded adds a secret that was decoded or encoded once more or less than ours.
 func addDecoded(add func(value []byte, cause, fix string), secret string) {
 	const fix = "use the secret's text as it is, on both sides"
 	bare := strings.TrimPrefix(secret, "whsec_")
