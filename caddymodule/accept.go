@@ -163,7 +163,7 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 		}
 	}
 	key := in.key()
-	if app := h.app.started(); app != nil && in.odd == "" && app.gate.Known(key, in.digest) {
+	if app := h.app.started(); app != nil && in.odd == "" && app.Gate.Known(key, in.digest) {
 		return duplicate(metrics.InCache), nil
 	}
 	ctx, cancel := in.deadline()
@@ -173,7 +173,7 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 		return answer{}, err
 	}
 	if in.odd != "" {
-		err := in.quarantine(ctx, app.store)
+		err := in.quarantine(ctx, app.Store)
 		if errors.Is(err, spool.ErrReleased) {
 			return duplicate(metrics.InStore), nil
 		}
@@ -184,7 +184,7 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 	}
 	e := in.event()       // Here, because the request is not ours once the answer is out.
 	var asked atomic.Bool // Whether this copy is the one that the store saw.
-	verdict, err := app.gate.Do(ctx, key, in.digest, func(ctx context.Context) (dedupe.Verdict, error) {
+	verdict, err := app.Gate.Do(ctx, key, in.digest, func(ctx context.Context) (dedupe.Verdict, error) {
 		asked.Store(true)
 		in.body.Keep()
 		defer in.body.Drop()
@@ -216,7 +216,7 @@ func (h *Webhook) follow(in *incoming, marks []string) error {
 	if err != nil {
 		return err
 	}
-	if via.CameBack(marks, markOf(app.store, h.Name)) {
+	if via.CameBack(marks, markOf(app.Store, h.Name)) {
 		return errCameBack
 	}
 	return nil
@@ -271,7 +271,7 @@ func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (dedu
 	var receipt spool.Receipt
 	// After a panic too: room that nobody gives back is lost until a restart.
 	defer func() { h.offer(d, matched, in.Routes, receipt.Running) }()
-	receipt, err := app.store.Accept(ctx, in)
+	receipt, err := app.Store.Accept(ctx, in)
 	if err != nil {
 		return 0, err
 	}

@@ -62,7 +62,7 @@ func (a *App) provisionAdmin(ctx caddy.Context) error {
 // api is the operator's API on the store.
 func (a *App) api(run *running) http.Handler {
 	return control.New(control.Options{
-		Store:      run.store,
+		Store:      run.Store,
 		Token:      a.token,
 		Configured: a.configured,
 		Pace:       func(k spool.RouteKey) control.Pace { return control.Pace(run.dispatcher.Pace(k)) },
@@ -102,7 +102,7 @@ func (a *App) release(ctx context.Context, run *running, rec spool.Record, dryRu
 	if dryRun {
 		return became, nil
 	}
-	receipt, err := run.store.Accept(ctx, in)
+	receipt, err := run.Store.Accept(ctx, in)
 	if err != nil {
 		return became, err
 	}

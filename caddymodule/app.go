@@ -14,6 +14,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
 // App keeps the events of the `inbox_webhook` handlers: one durable store,
@@ -66,7 +67,7 @@ type App struct {
 	// judged: the ways to the webhooks have been looked at.
 	judged bool
 
-	storage    *storage // Owned by this instance while set.
+	storage    *storage.Storage // Owned by this instance while set.
 	observer   *observer
 	dispatcher *deliver.Dispatcher
 	running    *running      // What handlers use, from live on and for ever.
@@ -77,7 +78,7 @@ type App struct {
 // running is what a handler needs of a started app. It stays usable after Stop:
 // handlers of a replaced configuration go on accepting.
 type running struct {
-	*storage
+	*storage.Storage
 	dispatcher *deliver.Dispatcher
 }
 
@@ -121,7 +122,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision resolves the settings. It opens nothing: a `caddy validate` beside
 // a running instance must touch nothing.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.log = slog.New(noticing{ctx.Slogger().Handler()})
+	a.log = slog.New(warned.Watch(ctx.Slogger().Handler()))
 	a.audit = slog.New(zapslog.NewHandler(ctx.Logger().Core(), zapslog.WithName(auditName), zapslog.AddStacktraceAt(slog.Level(127))))
 	a.live = make(chan struct{})
 	var err error
@@ -203,26 +204,26 @@ func (a *App) Start() error {
 		return err
 	}
 	a.storage, a.observer = st, newObserver(a)
-	st.lead(a)
+	st.Lead(storageUser{a})
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var routes []deliver.Route
 	for _, s := range sources {
-		if err := st.store.Configure(ctx, s.Name, s.routeNames()); err != nil {
+		if err := st.Store.Configure(ctx, s.Name, s.routeNames()); err != nil {
 			return fmt.Errorf("configuring the routes of %s: %w", s.Name, err)
 		}
-		s.markAs(markOf(st.store, s.Name))
+		s.markAs(markOf(st.Store, s.Name))
 		routes = append(routes, s.deliverRoutes()...)
 	}
-	d, err := deliver.New(deliver.Config{Store: st.store, Routes: routes, Slots: st.slots, Log: a.log, Observer: a.observer})
+	d, err := deliver.New(deliver.Config{Store: st.Store, Routes: routes, Slots: st.Slots, Log: a.log, Observer: a.observer})
 	if err != nil {
 		return fmt.Errorf("starting deliveries: %w", err)
 	}
 	a.warnParked(ctx, routes)
 	a.dispatcher = d
-	st.began(d)
+	st.Began(d)
 	d.Start()
-	a.running = &running{storage: st, dispatcher: d}
+	a.running = &running{Storage: st, dispatcher: d}
 	close(a.live)
 	return nil
 }
@@ -244,7 +245,7 @@ func (a *App) undoRenames(back *App) {
 		if len(taken) == 0 {
 			continue
 		}
-		if err := a.storage.store.Configure(ctx, old.Name, names); err != nil {
+		if err := a.storage.Store.Configure(ctx, old.Name, names); err != nil {
 			a.log.Error("giving renamed routes back", "source", old.Name, "error", err)
 		}
 	}
@@ -256,7 +257,7 @@ func (a *App) warnParked(ctx context.Context, routes []deliver.Route) {
 	for _, r := range routes {
 		configured[r.Key] = true
 	}
-	states, err := a.storage.store.Routes(ctx)
+	states, err := a.storage.Store.Routes(ctx)
 	if err != nil {
 		a.log.Warn("listing routes", "error", err)
 		return
@@ -281,7 +282,7 @@ func (a *App) Stop() error {
 	}
 	a.dispatcher.Stop()
 	if caddy.Exiting() {
-		a.storage.drain(time.Duration(a.Grace))
+		a.storage.Drain(time.Duration(a.Grace))
 	}
 	return nil
 }
@@ -309,8 +310,8 @@ func (a *App) Cleanup() error {
 		a.sources.forget()
 		return nil
 	}
-	if back := st.follow(a); back != nil && !caddy.Exiting() {
-		a.undoRenames(back)
+	if back := st.Follow(storageUser{a}); back != nil && !caddy.Exiting() {
+		a.undoRenames(back.(storageUser).App)
 	}
 	a.sources.forget()
 	a.storage, a.dispatcher = nil, nil
@@ -320,7 +321,7 @@ func (a *App) Cleanup() error {
 	d.Stop()
 	release := func() error {
 		_ = d.Drain(context.Background())
-		st.ended(d)
+		st.Ended(d)
 		return closeStorage(a.dir)
 	}
 	if caddy.Exiting() {

@@ -17,6 +17,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
 // slow says its verdict when goOn is closed.
@@ -77,7 +78,7 @@ func acceptor(t *testing.T, store spool.Store, name string, told func(answer)) f
 		t.Fatal(err)
 	}
 	app := &App{sources: new(sourceSet), live: make(chan struct{})}
-	app.running = &running{storage: &storage{store: store, gate: gate}, dispatcher: d}
+	app.running = &running{Storage: storage.Of(store, gate), dispatcher: d}
 	close(app.live)
 	h := &Webhook{app: app, src: &source{table: newTable(nil, nil)}}
 	return func() {

@@ -1,9 +1,7 @@
 package caddymodule
 
 import (
-	"bytes"
 	"errors"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
 // CaddyState is held by each test that makes Caddy write its globals.
@@ -27,7 +26,7 @@ func StoreOf(dir string) spool.Store {
 	var store spool.Store
 	storages.Range(func(k, v any) bool {
 		if k == key {
-			store = v.(*storage).store
+			store = v.(*storage.Storage).Store
 		}
 		return store == nil
 	})
@@ -45,7 +44,7 @@ func DrainAll(dir string, grace time.Duration) {
 	key, _ := env.CanonicalDir(dir)
 	storages.Range(func(k, v any) bool {
 		if k == key {
-			v.(*storage).drain(grace)
+			v.(*storage.Storage).Drain(grace)
 		}
 		return true
 	})
@@ -103,7 +102,7 @@ func UnreadyCases() map[string][2]string {
 		a := &App{sources: new(sourceSet), live: make(chan struct{})}
 		a.sources.byName = map[string]*source{"inbox": {}}
 		if s != nil {
-			a.running = &running{storage: &storage{store: sayer{says: *s}}}
+			a.running = &running{Storage: storage.Of(sayer{says: *s}, nil)}
 			close(a.live)
 		}
 		return a
@@ -118,27 +117,14 @@ func UnreadyCases() map[string][2]string {
 	}
 }
 
-// ClockOff plays how far the clock is off, one after another, to the watch, and
-// returns what it has logged.
-func ClockOff(offs ...time.Duration) (logged []string) {
-	var out bytes.Buffer
-	a, st := &App{log: slog.New(slog.NewTextHandler(&out, nil))}, &storage{}
-	for _, off := range offs {
-		a.watchClock(st, spool.Stats{ClockOff: off})
-	}
-	return strings.Split(strings.TrimSpace(out.String()), "\n")
-}
-
 // DiskLow plays what the store says, one after another, to the watch, and
 // returns which of them were told. The app is that of the configuration in force.
 func DiskLow(says ...spool.Stats) (warned []bool) {
 	a := activeApp()
-	st := &storage{}
+	st := storage.Of(nil, nil)
 	for _, s := range says {
-		before := st.low.Load()
-		st.store = sayer{says: s}
-		a.watchStore(&running{storage: st})
-		warned = append(warned, st.low.Load() && !before)
+		st.Store = sayer{says: s}
+		warned = append(warned, a.look(&running{Storage: st}, time.Now()))
 	}
 	return warned
 }

@@ -79,7 +79,7 @@ func (a *App) unready() string {
 	if run == nil {
 		return "the store is not open yet"
 	}
-	switch s := run.store.Stats(); {
+	switch s := run.Store.Stats(); {
 	case s.Unavailable != nil:
 		return "the store does not work"
 	case s.ClockUnset:

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"regexp"
 	"testing"
-	"time"
 
 	"github.com/inboxgate/inboxgate/caddymodule"
 )
@@ -94,21 +92,6 @@ func TestHealthCaddyfile(t *testing.T) {
 	for _, site := range []string{"inbox_health /healthz now", "inbox_health {\nport 1\n}"} {
 		if _, err := adapt(t, "Caddyfile", fmt.Sprintf(":1 {\n%s\n}\n", site)); err == nil {
 			t.Errorf("%q was taken", site)
-		}
-	}
-}
-
-// A clock that is off is reported once, and when it is right again.
-func TestClockOffIsReported(t *testing.T) {
-	t.Parallel()
-	got := caddymodule.ClockOff(0, 72*time.Hour, 73*time.Hour, 0, -time.Hour, 0, 0)
-	want := []string{"WARN.*clock is ahead.*ahead=72h0m0s", "INFO.*clock is right", "WARN.*clock is behind.*behind=1h0m0s", "INFO.*clock is right"}
-	if len(got) != len(want) {
-		t.Fatalf("logged %q, want %q", got, want)
-	}
-	for i := range want {
-		if !regexp.MustCompile(want[i]).MatchString(got[i]) {
-			t.Errorf("logged %q, want %q", got[i], want[i])
 		}
 	}
 }

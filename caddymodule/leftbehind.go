@@ -20,7 +20,7 @@ func (a *App) leaveStore(needed bool) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	states, err := run.store.Routes(ctx)
+	states, err := run.Store.Routes(ctx)
 	if err != nil && needed {
 		return fmt.Errorf("data_dir changes from %s to %s, and what waits in the former cannot be counted: %w: reload with the former data_dir, or stop inboxgate, move the directory, and start", old.dir, a.dir, err)
 	}

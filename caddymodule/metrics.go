@@ -29,13 +29,13 @@ func (a *App) figures() (now metrics.State) {
 	if run == nil {
 		return now
 	}
-	now.Open, now.LeasesLost = true, run.leasesLost()
-	stats := run.store.Stats()
+	now.Open, now.LeasesLost = true, run.LeasesLost()
+	stats := run.Store.Stats()
 	now.Store, now.Max = &stats, float64(app.settings().MaxSize)
-	now.Full = run.growth.Full(now.Max - float64(stats.Used))
+	now.Full = run.Full(now.Max - float64(stats.Used))
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	states, err := run.store.Routes(ctx)
+	states, err := run.Store.Routes(ctx)
 	if err != nil {
 		return now // inbox_store_up shows it.
 	}

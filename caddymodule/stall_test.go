@@ -15,6 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
+	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
 // stalled takes a body and says nothing until goOn is closed.
@@ -94,7 +95,7 @@ func TestPanicInAcceptLeavesRoom(t *testing.T) {
 	})
 	routes := []Route{{Name: "app", Types: []string{"*"}}}
 	h := &Webhook{src: &source{Source: Source{Routes: routes}, table: newTable(routes, nil), keys: []spool.RouteKey{key}}}
-	app := &running{storage: &storage{store: panicking{store}}, dispatcher: d}
+	app := &running{Storage: storage.Of(panicking{store}, nil), dispatcher: d}
 	for range 3 {
 		func() {
 			defer func() {

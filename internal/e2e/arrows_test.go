@@ -57,6 +57,8 @@ var house = []room{
 	{path: "internal/overlay"},
 	{path: "internal/nearest"},
 	{path: "internal/metrics", may: []string{"verify", "internal/spool", "internal/deliver"}},
+	{path: "internal/loghandler"},
+	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/loghandler", "internal/metrics", "internal/spool", "internal/spool/sqlite"}},
 	{path: "internal/via"},
 	{path: "internal/tracing", may: []string{"internal/deliver"}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},

@@ -1,0 +1,181 @@
+// Package storage is what a process keeps of one data directory while configurations
+// come and go: the open store, the memory of ids in front of it, and the room for
+// attempts that all of them share.
+//
+// Guarantee: the settings and the logger in use are those of the newest configuration
+// that has started and not gone. Leases that were lost are counted over all of them.
+//
+// Limits: who opens a directory once, and when it is closed, is the caller's to keep.
+package storage
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/loghandler"
+	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
+)
+
+// User is a configuration that uses a storage. Users are compared with ==.
+type User interface {
+	// Settings returns what the store is to be set to.
+	Settings() spool.Settings
+	// Log returns where the store's log goes.
+	Log() *slog.Logger
+	// Expired is called for each dead letter that retention has made.
+	Expired(d spool.Delivery, reason string)
+}
+
+// Storage is the process's hold on one data directory.
+type Storage struct {
+	Store spool.Store
+	Gate  *dedupe.Gate
+	Slots *deliver.Slots
+
+	log    *loghandler.Swap // Of the store; its target is the newest user's.
+	growth metrics.Growth
+	low    atomic.Bool // Short of room, and reported.
+	off    atomic.Bool // The machine's clock is off, and reported.
+
+	mu    sync.Mutex                   // Guards all that follows.
+	live  map[*deliver.Dispatcher]bool // Those that Began and have not Ended.
+	lost  uint64                       // Leases, by dispatchers that have ended.
+	users []User                       // Oldest first.
+}
+
+// Open opens the store of a directory.
+func Open(dir string, settings spool.Settings, log *slog.Logger) (*Storage, error) {
+	swap := loghandler.NewSwap(log.Handler())
+	gate, err := dedupe.NewGate(dedupe.GateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("making the gate: %w", err)
+	}
+	store, err := sqlite.Open(dir, sqlite.Options{Log: slog.New(swap), Settings: settings})
+	if err != nil {
+		gate.Close()
+		return nil, err
+	}
+	s := Of(store, gate)
+	s.log = swap
+	s.Store.OnExpired(s.expired) // For the store's life: two users would count twice.
+	return s, nil
+}
+
+// Of returns the storage of a store that is open.
+func Of(store spool.Store, gate *dedupe.Gate) *Storage {
+	return &Storage{
+		Store: store, Gate: gate, Slots: deliver.NewSlots(),
+		log:  loghandler.NewSwap(slog.DiscardHandler),
+		live: make(map[*deliver.Dispatcher]bool),
+	}
+}
+
+// Lead makes u's settings count. A configuration whose load fails later has started
+// all the same; Follow gives the storage back to the one that stays.
+func (s *Storage) Lead(u User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users = append(s.users, u)
+	s.apply(u)
+}
+
+func (s *Storage) apply(u User) {
+	s.log.Use(u.Log().Handler())
+	s.Store.Tune(u.Settings())
+}
+
+// Follow ends u's part, and returns the user whose settings count again because u,
+// the newest, has gone before it; else nil.
+func (s *Storage) Follow(u User) User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	newest := len(s.users) > 0 && s.users[len(s.users)-1] == u
+	s.users = slices.DeleteFunc(s.users, func(o User) bool { return o == u })
+	if !newest || len(s.users) == 0 {
+		return nil
+	}
+	back := s.users[len(s.users)-1]
+	s.apply(back)
+	return back
+}
+
+// expired reports a dead letter that retention has made to the newest user.
+func (s *Storage) expired(d spool.Delivery, reason string) {
+	s.mu.Lock()
+	var newest User
+	if n := len(s.users); n > 0 {
+		newest = s.users[n-1]
+	}
+	s.mu.Unlock()
+	if newest != nil {
+		newest.Expired(d, reason)
+	}
+}
+
+// Destruct closes the store after the last user has gone. Caddy's usage pools call it
+// by this name.
+func (s *Storage) Destruct() error {
+	s.Gate.Close()
+	if err := s.Store.Close(); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+// Began notes a dispatcher that delivers from the store.
+func (s *Storage) Began(d *deliver.Dispatcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live[d] = true
+}
+
+// Ended notes that a dispatcher has been drained.
+func (s *Storage) Ended(d *deliver.Dispatcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live[d] {
+		s.lost += d.LeasesLost()
+	}
+	delete(s.live, d)
+}
+
+// LeasesLost counts the leases that dispatchers have lost since the store was opened.
+func (s *Storage) LeasesLost() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.lost
+	for d := range s.live {
+		n += d.LeasesLost()
+	}
+	return n
+}
+
+// Drain waits up to grace for the running attempts of every dispatcher, then cancels
+// them and gives their leases back.
+func (s *Storage) Drain(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	s.mu.Lock()
+	live := make([]*deliver.Dispatcher, 0, len(s.live))
+	for d := range s.live {
+		live = append(live, d)
+	}
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, d := range live {
+		wg.Go(func() {
+			d.Stop()
+			_ = d.Drain(ctx) // The end of grace is no error: it is the plan.
+		})
+	}
+	wg.Wait()
+}
