@@ -17,8 +17,8 @@ func (a *App) about() control.About {
 	v := control.About{Started: started, Accepted: metrics.Process().Accepts.LastMinute(time.Now()), Max: a.settings().MaxSize, LastWarning: lastWarning()}
 	v.Version = version()
 	for _, s := range a.sources.all() {
-		if list := s.verifier.Load(); list != nil {
-			list.valid(func(label string, ok bool) {
+		if list := s.secrets.Set(); list != nil {
+			list.Each(func(label string, ok bool) {
 				v.Secrets = append(v.Secrets, control.Secret{Source: s.Name, Secret: label, Valid: ok})
 			})
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
+	"github.com/inboxgate/inboxgate/internal/secrets"
 )
 
 // parseWebhook sets up the handler from Caddyfile tokens. Syntax:
@@ -145,10 +146,10 @@ func (p *webhookParser) secret() error {
 		return p.Errf("secret needs a value, for example: secret {env.%s}", env.Secret)
 	}
 	s.Value = p.Val()
-	if err := s.mistyped(); err != nil {
+	if err := secrets.Config(s).Mistyped(replacePlaceholders); err != nil {
 		return p.WrapErr(fmt.Errorf("secret: %w", err))
 	}
-	if err := s.literal(); err != nil {
+	if err := secrets.Config(s).Literal(); err != nil {
 		return p.WrapErr(fmt.Errorf("secret: %w", err))
 	}
 	for p.NextArg() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/secrets"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/storage"
 )
@@ -80,7 +81,7 @@ func MetricNames() map[string][]string {
 }
 
 // Fingerprint names a secret in metrics.
-func Fingerprint(secret string) string { return fingerprintOf([]byte(secret)) }
+func Fingerprint(secret string) string { return secrets.Fingerprint([]byte(secret)) }
 
 // RejectReasons are the labels of a refusal.
 func RejectReasons() []string { return metrics.Reasons() }

@@ -99,7 +99,7 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 	for _, w := range findPlace(src.fingerprint).odd {
 		h.log.Warn("upstream needs attention", "source", h.Name, "warning", w)
 	}
-	shown := src.verifier.Load().shown()
+	shown := src.secrets.Set().Valid()
 	h.log.Info("source is configured", "source", h.Name, "secrets", len(shown), "fingerprints", shown, "routes", len(h.Routes))
 	return nil
 }
@@ -121,7 +121,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	defer read.Drop()
 	body := read.Bytes()
 
-	if err := h.src.verifier.Load().check(body, r.Header[verify.Header]); err != nil {
+	if err := h.src.secrets.Set().Check(body, r.Header[verify.Header]); err != nil {
 		if encoded(r) {
 			return h.refuse(w, r, note, refusal{http.StatusUnsupportedMediaType, "the body is encoded and its signature is not that of the encoded bytes"})
 		}

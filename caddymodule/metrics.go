@@ -19,8 +19,8 @@ func (a *App) figures() (now metrics.State) {
 		}
 	}
 	for _, s := range app.sources.all() {
-		if v := s.verifier.Load(); v != nil {
-			v.valid(func(label string, ok bool) {
+		if v := s.secrets.Set(); v != nil {
+			v.Each(func(label string, ok bool) {
 				now.Secrets = append(now.Secrets, metrics.Secret{Source: s.Name, Fingerprint: label, Valid: ok})
 			})
 		}

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/secrets"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -189,12 +190,12 @@ func TestFingerprintStays(t *testing.T) {
 	t.Parallel()
 	const a, b = "5d41402abc4b2a76b9719d911017c592", "7d793037a0760186574b0282f2f435e7"
 	labels := func(keys ...string) map[string]bool {
-		c, err := newChecker("f", secretsOf(keys))
+		c, err := secrets.NewSet(secretsOf(keys), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all := make(map[string]bool)
-		c.valid(func(label string, ok bool) {
+		c.Each(func(label string, ok bool) {
 			if _, twice := all[label]; twice {
 				t.Errorf("%s is told twice", label)
 			}
@@ -202,13 +203,13 @@ func TestFingerprintStays(t *testing.T) {
 		})
 		return all
 	}
-	if got := labels(a, b, a); len(got) != 2 || !got[fingerprintOf([]byte(a))] || !got[fingerprintOf([]byte(b))] {
+	if got := labels(a, b, a); len(got) != 2 || !got[secrets.Fingerprint([]byte(a))] || !got[secrets.Fingerprint([]byte(b))] {
 		t.Errorf("got %v", got)
 	}
-	if got := fingerprintOf([]byte(a)); got != "ad23cb1a" {
+	if got := secrets.Fingerprint([]byte(a)); got != "ad23cb1a" {
 		t.Errorf("the fingerprint is %s: a new version must not rename secrets", got)
 	}
-	if strings.Contains(a, fingerprintOf([]byte(a))) {
+	if strings.Contains(a, secrets.Fingerprint([]byte(a))) {
 		t.Error("a piece of the secret")
 	}
 }

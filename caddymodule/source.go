@@ -6,13 +6,13 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/secrets"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
 )
@@ -23,9 +23,7 @@ type source struct {
 	fingerprint string
 	failed      error // Of provision, for the handlers that join later.
 
-	// verifier is replaced when a secret file changes.
-	verifier atomic.Pointer[checker]
-	rotation rotation
+	secrets secrets.Secrets
 	// meters are made when they are first needed, like a checker's.
 	meters  func() *metrics.Source
 	tracing tracing.Source
@@ -37,17 +35,10 @@ type source struct {
 
 // provision makes what a source needs of Caddy, once for all its handlers.
 func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []string, err error) {
-	files := s.look() // Before they are read: what changes in between is seen later.
-	keys, warnings, err := resolveSecrets(s.Secrets, time.Now())
-	if err != nil {
+	signatures := func(fingerprint string) secrets.Counter { return metrics.Process().Signatures(s.Name, fingerprint) }
+	if warnings, err = s.secrets.Open(s.Name, configsOf(s.Secrets), replacePlaceholders, signatures); err != nil {
 		return nil, err
 	}
-	v, err := newChecker(s.Name, keys)
-	if err != nil {
-		return nil, err
-	}
-	s.verifier.Store(v)
-	s.rotation = rotation{taken: files, seen: files, keys: digestOf(keys)}
 	s.meters = sync.OnceValue(func() *metrics.Source { return metrics.Process().Source(s.Name) })
 	for i := range s.Routes {
 		if err := s.Routes[i].compile(ctx); err != nil {
@@ -68,7 +59,7 @@ func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []
 // begin makes the source's series, at 0.
 func (s *source) begin() {
 	s.meters()
-	s.verifier.Load().used()
+	s.secrets.Set().Begin()
 }
 
 // markAs gives attempts the mark by which the source knows what comes back to it.

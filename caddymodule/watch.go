@@ -25,7 +25,7 @@ func (a *App) watch(done <-chan struct{}) {
 		metrics.Process().Accepts.Note(time.Now())
 		lookOnce.Do(a.warnShared)
 		for _, s := range a.sources.all() {
-			s.refreshSecrets(a.log, time.Now())
+			s.secrets.Refresh(a.log, time.Now())
 		}
 		if run := a.started(); run != nil {
 			a.look(run, time.Now())

@@ -1,7 +1,8 @@
-package caddymodule
+package secrets
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,30 +18,40 @@ const (
 	secondSecret = "the-other-secret-of-the-test"
 )
 
-// rotating is a source whose secrets lie in a file.
+// rotating are the secrets of a source that lie in a file.
 type rotating struct {
 	*testing.T
-	*source
+	Secrets
 	path string
 	log  bytes.Buffer
+}
+
+// uncounted counts nothing.
+type uncounted struct{}
+
+func (uncounted) Inc() {}
+
+// fromFile is for values that are nothing but {file./path}.
+func fromFile(text string, errOnEmpty bool) (string, error) {
+	path, ok := strings.CutPrefix(text, "{file.")
+	if !ok {
+		return text, nil
+	}
+	raw, _ := os.ReadFile(strings.TrimSuffix(path, "}"))
+	if len(raw) == 0 && errOnEmpty {
+		return "", errors.New("empty")
+	}
+	return string(raw), nil
 }
 
 func newRotating(t *testing.T, text string) *rotating {
 	t.Helper()
 	r := &rotating{T: t, path: filepath.Join(t.TempDir(), "secret")}
 	r.write(text)
-	r.source = &source{Source: Source{Name: "rotate", Secrets: []Secret{{Value: "{file." + r.path + "}"}}}}
-	files := r.look()
-	keys, _, err := resolveSecrets(r.Secrets, time.Now())
-	if err != nil {
+	configured := []Config{{Value: "{file." + r.path + "}"}}
+	if _, err := r.Open("rotate", configured, fromFile, func(string) Counter { return uncounted{} }); err != nil {
 		t.Fatal(err)
 	}
-	c, err := newChecker(r.source.Name, keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.verifier.Store(c)
-	r.rotation = rotation{taken: files, seen: files, keys: digestOf(keys)}
 	return r
 }
 
@@ -52,7 +63,7 @@ func (r *rotating) write(text string) {
 }
 
 func (r *rotating) tick() {
-	r.refreshSecrets(slog.New(slog.NewTextHandler(&r.log, nil)), time.Now())
+	r.Refresh(slog.New(slog.NewTextHandler(&r.log, nil)), time.Now())
 }
 
 // takes checks which secrets are valid.
@@ -60,7 +71,7 @@ func (r *rotating) takes(when string, first, second bool) {
 	r.Helper()
 	body := []byte("body")
 	for key, want := range map[string]bool{firstSecret: first, secondSecret: second} {
-		_, err := r.verifier.Load().Verify(body, verify.Sign([]byte(key), body))
+		_, err := r.Set().Verify(body, verify.Sign([]byte(key), body))
 		if (err == nil) != want {
 			r.Errorf("%s: %s is taken: %t, want %t", when, key, err == nil, want)
 		}
