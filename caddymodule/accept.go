@@ -222,7 +222,7 @@ func (h *Webhook) follow(in *incoming, marks []string) error {
 	return nil
 }
 
-var errCameBack = refusal{http.StatusLoopDetected, "a delivery came back to the webhook that it came from"}
+var errCameBack = refusal{http.StatusLoopDetected, via.Reason}
 
 // markOf returns the mark by which a source of a store knows its own deliveries.
 func markOf(store spool.Store, source string) string {

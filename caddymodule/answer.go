@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/upstream"
 )
 
 // answer is a 200, and what it says.
@@ -21,7 +22,7 @@ type answer struct {
 	caught metrics.Caught
 	why    string
 	// relay holds the answer of the next handler, in pass mode.
-	relay *recorder
+	relay *upstream.Recorder
 }
 
 func duplicate(caught metrics.Caught) answer {
@@ -49,21 +50,22 @@ func (a answer) count(m *metrics.Source, took time.Duration) {
 func (a answer) write(w http.ResponseWriter) error {
 	head := w.Header()
 	if a.relay != nil {
-		for name, values := range a.relay.header {
+		for name, values := range a.relay.Header() {
 			head[name] = values
 		}
 		head.Del("Content-Length") // What is handed on may be shorter.
-		if a.relay.seen > int64(len(a.relay.kept)) {
-			a.relay.kept = nil
-		}
 	}
 	head["X-Inbox-Result"] = []string{a.result}
 	if a.reason != "" {
 		head["X-Inbox-Reason"] = []string{a.reason}
 	}
 	if a.relay != nil {
-		w.WriteHeader(a.relay.status)
-		_, err := w.Write(a.relay.kept)
+		w.WriteHeader(a.relay.Status())
+		body, whole := a.relay.Body()
+		if !whole {
+			body = nil
+		}
+		_, err := w.Write(body)
 		return err
 	}
 	head["Content-Type"] = []string{"text/plain; charset=utf-8"} // Its own: handlers of the site may edit it in place.

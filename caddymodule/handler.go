@@ -17,6 +17,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/upstream"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -110,7 +111,9 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	caddyhttp.SetVar(r.Context(), reachedVar, true)
 	note := &note{source: h.Name}
 	note.attach(r)
-	if r.Context().Value(attemptKey{}) != nil {
+	// An attempt that comes back within this process, by `invoke` perhaps, would be
+	// answered as a duplicate of itself.
+	if upstream.Of(r.Context()) != nil {
 		return h.refuse(w, r, note, errCameBack)
 	}
 

@@ -15,6 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/upstream"
 	"github.com/inboxgate/inboxgate/internal/via"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -38,7 +39,7 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 		// Nor can it be kept. The platform's log shall show that it was not taken.
 		return answer{}, refusal{http.StatusServiceUnavailable, "created_at is older than the window"}
 	}
-	rec := newRecorder(relayed)
+	rec := upstream.NewRecorder(relayed)
 	// The gate waits for the handler, which is bounded by ack_timeout: the
 	// request must not be used by it after we have answered.
 	caught := metrics.InFlight // Unless the memory is asked for this copy.
@@ -78,23 +79,23 @@ func (h *Webhook) tooOld(created time.Time) bool {
 
 // handOn runs the next handler for an event whose id is claimed until it has
 // answered.
-func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *recorder, next caddyhttp.Handler) error {
+func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *upstream.Recorder, next caddyhttp.Handler) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(h.AckTimeout))
 	defer cancel()
 	r := in.r.WithContext(joined{ctx, in.r.Context()})
 	r.Body = io.NopCloser(bytes.NewReader(in.body.Bytes()))
 	r.ContentLength = int64(len(in.body.Bytes()))
 	r.Header = shown(r.Header, in)
-	left, err := runBounded(ctx, next, rec, r)
+	left, err := upstream.RunBounded(ctx, next, rec, r)
 	switch {
-	case !left && rec.status/100 == 2 && (errors.Is(err, errCut) || ctx.Err() != nil):
+	case !left && rec.Status()/100 == 2 && (errors.Is(err, upstream.ErrCut) || ctx.Err() != nil):
 		return nil // The status has decided, however the body went on.
 	case left, ctx.Err() != nil:
 		return refusal{http.StatusGatewayTimeout, "the next handler did not answer within ack_timeout"}
 	case err != nil:
 		return refusal{http.StatusBadGateway, fmt.Sprintf("the next handler failed: %v", err)}
-	case rec.status < 200 || rec.status > 299:
-		return refusal{http.StatusBadGateway, fmt.Sprintf("the next handler answered %d", rec.status)}
+	case rec.Status() < 200 || rec.Status() > 299:
+		return refusal{http.StatusBadGateway, fmt.Sprintf("the next handler answered %d", rec.Status())}
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/upstream"
 )
 
 // Whatever the store does, the answer is there within 8 s of the request: the
@@ -102,7 +103,7 @@ func TestLimitsAreThosePromised(t *testing.T) {
 		"Retry-After":         {retryAfter, "10"},
 		"grace":               {defaultGrace, 10 * time.Second},
 		"a secret's length":   {env.MinSecret, 16},
-		"overdue handlers":    {overdue, time.Second},
+		"overdue handlers":    {upstream.Overdue, time.Second},
 		"small bodies":        {body.Small, 64 << 10},
 		"ids of pass mode":    {passIDs, 1 << 20},
 		"looks at the store":  {watchEvery, time.Second},

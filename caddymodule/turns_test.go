@@ -184,7 +184,7 @@ func (l slowListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &slowConn{Conn: c, until: time.Now().Add(3 * firstPatience)}, nil
+	return &slowConn{Conn: c, until: time.Now().Add(3 * 250 * time.Millisecond)}, nil
 }
 
 type slowConn struct {

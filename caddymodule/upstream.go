@@ -4,24 +4,25 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/inboxgate/inboxgate/internal/address"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/handlers"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
+	"github.com/inboxgate/inboxgate/internal/upstream"
 	"github.com/inboxgate/inboxgate/internal/via"
 )
 
@@ -30,7 +31,8 @@ type chain struct {
 	handler caddyhttp.Handler
 	tracing *tracing.Source
 	server  *caddyhttp.Server // reverse_proxy reads its settings unchecked.
-	run     func(context.Context, caddyhttp.Handler, *recorder, *http.Request) (left bool, err error)
+	// bounded is set where handlers may go on after the end of their context.
+	bounded bool
 	// mark names the source to itself; set before the first attempt.
 	mark string
 	// sockets are the transports of the route's proxies.
@@ -55,10 +57,7 @@ func (r *Route) compile(ctx caddy.Context) error {
 	if of, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		server.NamedRoutes = of.NamedRoutes // For `invoke`.
 	}
-	r.upstream = &chain{handler: routes.Compile(end), server: server, run: runBounded, sockets: listenToAnswers(routes)}
-	if handlers.EndWithContext(r.HandleRaw) {
-		r.upstream.run = runHere
-	}
+	r.upstream = &chain{handler: routes.Compile(end), server: server, bounded: !handlers.EndWithContext(r.HandleRaw), sockets: listenToAnswers(routes)}
 	return nil
 }
 
@@ -87,33 +86,25 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) (answer deliver.
 		ctx, carry, end = c.tracing.Begin(ctx, a)
 		defer func() { end(answer) }()
 	}
-	var tour tour
+	var tour upstream.Tour
 	for {
-		t := &try{tour: &tour}
-		answer = c.once(ctx, a, carry, t)
-		switch {
-		case t.left:
-			return answer
-		case t.died(ctx, answer) && tour.repeats < maxRepeats:
-			tour.repeats++
+		t, run := tour.Begin(ctx, spool.MaxResponse)
+		answer = c.once(ctx, run, a, carry, t)
+		again, fresh := tour.Next(ctx, t, answer)
+		if fresh {
 			for _, s := range c.sockets {
-				s.CloseIdleConnections() // So that the next one is fresh.
+				s.CloseIdleConnections()
 			}
-		case !tour.goesOn(ctx, t, answer):
-			return tour.sum(answer)
+		}
+		if !again {
+			return tour.Sum(answer)
 		}
 	}
 }
 
-// once runs the handlers one time.
-func (c *chain) once(ctx context.Context, a deliver.Attempt, carry func(http.Header), t *try) deliver.Answer {
-	rec := newRecorder(spool.MaxResponse)
-	t.rec = rec
-	run, cancel := context.WithCancelCause(context.WithValue(ctx, attemptKey{}, t))
-	defer cancel(nil)
-	t.cancel = cancel
-	rec.enough = func() { cancel(errEnough) }
-	run = httptrace.WithClientTrace(run, t.trace())
+// once runs the handlers one time, with a request of the context run.
+func (c *chain) once(ctx, run context.Context, a deliver.Attempt, carry func(http.Header), t *upstream.Try) deliver.Answer {
+	defer t.End()
 	req, err := newRequest(run, a)
 	if err != nil {
 		return deliver.Answer{Reach: deliver.Answered, Err: err}
@@ -123,18 +114,23 @@ func (c *chain) once(ctx context.Context, a deliver.Attempt, carry func(http.Hea
 		carry(req.Header)
 	}
 	req = caddyhttp.PrepareRequest(req, caddy.NewReplacer(), nil, c.server)
-	t.began = time.Now()
-	left, err := c.run(run, c.handler, rec, req)
-	t.err = err
-	if t.left = left; left {
-		// The handlers keep the recorder, but for its status.
-		if status := int(rec.final.Load()); status != 0 {
-			return deliver.Answer{Reach: deliver.Answered, Status: status}
+	return t.Run(ctx, c.handler, req, c.bounded, failureOf)
+}
+
+// failureOf reads what Caddy's handlers say in their error, without its id and trace,
+// which are noise in a log of attempts.
+func failureOf(err error) upstream.Failure {
+	f := upstream.Failure{Err: err}
+	var he caddyhttp.HandlerError
+	if errors.As(err, &he) {
+		f.Handler, f.Status = true, he.StatusCode
+		if he.Err != nil {
+			f.Err = he.Err
 		}
-		return deliver.Answer{Reach: deliver.Broken, Err: err}
 	}
-	t.end()
-	return t.judge(ctx)
+	var dial reverseproxy.DialError
+	f.Dial = errors.As(err, &dial)
+	return f
 }
 
 // newRequest is the platform's request as it came, and what we add.

@@ -113,7 +113,7 @@ func TestStatusOfHandlersThatGoOn(t *testing.T) {
 	leave := make(chan struct{})
 	t.Cleanup(func() { close(leave) })
 	chain := proxyTo(t, `{"handler":"static_response"}`)
-	chain.run = runBounded
+	chain.bounded = true
 	chain.handler = handlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(http.StatusAccepted)
 		<-leave

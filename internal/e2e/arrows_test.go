@@ -60,6 +60,7 @@ var house = []room{
 	{path: "internal/loghandler"},
 	{path: "internal/secrets", may: []string{"verify"}},
 	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/loghandler", "internal/metrics", "internal/spool", "internal/spool/sqlite"}},
+	{path: "internal/upstream", may: []string{"internal/deliver", "internal/via"}},
 	{path: "internal/via"},
 	{path: "internal/tracing", may: []string{"internal/deliver"}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},

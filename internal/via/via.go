@@ -25,6 +25,9 @@ const Header = "X-Inbox-Via"
 // MaxMarks is how many marks are kept of a chain, the newest.
 const MaxMarks = 16
 
+// Reason is what a webhook gives as the reason for refusing its own delivery.
+const Reason = "a delivery came back to the webhook that it came from"
+
 const markBytes = 8
 
 // Mark returns the mark of a source, the same in every process that shares the store

@@ -1,4 +1,4 @@
-package caddymodule
+package upstream
 
 import (
 	"context"
@@ -10,17 +10,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/via"
 )
 
-// judge says what became of a try. A final status that was read decides, however
+// judge returns what became of a try. A final status that was read decides, however
 // its body went on. Success is never a missing error alone: an empty chain writes
 // nothing, a cancelled one writes 499.
-func (t *try) judge(ctx context.Context) deliver.Answer {
-	rec, err := t.rec, t.err
+func (t *Try) judge(ctx context.Context) deliver.Answer {
+	rec, err := t.rec, t.failed.Err
 	cause := context.Cause(ctx)
 	a := deliver.Answer{
 		Reach:      deliver.Answered,
@@ -29,7 +27,7 @@ func (t *try) judge(ctx context.Context) deliver.Answer {
 		Response:   rec.kept,
 	}
 	ended := cause != nil || t.stage.Load() == givenUp
-	if a.Status != 0 && (err == nil || errors.Is(err, errCut) || ended || rec.full) && !(ended && a.Status == statusCancelled) {
+	if a.Status != 0 && (err == nil || errors.Is(err, ErrCut) || ended || rec.full) && !(ended && a.Status == statusCancelled) {
 		if isLoop(rec) {
 			a.Reach, a.Err = deliver.Unreached, errOwnListener
 		}
@@ -45,13 +43,13 @@ func (t *try) judge(ctx context.Context) deliver.Answer {
 		a.Reach, a.Err = deliver.Unreached, errPatience
 	case ended:
 		a.Reach, a.Err = deliver.Broken, errTimeout
-		if t.kept() || unreached(err) {
+		if t.kept() || t.failed.unreached() {
 			a.Reach, a.Err = deliver.Unreached, errors.New("the upstream took no connection in time")
 		}
 	case err == nil:
 		a.Err = errors.New("the handlers wrote no answer")
 	default:
-		t.failed(&a)
+		t.explain(&a)
 	}
 	return a
 }
@@ -59,8 +57,8 @@ func (t *try) judge(ctx context.Context) deliver.Answer {
 var errOwnListener = errors.New("the address leads back to inboxgate's own listener, or to another that sends here: name the app's own address")
 
 // isLoop reports whether an answer is that of a webhook to its own delivery.
-func isLoop(rec *recorder) bool {
-	return rec.status == http.StatusLoopDetected && rec.header.Get("X-Inbox-Reason") == errCameBack.reason
+func isLoop(rec *Recorder) bool {
+	return rec.status == http.StatusLoopDetected && rec.header.Get("X-Inbox-Reason") == via.Reason
 }
 
 // errTimeout is what an operator reads of an app that needs longer than its route
@@ -73,33 +71,23 @@ const envTimeout = "INBOX_TIMEOUT"
 // statusCancelled is what Caddy writes where a request was cancelled.
 const statusCancelled = 499
 
-// failed judges the handlers' error.
-func (t *try) failed(a *deliver.Answer) {
-	a.Err = withFix(bare(t.err))
-	var he caddyhttp.HandlerError
-	proxied := errors.As(t.err, &he) && !errors.Is(t.err, errCut)
+// explain judges the handlers' error.
+func (t *Try) explain(a *deliver.Answer) {
+	f := t.failed
+	a.Err = withFix(f.Err)
+	given := f.Handler && !errors.Is(f.Err, ErrCut)
 	switch {
-	case unreached(t.err), t.kept() && proxied && he.StatusCode == http.StatusBadGateway:
+	case f.unreached(), t.kept() && given && f.Status == http.StatusBadGateway:
 		a.Reach = deliver.Unreached
-	case !proxied:
+	case !given:
 		a.Reach = deliver.Broken
-	case he.StatusCode == http.StatusBadGateway, he.StatusCode == http.StatusGatewayTimeout, he.StatusCode == statusCancelled:
+	case f.Status == http.StatusBadGateway, f.Status == http.StatusGatewayTimeout, f.Status == statusCancelled:
 		a.Reach = deliver.Broken
-	case he.StatusCode == http.StatusLoopDetected:
-		a.Reach, a.Status, a.Err = deliver.Unreached, he.StatusCode, errOwnListener
+	case f.Status == http.StatusLoopDetected:
+		a.Reach, a.Status, a.Err = deliver.Unreached, f.Status, errOwnListener
 	case a.Status == 0 || a.Status/100 == 2:
-		a.Status = he.StatusCode // A handler that failed behind a 2xx has not succeeded.
+		a.Status = f.Status // A handler that failed behind a 2xx has not succeeded.
 	}
-}
-
-// bare is err without Caddy's error id and trace, which are noise in a log of
-// attempts.
-func bare(err error) error {
-	var he caddyhttp.HandlerError
-	if errors.As(err, &he) && he.Err != nil {
-		return he.Err
-	}
-	return err
 }
 
 // withFix adds the fix where one is known.
@@ -115,16 +103,13 @@ func withFix(err error) error {
 	return err
 }
 
-// unreached: the error alone says that the app cannot have seen anything.
-func unreached(err error) bool {
-	if err == nil {
-		return false
+// unreached reports whether the error alone says that the app cannot have seen
+// anything.
+func (f Failure) unreached() bool {
+	if f.Err == nil || f.Dial {
+		return f.Dial
 	}
-	var dial reverseproxy.DialError
-	if errors.As(err, &dial) {
-		return true
-	}
-	text := err.Error()
+	text := f.Err.Error()
 	if strings.Contains(text, "no upstreams available") {
 		return true
 	}

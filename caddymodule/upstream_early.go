@@ -1,15 +1,12 @@
 package caddymodule
 
 import (
-	"context"
-	"errors"
-	"io"
-	"net"
 	"net/http"
-	"syscall"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/inboxgate/inboxgate/internal/upstream"
 )
 
 // listenToAnswers makes the proxies of a route judge by the status: they read an
@@ -29,7 +26,7 @@ func listenToAnswers(routes caddyhttp.RouteList) (all []*http.Transport) {
 				}
 				all = append(all, t.Transport)
 				if h.HealthChecks == nil || h.HealthChecks.Active == nil {
-					t.Transport.DialContext = dialEarly(t.Transport.DialContext)
+					t.Transport.DialContext = upstream.DialEarly(t.Transport.DialContext)
 					h.Transport = statusTransport{t}
 				}
 			}
@@ -45,42 +42,7 @@ type statusTransport struct{ *reverseproxy.HTTPTransport }
 func (t statusTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := t.HTTPTransport.RoundTrip(r)
 	if err == nil && res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = tornBody{res.Body}
+		res.Body = upstream.TornBody{ReadCloser: res.Body}
 	}
 	return res, err //nolint:wrapcheck // Caddy looks at its type.
-}
-
-type tornBody struct{ io.ReadCloser }
-
-func (b tornBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		err = io.EOF
-	}
-	return n, err
-}
-
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
-
-func dialEarly(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return earlyConn{conn}, nil
-	}
-}
-
-// earlyConn keeps silent about a write that finds the other end closed. An app may
-// answer and close before it has read the request; the answer can still be read, but
-// net/http gives up at the failed write. Where there is none, the read fails.
-type earlyConn struct{ net.Conn }
-
-func (c earlyConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
-		return len(p), nil
-	}
-	return n, err
 }
