@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -150,11 +149,6 @@ func (in *incoming) age() string {
 	return fmt.Sprintf(": created_at is %s, which is %s %s", in.created.Format(time.RFC3339), text, how)
 }
 
-// staleError ends an accept whose event went to quarantine: the id stays free.
-type staleError struct{ reason string }
-
-func (e staleError) Error() string { return e.reason }
-
 // accept stores the event, once, and starts what may start.
 func (h *Webhook) accept(in *incoming) (answer, error) {
 	if marks := in.r.Header[via.Header]; marks != nil {
@@ -182,29 +176,36 @@ func (h *Webhook) accept(in *incoming) (answer, error) {
 		}
 		return quarantined(metrics.Odd, in.odd), nil
 	}
-	e := in.event()       // Here, because the request is not ours once the answer is out.
-	var asked atomic.Bool // Whether this copy is the one that the store saw.
-	verdict, err := app.Gate.Do(ctx, key, in.digest, func(ctx context.Context) (dedupe.Verdict, error) {
-		asked.Store(true)
+	e := in.event() // Here, because the request is not ours once the answer is out.
+	receipt, by, err := app.Gate.Do(ctx, key, in.digest, func(ctx context.Context) (spool.Receipt, bool, error) {
 		in.body.Keep()
 		defer in.body.Drop()
 		return h.store(ctx, app, e)
 	})
-	var stale staleError
-	switch {
-	case errors.As(err, &stale):
-		return quarantined(metrics.Stale, stale.reason+in.age()), nil
-	case err != nil:
+	if err != nil {
 		return answer{}, fmt.Errorf("accepting an event: %w", err)
-	case verdict == dedupe.Duplicate:
-		if asked.Load() {
-			return duplicate(metrics.InStore), nil
-		}
-		return duplicate(metrics.InFlight), nil
-	case verdict == dedupe.Conflict:
-		return quarantined(metrics.Conflict, conflicting), nil
 	}
-	return answer{result: resultAccepted}, nil
+	return in.answer(receipt, by)
+}
+
+// answer turns what the store says of an event into the answer to this request. Of
+// copies that came together, one has asked the store.
+func (in *incoming) answer(receipt spool.Receipt, by dedupe.By) (answer, error) {
+	switch {
+	case by == dedupe.Cached:
+		return duplicate(metrics.InCache), nil
+	case receipt.Verdict == spool.Conflict:
+		return quarantined(metrics.Conflict, conflicting), nil
+	case receipt.Verdict == spool.Stale:
+		return quarantined(metrics.Stale, receipt.Reason+in.age()), nil
+	case by == dedupe.Shared:
+		return duplicate(metrics.InFlight), nil
+	case receipt.Verdict == spool.Duplicate:
+		return duplicate(metrics.InStore), nil
+	case receipt.Verdict == spool.Accepted:
+		return answer{result: resultAccepted}, nil
+	}
+	return answer{}, errors.New("accepting an event: the store gave no verdict")
 }
 
 // follow refuses an event that has come through this source before. Taken, it would
@@ -254,8 +255,8 @@ func (in *incoming) deadline() (context.Context, context.CancelFunc) {
 }
 
 // store asks the store, which is the judge, and offers what was born running
-// to the dispatcher.
-func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (dedupe.Verdict, error) {
+// to the dispatcher. durable reports whether the store has the event now.
+func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (receipt spool.Receipt, durable bool, err error) {
 	d := app.dispatcher
 	in := spool.Intake{
 		Event:        e,
@@ -268,24 +269,13 @@ func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (dedu
 	for i, m := range matched {
 		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m].Name, Start: d.Reserve(h.src.keys[m])}
 	}
-	var receipt spool.Receipt
 	// After a panic too: room that nobody gives back is lost until a restart.
 	defer func() { h.offer(d, matched, in.Routes, receipt.Running) }()
-	receipt, err := app.Store.Accept(ctx, in)
+	receipt, err = app.Store.Accept(ctx, in)
 	if err != nil {
-		return 0, err
+		return spool.Receipt{}, false, err
 	}
-	switch receipt.Verdict {
-	case spool.Accepted:
-		return dedupe.Accepted, nil
-	case spool.Duplicate:
-		return dedupe.Duplicate, nil
-	case spool.Conflict:
-		return dedupe.Conflict, nil
-	case spool.Stale:
-		return 0, staleError{receipt.Reason}
-	}
-	return 0, fmt.Errorf("accepting an event: the store gave no verdict")
+	return receipt, receipt.Verdict == spool.Accepted || receipt.Verdict == spool.Duplicate, nil
 }
 
 // offer hands what was born running to the dispatcher, and gives back the room

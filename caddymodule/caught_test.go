@@ -68,7 +68,7 @@ func TestWhereDuplicatesAreCaught(t *testing.T) {
 
 // acceptor accepts one and the same event each time it is called.
 func acceptor(t *testing.T, store spool.Store, name string, told func(answer)) func() {
-	gate, err := dedupe.NewGate(dedupe.GateOptions{})
+	gate, err := dedupe.NewGate[spool.Receipt](dedupe.GateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/inboxgate/inboxgate/internal/body"
+	"github.com/inboxgate/inboxgate/internal/idmemory"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/upstream"
@@ -49,7 +50,7 @@ type Webhook struct {
 	// refused tells of requests that anyone may send.
 	refused *zap.Logger
 
-	memory *memory
+	memory *idmemory.Memory
 }
 
 // CaddyModule returns the Caddy module information.

@@ -10,15 +10,34 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/dedupe"
+	"github.com/inboxgate/inboxgate/internal/idmemory"
 	"github.com/inboxgate/inboxgate/internal/metrics"
-	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/upstream"
 	"github.com/inboxgate/inboxgate/internal/via"
 	"github.com/inboxgate/inboxgate/verify"
 )
+
+// memories holds the ids that pass mode has seen, one memory a source, so that
+// a reload forgets none.
+var memories = caddy.NewUsagePool()
+
+// openMemory takes a reference to the memory of a source. Each success must be paired
+// with one closeMemory.
+func openMemory(source string, window time.Duration) (*idmemory.Memory, error) {
+	v, _, err := memories.LoadOrNew(source, func() (caddy.Destructor, error) { return idmemory.Open(window) })
+	if err != nil {
+		return nil, fmt.Errorf("making the memory of %s: %w", source, err)
+	}
+	m := v.(*idmemory.Memory)
+	m.SetWindow(window) // A reload may have changed it.
+	return m, nil
+}
+
+func closeMemory(source string) { _, _ = memories.Delete(source) }
 
 // relayed bounds the body of the next handler's answer that is handed on. A
 // longer one is left out: the platform looks at the status.
@@ -35,46 +54,34 @@ func (h *Webhook) pass(in *incoming, next caddyhttp.Handler) (answer, error) {
 		// There is no quarantine here: the next handler sees the body and
 		// judges. Only its copies are dropped, for it has no id.
 		key = in.source + "\x00\x00" + string(in.digest[:])
-	} else if h.tooOld(in.created) {
+	} else if h.Stale != staleDeliver && h.memory.TooOld(in.created) {
 		// Nor can it be kept. The platform's log shall show that it was not taken.
 		return answer{}, refusal{http.StatusServiceUnavailable, "created_at is older than the window"}
 	}
 	rec := upstream.NewRecorder(relayed)
-	// The gate waits for the handler, which is bounded by ack_timeout: the
-	// request must not be used by it after we have answered.
-	caught := metrics.InFlight // Unless the memory is asked for this copy.
-	verdict, err := h.memory.gate.Do(context.WithoutCancel(ctx), key, in.digest, func(context.Context) (dedupe.Verdict, error) {
-		caught = metrics.InCache
-		v, err := h.memory.seen.Accept(ctx, key, in.digest, func(ctx context.Context) error {
-			return h.handOn(ctx, in, rec, next)
-		})
-		if v == dedupe.Accepted && in.odd == "" {
-			h.memory.fresh.took(in.created, h.app.settings().Window)
-		}
-		return v, err
+	// Copies wait for the handler, which is bounded by ack_timeout: the request must
+	// not be used by it after we have answered.
+	var created time.Time
+	if in.odd == "" {
+		created = in.created
+	}
+	verdict, by, err := h.memory.Do(ctx, key, in.digest, created, func(ctx context.Context) error {
+		return h.handOn(ctx, in, rec, next)
 	})
 	switch {
 	case errors.Is(err, dedupe.ErrFull):
 		return answer{}, refusal{http.StatusServiceUnavailable, "the memory for ids is full"}
 	case err != nil:
 		return answer{}, err
-	case verdict == dedupe.Duplicate:
-		return duplicate(caught), nil
+	case verdict == dedupe.Duplicate && by == dedupe.Own:
+		return duplicate(metrics.InCache), nil
+	case verdict == dedupe.Duplicate, verdict == dedupe.Accepted && by == dedupe.Shared:
+		return duplicate(metrics.InFlight), nil
 	case verdict == dedupe.Conflict:
 		h.log.Warn("event dropped: its id is known with another body", "source", h.Name, "event_id", in.id)
 		return answer{result: resultDuplicate, reason: conflicting, caught: metrics.InCache}, nil
 	}
 	return answer{result: resultAccepted, relay: rec}, nil
-}
-
-// tooOld: its id may have been remembered and forgotten. What lies ahead is none
-// of that.
-func (h *Webhook) tooOld(created time.Time) bool {
-	if h.Stale == staleDeliver || created.IsZero() {
-		return false
-	}
-	why, _ := h.memory.fresh.stale(created, h.app.settings().Window)
-	return why == spool.ReasonOld || why == spool.ReasonBelow
 }
 
 // handOn runs the next handler for an event whose id is claimed until it has

@@ -15,6 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/dedupe"
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/idmemory"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/upstream"
 )
@@ -26,7 +27,7 @@ func TestAnswerComesWithinEightSeconds(t *testing.T) {
 	for name, late := range map[string]time.Duration{"at once": 0, "after a slow body": 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			store := stalled{goOn: make(chan struct{})}
-			gate, err := dedupe.NewGate(dedupe.GateOptions{IDs: -1})
+			gate, err := dedupe.NewGate[spool.Receipt](dedupe.GateOptions{IDs: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +106,7 @@ func TestLimitsAreThosePromised(t *testing.T) {
 		"a secret's length":   {env.MinSecret, 16},
 		"overdue handlers":    {upstream.Overdue, time.Second},
 		"small bodies":        {body.Small, 64 << 10},
-		"ids of pass mode":    {passIDs, 1 << 20},
+		"ids of pass mode":    {idmemory.MaxIDs, 1 << 20},
 		"looks at the store":  {watchEvery, time.Second},
 		"the smallest store":  {minMaxSize, 16 << 20},
 		"the smallest window": {spool.MinWindow, 4 * time.Hour},

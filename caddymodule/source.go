@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/idmemory"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/secrets"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -30,7 +31,7 @@ type source struct {
 	refused metrics.Burst
 	table   *table
 	keys    []spool.RouteKey
-	memory  *memory // In pass mode, where there is no store. Owned once set.
+	memory  *idmemory.Memory // In pass mode, where there is no store. Owned once set.
 }
 
 // provision makes what a source needs of Caddy, once for all its handlers.
@@ -172,7 +173,7 @@ func (s *sourceSet) forget() {
 	defer s.mu.Unlock()
 	for _, src := range s.byName {
 		if src.memory != nil {
-			go closeMemory(src.memory) // It waits for requests, and a reload must not.
+			go closeMemory(src.Name) // It waits for requests, and a reload must not.
 			src.memory = nil
 		}
 	}

@@ -103,7 +103,7 @@ func TestPanicInAcceptLeavesRoom(t *testing.T) {
 					t.Error("the panic was swallowed; the gate reports it")
 				}
 			}()
-			_, _ = h.store(context.Background(), app, &spool.Event{Source: "inbox", ID: "evt_1", Type: "message.read"})
+			_, _, _ = h.store(context.Background(), app, &spool.Event{Source: "inbox", ID: "evt_1", Type: "message.read"})
 		}()
 	}
 	if !d.Reserve(key) {

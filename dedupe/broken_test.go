@@ -12,7 +12,7 @@ import (
 	"github.com/inboxgate/inboxgate/dedupe"
 )
 
-type acceptFunc = dedupe.Judge
+type acceptFunc = judge
 
 // recorder stands in for a testing.TB and keeps what would have failed.
 type recorder struct {
@@ -42,7 +42,7 @@ var broken = []struct {
 	{"gets and sets a ristretto cache", newCacheAlone, []string{"copies share one run", "a failed run is done again"}},
 	{"remembers whatever was tried", wrap(func(g gate) gate {
 		return &remembersAll{gate: g, known: map[keyed]bool{}}
-	}), []string{"what failed is not remembered", "other bodies are judged each time", "no verdict is an error"}},
+	}), []string{"what failed is not remembered", "other bodies are judged each time", "what is not durable is not remembered"}},
 	{"compares keys only", wrap(func(g gate) gate {
 		return &ignoresDigest{gate: g, known: map[string]bool{}}
 	}), []string{"other bodies are judged each time", "another body waits for its turn"}},

@@ -14,35 +14,35 @@ import (
 // nothing may be shared between two calls.
 var caches = []struct {
 	name string
-	make func(t testing.TB) (g *dedupe.Gate, end func())
+	make func(t testing.TB) (g realGate, end func())
 }{
-	{"ristretto", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{IDs: 1000}) }},
-	{"ristretto for one id", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{IDs: 1}) }},
-	{"none", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{IDs: -1}) }},
-	{"remembers all", func(t testing.TB) (*dedupe.Gate, func()) {
+	{"ristretto", func(t testing.TB) (realGate, func()) { return open(t, dedupe.GateOptions{IDs: 1000}) }},
+	{"ristretto for one id", func(t testing.TB) (realGate, func()) { return open(t, dedupe.GateOptions{IDs: 1}) }},
+	{"none", func(t testing.TB) (realGate, func()) { return open(t, dedupe.GateOptions{IDs: -1}) }},
+	{"remembers all", func(t testing.TB) (realGate, func()) {
 		return open(t, dedupe.GateOptions{Cache: &perfect{m: map[string]dedupe.Entry{}}})
 	}},
-	{"drops everything", func(t testing.TB) (*dedupe.Gate, func()) { return open(t, dedupe.GateOptions{Cache: drops{}}) }},
-	{"always collides", func(t testing.TB) (*dedupe.Gate, func()) {
+	{"drops everything", func(t testing.TB) (realGate, func()) { return open(t, dedupe.GateOptions{Cache: drops{}}) }},
+	{"always collides", func(t testing.TB) (realGate, func()) {
 		return open(t, dedupe.GateOptions{Cache: &collides{}})
 	}},
-	{"evicts on every hit", func(t testing.TB) (*dedupe.Gate, func()) {
+	{"evicts on every hit", func(t testing.TB) (realGate, func()) {
 		return open(t, dedupe.GateOptions{Cache: &evicts{m: map[string]dedupe.Entry{}}})
 	}},
-	{"ristretto with one hash for all", func(t testing.TB) (*dedupe.Gate, func()) {
+	{"ristretto with one hash for all", func(t testing.TB) (realGate, func()) {
 		c := newSameHash(t)
 		g, end := open(t, dedupe.GateOptions{Cache: c})
 		return g, func() { end(); c.c.Close() }
 	}},
 }
 
-func open(t testing.TB, o dedupe.GateOptions) (*dedupe.Gate, func()) {
+func open(t testing.TB, o dedupe.GateOptions) (realGate, func()) {
 	t.Helper()
-	g, err := dedupe.NewGate(o)
+	g, err := dedupe.NewGate[dedupe.Verdict](o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, g.Close
+	return realGate{g}, g.Close
 }
 
 func TestPromisesUnderEveryCache(t *testing.T) {

@@ -11,50 +11,53 @@ import (
 const shardCount = 64
 
 // call is one caller of Do that is not answered yet.
-type call struct {
+type call[T any] struct {
 	ctx    context.Context
 	key    string
 	digest Digest
-	judge  Judge
+	judge  Judge[T]
 	failed bool // a run of its digest failed while it waited
 	// answer takes the one answer, whether or not the caller still waits.
-	answer chan outcome
+	answer chan outcome[T]
 }
 
-type outcome struct {
-	verdict Verdict
+// outcome is what a judge has said, or why it has not.
+type outcome[T any] struct {
+	value   T
+	durable bool
+	by      By // of the call that gets it
 	err     error
 }
 
 // claims is the exact table of keys in flight. A key is in it while the judge
 // of one call is running; the others wait behind that in their order, so that a
 // failed run is repeated by one of them and not by all at once.
-type claims struct {
+type claims[T any] struct {
 	seed   maphash.Seed
-	shards [shardCount]shard
+	shards [shardCount]shard[T]
 }
 
-type shard struct {
+type shard[T any] struct {
 	mu      sync.Mutex
-	waiting map[string][]*call
-	_       [48]byte // one shard a cache line
+	waiting map[string][]*call[T] // guarded by mu
+	_       [48]byte              // one shard a cache line
 }
 
-func newClaims() *claims {
-	t := &claims{seed: maphash.MakeSeed()}
+func newClaims[T any]() *claims[T] {
+	t := &claims[T]{seed: maphash.MakeSeed()}
 	for i := range t.shards {
-		t.shards[i].waiting = make(map[string][]*call)
+		t.shards[i].waiting = make(map[string][]*call[T])
 	}
 	return t
 }
 
-func (t *claims) shard(key string) *shard {
+func (t *claims[T]) shard(key string) *shard[T] {
 	return &t.shards[maphash.String(t.seed, key)%shardCount]
 }
 
-// claim gives the key to c and says so, or lets c wait for it. It refuses with
+// claim gives the key to c and reports so, or lets c wait for it. It refuses with
 // ErrBusy if limit calls wait already.
-func (t *claims) claim(c *call, limit int) (owner bool, err error) {
+func (t *claims[T]) claim(c *call[T], limit int) (owner bool, err error) {
 	s := t.shard(c.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,15 +76,13 @@ func (t *claims) claim(c *call, limit int) (owner bool, err error) {
 // settle answers the call whose judge ran and all that waited for the same
 // outcome, and returns the next call that owns the key, or nil when the key is
 // free.
-func (t *claims) settle(ran *call, o outcome) *call {
+func (t *claims[T]) settle(ran *call[T], o outcome[T]) *call[T] {
 	s := t.shard(ran.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ran.answer <- o
-	if o.verdict == Accepted {
-		o.verdict = Duplicate
-	}
-	waiting := slices.DeleteFunc(s.waiting[ran.key], func(c *call) bool {
+	o.by = Shared
+	waiting := slices.DeleteFunc(s.waiting[ran.key], func(c *call[T]) bool {
 		if c.digest != ran.digest {
 			return false // the outcome says nothing about this one
 		}
@@ -101,7 +102,7 @@ func (t *claims) settle(ran *call, o outcome) *call {
 }
 
 // withdraw takes a call out of those that wait. One that runs goes on.
-func (t *claims) withdraw(c *call) {
+func (t *claims[T]) withdraw(c *call[T]) {
 	s := t.shard(c.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,14 +12,14 @@
 //
 // Guarantee of a Memory: within the window an id is handled successfully once,
 // by one call at a time. Of a Gate: for one key it runs one Judge at a time, and
-// answers Accepted or Duplicate only after a Judge has said that the key is
+// answers without one only after a Judge has said that the key is
 // durable. The cache may forget, refuse or confuse keys as it likes: that costs
 // a question to the Judge and never changes an answer.
 //
 // Limits: a Memory forgets everything when the process ends, and each process
 // has its own. A program that does its work in a database remembers ids there,
-// in the transaction of the work. A key that a Gate has cached is answered
-// Duplicate for the same digest even after the store has forgotten it. The
+// in the transaction of the work. A key that a Gate has cached is known
+// to it, for the same digest, even after the store has forgotten it. The
 // number of keys in flight is not bounded here (only the copies that wait for
 // one key are), so the caller bounds its requests, and the function it gives
 // bounds its own time.

@@ -72,9 +72,9 @@ func ExampleMemory_Seen() {
 }
 
 // A gate in front of a store: the judge asks and writes the store in one
-// transaction. Here a map stands for it.
+// transaction. Here a map stands for it. What the judge says is the program's own.
 func ExampleGate() {
-	gate, err := dedupe.NewGate(dedupe.GateOptions{})
+	gate, err := dedupe.NewGate[string](dedupe.GateOptions{})
 	if err != nil {
 		panic(err)
 	}
@@ -85,26 +85,29 @@ func ExampleGate() {
 		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 		defer cancel()
 		digest := sha256.Sum256([]byte(body))
-		verdict, err := gate.Do(ctx, "inbox\x00"+id, digest, func(context.Context) (dedupe.Verdict, error) {
+		answer, by, err := gate.Do(ctx, "inbox\x00"+id, digest, func(context.Context) (string, bool, error) {
 			known, ok := stored[id]
 			switch {
 			case !ok:
 				stored[id] = digest
-				return dedupe.Accepted, nil
+				return "is new", true, nil
 			case known == digest:
-				return dedupe.Duplicate, nil
+				return "is known", true, nil
 			}
-			return dedupe.Conflict, nil
+			return "came with another body", false, nil
 		})
-		fmt.Println(id, verdict, err)
+		if by == dedupe.Cached || by == dedupe.Shared && answer == "is new" {
+			answer = "is known"
+		}
+		fmt.Println(id, answer, err)
 	}
 	receive("evt_1", `{"text":"hello"}`)
 	receive("evt_1", `{"text":"hello"}`)
 	receive("evt_1", `{"text":"something else"}`)
 	receive("evt_2", `{"text":"hello"}`)
 	// Output:
-	// evt_1 accepted <nil>
-	// evt_1 duplicate <nil>
-	// evt_1 conflict <nil>
-	// evt_2 accepted <nil>
+	// evt_1 is new <nil>
+	// evt_1 is known <nil>
+	// evt_1 came with another body <nil>
+	// evt_2 is new <nil>
 }

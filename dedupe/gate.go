@@ -22,37 +22,51 @@ type GateOptions struct {
 	Cache Cache
 }
 
-// Judge answers for one key out of a durable store. If the key is new there it
-// stores it, in the same step, and answers Accepted; else it answers Duplicate
-// or Conflict. Its error means that nothing is known of the outcome; what is
-// neither new nor known, such as an event that is too old, is an error of the
-// caller's own too.
+// Judge answers for one key out of a durable store: if the key is new there it stores
+// it, in the same step. What it answers, such as whether the key was new, is a value
+// of the caller's own; the gate hands it on. durable says that the key is in the store
+// with this call's digest, whoever has put it there: then the gate may answer copies
+// without asking again. It is false for a key that is known with another digest, and
+// for what was not taken. An error means that nothing is known of the outcome.
 //
 // It is asked whenever the cache does not know the key, which happens at any time
-// and for any key. One that answers Accepted without a store that says so lets
-// copies pass: use a Memory where there is no store.
-type Judge func(ctx context.Context) (Verdict, error)
+// and for any key. One that says durable without a store that says so lets copies
+// pass: use a Memory where there is no store.
+type Judge[T any] func(ctx context.Context) (value T, durable bool, err error)
+
+// By is how a call of Do came by its answer.
+type By uint8
+
+const (
+	// Own: the call's own judge ran, and the value is what it returned.
+	Own By = iota
+	// Shared: the judge of a copy ran, beside which this call waited. The value is
+	// what that one returned, so a key that was new to it is known to this call.
+	Shared
+	// Cached: no judge ran. The key is durable with this digest; there is no value.
+	Cached
+)
 
 // Gate spares a durable store most questions about keys that it knows, and lets
 // the copies of a key that is being stored wait. It does not remember by itself:
 // see Judge. It is meant to live as long as the process. Its methods may be
 // called concurrently.
-type Gate struct {
+type Gate[T any] struct {
 	cache   Cache
-	close   func()
-	claims  *claims
-	joiners int
+	close   func() // Ends the built-in cache.
+	claims  *claims[T]
+	joiners int // At most, for one key.
 
-	mu      sync.RWMutex // guards closed, and running.Add against Wait
+	mu      sync.RWMutex // Guards closed, and running.Add against Wait.
 	closed  bool
-	running sync.WaitGroup // calls of Do, and judges that outlive them
+	running sync.WaitGroup // Calls of Do, and judges that outlive them.
 	ended   sync.Once
 }
 
 // NewGate makes a gate in front of a durable store. It fails if o.IDs is above
 // MaxIDs. A program without such a store wants New.
-func NewGate(o GateOptions) (*Gate, error) {
-	g := newGate(o.Cache, o.Joiners)
+func NewGate[T any](o GateOptions) (*Gate[T], error) {
+	g := newGate[T](o.Cache, o.Joiners)
 	switch {
 	case g.cache != nil:
 	case o.IDs < 0:
@@ -71,65 +85,63 @@ func NewGate(o GateOptions) (*Gate, error) {
 	return g, nil
 }
 
-func newGate(cache Cache, joiners int) *Gate {
+func newGate[T any](cache Cache, joiners int) *Gate[T] {
 	if joiners <= 0 {
 		joiners = DefaultJoiners
 	}
-	return &Gate{cache: cache, close: func() {}, claims: newClaims(), joiners: joiners}
+	return &Gate[T]{cache: cache, close: func() {}, claims: newClaims[T](), joiners: joiners}
 }
 
-// Do answers whether key was accepted before, and asks the judge if the cache
-// does not know.
+// Do returns what the judge says of key, unless the cache knows that the key is
+// durable with this digest.
 //
-// One judge runs at a time for a key. Copies with the same digest share it: the
-// one whose judge ran gets its answer, the others get Duplicate or Conflict. A
+// One judge runs at a time for a key. Copies with the same digest share its value. A
 // copy with another digest waits and then runs its own judge, so that it can be
 // recorded as a conflict. When a run fails, the first of the copies that wait
-// runs its judge in turn; one that has seen two runs fail, or its own, returns
+// runs its judge in turn; a call that has seen two runs fail, or its own, returns
 // the error as it is.
 //
 // The run belongs to the key, not to the caller. When ctx ends, Do returns
 // ErrWait and the judge goes on: it gets ctx's values but neither its end nor
 // its deadline, so it must bound its own time, and must not touch what belongs
 // to the caller's request.
-func (g *Gate) Do(ctx context.Context, key string, digest Digest, judge Judge) (Verdict, error) {
+func (g *Gate[T]) Do(ctx context.Context, key string, digest Digest, judge Judge[T]) (value T, by By, err error) {
 	if !g.enter() {
-		return 0, ErrClosed
+		return value, Own, ErrClosed
 	}
 	defer g.running.Done()
 
 	// Another digest goes to the judge, which has to record the conflict.
 	if g.cached(key, digest) {
-		return Duplicate, nil
+		return value, Cached, nil
 	}
 	if ctx.Err() != nil {
-		return 0, waitError(ctx)
+		return value, Own, waitError(ctx)
 	}
-	c := &call{ctx: ctx, key: key, digest: digest, judge: judge, answer: make(chan outcome, 1)}
+	c := &call[T]{ctx: ctx, key: key, digest: digest, judge: judge, answer: make(chan outcome[T], 1)}
 	owner, err := g.claims.claim(c, g.joiners)
 	if err != nil {
-		return 0, err
+		return value, Own, err
 	}
 	if owner {
 		g.start(c)
 	}
 	select {
 	case o := <-c.answer:
-		return o.verdict, o.err
+		return o.value, o.by, o.err
 	case <-ctx.Done():
 	}
 	g.claims.withdraw(c)
 	select {
 	case o := <-c.answer: // it came at the same time, and knows more
-		return o.verdict, o.err
+		return o.value, o.by, o.err
 	default:
-		return 0, waitError(ctx)
+		return value, Own, waitError(ctx)
 	}
 }
 
-// Known says whether Do would answer Duplicate at once, from the cache. False
-// says nothing. It spares a caller the making of what only the judge needs.
-func (g *Gate) Known(key string, digest Digest) bool {
+// Known reports whether Do would answer from the cache at once. False says nothing. It spares a caller the making of what only the judge needs.
+func (g *Gate[T]) Known(key string, digest Digest) bool {
 	if !g.enter() {
 		return false
 	}
@@ -138,7 +150,7 @@ func (g *Gate) Known(key string, digest Digest) bool {
 }
 
 // cached compares the whole key: the cache may have found another one's entry.
-func (g *Gate) cached(key string, digest Digest) bool {
+func (g *Gate[T]) cached(key string, digest Digest) bool {
 	e, ok := g.cache.Get(key)
 	return ok && e.Key == key && e.Digest == digest
 }
@@ -147,15 +159,15 @@ var errEnded = fmt.Errorf("%w: its goroutine ended", ErrPanic)
 
 // start runs the judge of the call that owns its key, in a goroutine of its
 // own: a caller that goes away must not take a write along that may still land.
-func (g *Gate) start(c *call) {
+func (g *Gate[T]) start(c *call[T]) {
 	g.running.Add(1)
 	go func() {
 		defer g.running.Done()
-		o := outcome{err: errEnded}
+		o := outcome[T]{err: errEnded}
 		defer func() {
 			if p := recover(); p != nil {
 				// The type only: the value may hold what must not be logged.
-				o = outcome{err: fmt.Errorf("%w: %T", ErrPanic, p)}
+				o = outcome[T]{err: fmt.Errorf("%w: %T", ErrPanic, p)}
 			}
 			g.settle(c, o)
 		}()
@@ -163,21 +175,17 @@ func (g *Gate) start(c *call) {
 	}()
 }
 
-// ask runs the judge of a call and holds it to its contract.
-func ask(c *call) outcome {
-	v, err := c.judge(context.WithoutCancel(c.ctx))
-	switch {
-	case err != nil:
-		return outcome{err: err}
-	case v != Accepted && v != Duplicate && v != Conflict:
-		return outcome{err: fmt.Errorf("%w: %d", ErrVerdict, v)}
+// ask runs the judge of a call. Of a failed run no value is handed on.
+func ask[T any](c *call[T]) (o outcome[T]) {
+	if o.value, o.durable, o.err = c.judge(context.WithoutCancel(c.ctx)); o.err != nil {
+		return outcome[T]{err: o.err}
 	}
-	return outcome{verdict: v}
+	return o
 }
 
 // settle passes an outcome on and starts the call that comes next.
-func (g *Gate) settle(c *call, o outcome) {
-	if o.err == nil && o.verdict != Conflict {
+func (g *Gate[T]) settle(c *call[T], o outcome[T]) {
+	if o.err == nil && o.durable {
 		// A key cut out of a request would keep the request alive.
 		key := strings.Clone(c.key)
 		g.cache.Set(key, Entry{Key: key, Digest: c.digest})
@@ -192,7 +200,7 @@ func waitError(ctx context.Context) error {
 }
 
 // enter counts a call in, unless the gate is closed.
-func (g *Gate) enter() bool {
+func (g *Gate[T]) enter() bool {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.closed {
@@ -204,7 +212,7 @@ func (g *Gate) enter() bool {
 
 // Close refuses further calls with ErrClosed, waits for the running ones and for
 // every judge, and ends the built-in cache. Closing twice is no error.
-func (g *Gate) Close() {
+func (g *Gate[T]) Close() {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()

@@ -159,7 +159,7 @@ func TestCloseDuringCalls(t *testing.T) {
 
 func TestImpossibleCache(t *testing.T) {
 	t.Parallel()
-	if _, err := dedupe.NewGate(dedupe.GateOptions{IDs: dedupe.MaxIDs + 1}); err == nil {
+	if _, err := dedupe.NewGate[dedupe.Verdict](dedupe.GateOptions{IDs: dedupe.MaxIDs + 1}); err == nil {
 		t.Error("a cache of more than MaxIDs was made")
 	}
 }

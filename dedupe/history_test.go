@@ -156,7 +156,7 @@ func unfounded(i int, records []record, slack time.Duration) string {
 }
 
 // play runs a history in a bubble, with exact times.
-func play(t *testing.T, make func(testing.TB) (*dedupe.Gate, func()), steps []step) (bad []string) {
+func play(t *testing.T, make func(testing.TB) (realGate, func()), steps []step) (bad []string) {
 	synctest.Test(t, func(t *testing.T) {
 		g, end := make(t)
 		defer end()

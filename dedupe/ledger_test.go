@@ -11,9 +11,29 @@ import (
 
 var errStore = errors.New("store failed")
 
+// judge is a Judge whose value is a verdict, which says whether the key is durable.
+type judge = func(ctx context.Context) (dedupe.Verdict, error)
+
 // gate is what the promises are checked on: a Gate, or one that is broken.
 type gate interface {
-	Do(ctx context.Context, key string, digest dedupe.Digest, judge dedupe.Judge) (dedupe.Verdict, error)
+	Do(ctx context.Context, key string, digest dedupe.Digest, judge judge) (dedupe.Verdict, error)
+}
+
+// realGate is a Gate as a program uses it that wants to know whether a key was new.
+type realGate struct{ *dedupe.Gate[dedupe.Verdict] }
+
+func (g realGate) Do(ctx context.Context, key string, digest dedupe.Digest, judge judge) (dedupe.Verdict, error) {
+	v, by, err := g.Gate.Do(ctx, key, digest, func(ctx context.Context) (dedupe.Verdict, bool, error) {
+		v, err := judge(ctx)
+		return v, v == dedupe.Accepted || v == dedupe.Duplicate, err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case by == dedupe.Cached, by == dedupe.Shared && v == dedupe.Accepted:
+		return dedupe.Duplicate, nil
+	}
+	return v, nil
 }
 
 // body makes a digest that differs for each n.
@@ -51,7 +71,7 @@ func newLedger() *ledger {
 
 // accept makes a judge that does before, if not nil, and then
 // writes. An error of before leaves the ledger as it was.
-func (l *ledger) accept(key string, digest dedupe.Digest, before func(context.Context) error) dedupe.Judge {
+func (l *ledger) accept(key string, digest dedupe.Digest, before func(context.Context) error) judge {
 	return func(ctx context.Context) (dedupe.Verdict, error) {
 		l.begin(key)
 		defer l.end(key)

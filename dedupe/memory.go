@@ -37,7 +37,7 @@ type Memory struct {
 	size    int    // keys in all spans
 	pending map[fingerprint]struct{}
 
-	copies *Gate // lets the copies of a key wait in Once; it has no cache
+	copies *Gate[Verdict] // lets the copies of a key wait in Once; it has no cache
 }
 
 type fingerprint [sha256.Size]byte
@@ -68,14 +68,14 @@ func NewMemory(window time.Duration, max int, now func() time.Time) *Memory {
 		max:     max,
 		now:     now,
 		pending: make(map[fingerprint]struct{}),
-		copies:  newGate(none{}, 0),
+		copies:  newGate[Verdict](none{}, 0),
 	}
 }
 
 // Accept answers Duplicate or Conflict for a key that it remembers. For a new
 // one it keeps a place, runs handle, and answers Accepted and remembers the key
 // if handle returned nil; else it gives the place back and returns handle's
-// error as it is. It is the whole of a Judge, for those who have a Gate of their
+// error as it is. It is all that a Judge needs, for a program with a Gate of its
 // own. It lets no copy wait, as Once does, and runs handle in the caller's
 // goroutine.
 //

@@ -46,10 +46,11 @@ func (m *Memory) Seen(key string) (bool, error) {
 // Its types are plain ones, so that it can stand behind an interface of another
 // package, such as event.Deduper.
 func (m *Memory) Once(ctx context.Context, key string, digest Digest, handle func(context.Context) error) (first, same bool, err error) {
-	v, err := m.copies.Do(ctx, key, digest, func(ctx context.Context) (Verdict, error) {
-		return m.Accept(ctx, key, digest, handle)
+	v, by, err := m.copies.Do(ctx, key, digest, func(ctx context.Context) (v Verdict, durable bool, err error) {
+		v, err = m.Accept(ctx, key, digest, handle)
+		return v, v != Conflict, err
 	})
-	return v == Accepted, v == Accepted || v == Duplicate, err
+	return v == Accepted && by == Own, v == Accepted || v == Duplicate, err
 }
 
 // Window is how long a key is remembered at least.

@@ -38,7 +38,7 @@ var promises = []promise{
 	{"another body waits for its turn", conflictJoins},
 	{"copies of a conflict are conflicts", copiesOfConflict},
 	{"a panic is an error and frees the key", panicFrees},
-	{"no verdict is an error", noVerdict},
+	{"what is not durable is not remembered", notDurable},
 }
 
 type answer struct {

@@ -2,7 +2,6 @@ package dedupe_test
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/inboxgate/inboxgate/dedupe"
@@ -130,13 +129,11 @@ func panicFrees(r reporter, g gate) {
 	wantRuns(r, l, "a", 2)
 }
 
-func noVerdict(r reporter, g gate) {
-	for _, v := range []dedupe.Verdict{0, dedupe.Conflict + 1, 255} {
+// What a judge says that is no error is handed on, and asked for again.
+func notDurable(r reporter, g gate) {
+	for _, v := range []dedupe.Verdict{0, dedupe.Conflict, dedupe.Conflict + 1, 255} {
 		a := do(g, "a", body(1), func(context.Context) (dedupe.Verdict, error) { return v, nil })
-		wantError(r, "no verdict", a, dedupe.ErrVerdict)
-		if errors.Is(a.err, dedupe.ErrPanic) {
-			r.Errorf("no verdict: got %v", a.err)
-		}
+		wantVerdict(r, "not durable", a, v)
 	}
 	l := newLedger()
 	wantVerdict(r, "next copy", do(g, "a", body(1), l.accept("a", body(1), nil)), dedupe.Accepted)

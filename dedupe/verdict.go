@@ -9,7 +9,7 @@ import (
 // bodies with one digest are taken for the same body.
 type Digest = [sha256.Size]byte
 
-// Verdict is what was found out about a key. The zero Verdict is none.
+// Verdict is what a Memory has found out about a key. The zero Verdict is none.
 type Verdict uint8
 
 const (
@@ -45,8 +45,6 @@ var (
 	ErrClosed = errors.New("gate is closed")
 	// ErrPanic: the function that was given panicked, or ended its goroutine.
 	ErrPanic = errors.New("function panicked")
-	// ErrVerdict: a Judge returned neither a verdict nor an error.
-	ErrVerdict = errors.New("judge gave no verdict")
 	// ErrFull: a Memory holds as many keys as it may, and none has expired.
 	ErrFull = errors.New("memory is full")
 	// ErrPending: the key is just being handled by another call of a Memory.

@@ -53,6 +53,7 @@ var house = []room{
 	{path: "internal/diagnose", may: []string{"verify"}},
 	{path: "internal/env", may: []string{"verify"}},
 	{path: "internal/handlers"},
+	{path: "internal/idmemory", may: []string{"dedupe", "internal/spool"}},
 	{path: "internal/instance"},
 	{path: "internal/overlay"},
 	{path: "internal/nearest"},

@@ -38,7 +38,7 @@ type User interface {
 // Storage is the process's hold on one data directory.
 type Storage struct {
 	Store spool.Store
-	Gate  *dedupe.Gate
+	Gate  *dedupe.Gate[spool.Receipt]
 	Slots *deliver.Slots
 
 	log    *loghandler.Swap // Of the store; its target is the newest user's.
@@ -55,7 +55,7 @@ type Storage struct {
 // Open opens the store of a directory.
 func Open(dir string, settings spool.Settings, log *slog.Logger) (*Storage, error) {
 	swap := loghandler.NewSwap(log.Handler())
-	gate, err := dedupe.NewGate(dedupe.GateOptions{})
+	gate, err := dedupe.NewGate[spool.Receipt](dedupe.GateOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("making the gate: %w", err)
 	}
@@ -71,7 +71,7 @@ func Open(dir string, settings spool.Settings, log *slog.Logger) (*Storage, erro
 }
 
 // Of returns the storage of a store that is open.
-func Of(store spool.Store, gate *dedupe.Gate) *Storage {
+func Of(store spool.Store, gate *dedupe.Gate[spool.Receipt]) *Storage {
 	return &Storage{
 		Store: store, Gate: gate, Slots: deliver.NewSlots(),
 		log:  loghandler.NewSwap(slog.DiscardHandler),
