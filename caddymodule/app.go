@@ -228,48 +228,6 @@ func (a *App) Start() error {
 	return nil
 }
 
-// undoRenames gives back what routes took over by `was` when this
-// configuration's load failed after its Start.
-func (a *App) undoRenames(back *App) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	for _, old := range back.sources.routed() {
-		var names []spool.RouteName
-		taken := a.sources.renamed(old.Name)
-		for _, n := range old.routeNames() {
-			if by := taken[n.Name]; by != "" {
-				n.Was = by
-			}
-			names = append(names, n)
-		}
-		if len(taken) == 0 {
-			continue
-		}
-		if err := a.storage.Store.Configure(ctx, old.Name, names); err != nil {
-			a.log.Error("giving renamed routes back", "source", old.Name, "error", err)
-		}
-	}
-}
-
-// warnParked tells of deliveries whose route is no longer configured.
-func (a *App) warnParked(ctx context.Context, routes []deliver.Route) {
-	configured := make(map[spool.RouteKey]bool)
-	for _, r := range routes {
-		configured[r.Key] = true
-	}
-	states, err := a.storage.Store.Routes(ctx)
-	if err != nil {
-		a.log.Warn("listing routes", "error", err)
-		return
-	}
-	for _, s := range states {
-		if n := s.Waiting + s.Running; n > 0 && !configured[s.Key] {
-			a.log.Warn("deliveries are parked: their route is not configured; name the route again, or let another take them over with `was`",
-				"source", s.Key.Source, "route", s.Key.Route, "deliveries", n)
-		}
-	}
-}
-
 // Stop ends the leasing of deliveries and returns at once. Only when the
 // process exits does it wait for running attempts, for Grace at most.
 func (a *App) Stop() error {
