@@ -21,7 +21,10 @@ const clockFile = "PROOF_CLOCK"
 
 // clockDirs hold all of the product that serves, stores or delivers. The
 // commands beside it keep the machine's time.
-var clockDirs = []string{"verify", "dedupe", "internal/spool", "internal/spool/sqlite", "internal/deliver", "caddymodule"}
+var clockDirs = []string{
+	"verify", "dedupe", "internal/spool", "internal/spool/sqlite", "internal/deliver", "caddymodule",
+	"internal/body", "internal/metrics", "internal/secrets", "internal/upstream",
+}
 
 var (
 	readsClock = regexp.MustCompile(`\btime\.Now\b`)

@@ -65,7 +65,7 @@ const (
 var mutants = []mutant{
 	{"answers before the commit", true, []rig.Replacement{{
 		File: srcAccept, Old: "\t\treturn h.store(ctx, app, e)\n",
-		New: "\t\ttime.AfterFunc(time.Second, func() { _, _ = h.store(context.WithoutCancel(ctx), app, e) })\n\t\treturn dedupe.Accepted, nil\n",
+		New: "\t\ttime.AfterFunc(time.Second, func() { _, _, _ = h.store(context.WithoutCancel(ctx), app, e) })\n\t\treturn spool.Receipt{Verdict: spool.Accepted}, true, nil\n",
 	}}, killedAtAnswer, findsLost},
 	{"lets in what has no signature", true, []rig.Replacement{{
 		File: srcHandler, Old: "r.Header[verify.Header]); err != nil {", New: "r.Header[verify.Header]); err != nil && len(r.Header[verify.Header]) > 0 {",
@@ -78,8 +78,8 @@ var mutants = []mutant{
 		File: srcWriter, Old: "w.setSynchronous(durable)", New: "w.setSynchronous(false)",
 	}}, powerCutAtAnswer, findsLost},
 	{"marks the id before the commit", false, []rig.Replacement{{
-		File: srcGate, Old: "func (g *Gate) start(c *call) {\n",
-		New: "func (g *Gate) start(c *call) {\n\tg.cache.Set(strings.Clone(c.key), Entry{Key: strings.Clone(c.key), Digest: c.digest})\n",
+		File: srcGate, Old: "func (g *Gate[T]) start(c *call[T]) {\n",
+		New: "func (g *Gate[T]) start(c *call[T]) {\n\tg.cache.Set(strings.Clone(c.key), Entry{Key: strings.Clone(c.key), Digest: c.digest})\n",
 	}}, refusedAndSentAgain, findsLost},
 	{"drops what waits at a reload", false, []rig.Replacement{{
 		File: srcLife, Old: "\t\tgo d.giveBack(back)\n",
