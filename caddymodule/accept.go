@@ -26,29 +26,30 @@ import (
 // incoming is a request whose signature was valid.
 type incoming struct {
 	r    *http.Request
-	body *body.Body
+	body *body.Body // Its first user is ServeHTTP.
 	// received is the machine's time. The event carries none: the store stamps
 	// it with its own clock, which never runs backwards.
 	received time.Time
-	source   string
-	digest   spool.Digest
-	tracing  *tracing.Source
+	source   string          // Its name.
+	digest   spool.Digest    // Of the body.
+	tracing  *tracing.Source // The source's.
 
 	// id, typ and created are the event's; of an odd body, what is beyond doubt.
 	id, typ string
 	created time.Time
-	// odd says why the body is no usable event, empty if it is one.
+	// odd is the reason why the body is no usable event, empty if it is one.
 	odd string
 }
 
-// key names the event among those of all sources.
+// key returns the name of the event among those of all sources.
 func (in *incoming) key() string { return in.source + "\x00" + in.id }
 
-// keptHeaders are what an upstream needs to see as it came. Everything else
-// the platform did not mean for the app, or a client should not be able to say.
+// keptHeaders are stored with the event and sent to the app as they came. All other
+// headers are dropped: they concern this hop only, or would let a client speak in our
+// name (X-Inbox-*).
 var keptHeaders = []string{"Content-Type", "Content-Encoding", "User-Agent", verify.Header, "Traceparent", "Tracestate"}
 
-// event is the request as it is to be stored.
+// event returns the request as it is to be stored.
 func (in *incoming) event() *spool.Event {
 	r := in.r
 	kept := make(http.Header, 4)
@@ -107,7 +108,7 @@ var codings = []string{
 	"aes128gcm", "exi", "pack200-gzip", "bzip2", "x-bzip2", "lzma", "xz", "snappy", "lz4",
 }
 
-// encoded says whether the bytes may be other than the body. Values that name no
+// encoded reports whether the bytes may be other than the body. Values that name no
 // coding at all ("UTF-8", "identity", "none") are a sender's mistake, and the
 // signature holds over what came.
 func encoded(r *http.Request) bool {
@@ -136,7 +137,7 @@ func (in *incoming) identify() {
 	in.id, in.typ, in.created = e.ID, e.Type, e.CreatedAt
 }
 
-// age is how old the event says it is, for whoever wonders why it is too old.
+// age returns how old the event says it is, as the end of a reason.
 func (in *incoming) age() string {
 	how, age := "old", in.received.Sub(in.created).Round(time.Second)
 	if age < 0 {
@@ -256,7 +257,7 @@ func (in *incoming) deadline() (context.Context, context.CancelFunc) {
 
 // store asks the store, which is the judge, and offers what was born running
 // to the dispatcher. durable reports whether the store has the event now.
-func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (receipt spool.Receipt, durable bool, err error) {
+func (h *Webhook) store(ctx context.Context, app *engine, e *spool.Event) (receipt spool.Receipt, durable bool, err error) {
 	d := app.dispatcher
 	in := spool.Intake{
 		Event:        e,
@@ -269,7 +270,7 @@ func (h *Webhook) store(ctx context.Context, app *running, e *spool.Event) (rece
 	for i, m := range matched {
 		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m].Name, Start: d.Reserve(h.src.keys[m])}
 	}
-	// After a panic too: room that nobody gives back is lost until a restart.
+	// After a panic too: room that is not given back is lost until a restart.
 	defer func() { h.offer(d, matched, in.Routes, receipt.Running) }()
 	receipt, err = app.Store.Accept(ctx, in)
 	if err != nil {

@@ -64,8 +64,8 @@ func (a *App) provisionAdmin(ctx caddy.Context) error {
 	return nil
 }
 
-// api is the operator's API on the store.
-func (a *App) api(run *running) http.Handler {
+// api returns the operator's API on the store.
+func (a *App) api(run *engine) http.Handler {
 	return control.New(control.Options{
 		Store:      run.Store,
 		Token:      a.token,
@@ -79,7 +79,7 @@ func (a *App) api(run *running) http.Handler {
 	})
 }
 
-// configured holds every route of this configuration.
+// configured returns every route of this configuration.
 func (a *App) configured() map[spool.RouteKey]bool {
 	all := make(map[spool.RouteKey]bool)
 	for _, s := range a.sources.routed() {
@@ -90,8 +90,9 @@ func (a *App) configured() map[spool.RouteKey]bool {
 	return all
 }
 
-// release takes a quarantined body as an event, or says what would become of it.
-func (a *App) release(ctx context.Context, run *running, rec spool.Record, dryRun bool) (became control.Released, err error) {
+// release takes a quarantined body as an event. With dryRun it returns what would
+// become of it.
+func (a *App) release(ctx context.Context, run *engine, rec spool.Record, dryRun bool) (became control.Released, err error) {
 	src := a.sources.find(rec.Event.Source)
 	if src == nil {
 		return became, &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("source %s is not configured any more: configure it, or discard the entry", rec.Event.Source)}
@@ -117,7 +118,7 @@ func (a *App) release(ctx context.Context, run *running, rec spool.Record, dryRu
 	return became, nil
 }
 
-// about is what this process can say of itself.
+// about returns what the status shows of this process.
 func (a *App) about() control.About {
 	v := control.About{Started: started, Accepted: metrics.Process().Accepts.LastMinute(time.Now()), Max: a.settings().MaxSize, LastWarning: lastWarning()}
 	v.Version = version()
@@ -131,7 +132,7 @@ func (a *App) about() control.About {
 	return v
 }
 
-// version is that of the program, or of its source where it has none.
+// version returns the version of the program, or of its source where it has none.
 func version() string {
 	v, _ := caddy.Version()
 	info, ok := debug.ReadBuildInfo()

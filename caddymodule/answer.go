@@ -14,8 +14,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/upstream"
 )
 
-// answer is a 200, and what it says.
+// answer is what a 200 says.
 type answer struct {
+	// result and reason are those of the headers X-Inbox-Result and X-Inbox-Reason.
 	result, reason string
 	// caught is where a duplicate was, and why the reason of a quarantined event,
 	// for the metrics.
@@ -76,7 +77,7 @@ func (a answer) write(w http.ResponseWriter) error {
 var bodyOK = []byte("OK")
 
 // note is what is known of a request, for placeholders and the access log. It
-// is looked at only where somebody asks: most requests are not logged.
+// is read only where a log or a handler asks: most requests are not logged.
 type note struct {
 	source, eventID, eventType, result, reason string
 }
@@ -87,7 +88,7 @@ const placeholders = "http.inbox_webhook."
 func (n *note) attach(r *http.Request) {
 	r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Map(n.placeholder)
 	if s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && s.Logs == nil {
-		return // Nobody would look at the fields.
+		return // The fields would be read by no log.
 	}
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Add(zap.Inline(n))

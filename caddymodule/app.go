@@ -56,51 +56,58 @@ type App struct {
 	// file named by `INBOX_ADMIN_TOKEN_FILE`.
 	AdminToken string `json:"admin_token,omitempty"`
 
-	dir     string
-	token   string
-	log     *slog.Logger
-	audit   *slog.Logger
-	emitter *emitter
-	done    chan struct{} // Closed by Stop; nil unless Start has been called.
-	sources *sourceSet
-	guards  *guards
-	// judged: the ways to the webhooks have been looked at.
-	judged bool
+	// The following are set by Provision, or by the handlers' Provision, and do not
+	// change afterwards.
 
-	storage    *storage.Storage // Owned by this instance while set.
-	observer   *observer
-	dispatcher *deliver.Dispatcher
-	running    *running      // What handlers use, from live on and for ever.
-	live       chan struct{} // Closed when Start has succeeded.
-	withdraw   func()        // Removes the pointer for commands; nil where there is none.
+	dir     string       // Canonical path of DataDir.
+	token   string       // AdminToken filled in, or the environment's; empty for none.
+	log     *slog.Logger // The app's; its newest warning is kept for the status.
+	audit   *slog.Logger // One line for each event taken and each delivery ended.
+	emitter *emitter     // To Caddy's event handlers.
+	sources *sourceSet   // Of all inbox_webhook handlers; has a lock of its own.
+	guards  *guards      // One a server with a webhook; has a lock of its own.
+
+	// The following belong to Start, Stop and Cleanup, which Caddy never calls at the
+	// same time.
+
+	judged     bool                // judge has looked at the ways to the webhooks.
+	done       chan struct{}       // Ends watch when closed; nil unless watch runs.
+	storage    *storage.Storage    // A reference to the pool's, given back by Cleanup; nil without one.
+	observer   *observer           // Of this configuration's deliveries; nil without a store.
+	dispatcher *deliver.Dispatcher // nil unless Start has succeeded with a store.
+	withdraw   func()              // Removes the pointer for commands; nil where there is none.
+
+	// engine is written before live is closed, and read only after that.
+	engine *engine
+	live   chan struct{} // Closed when Start has succeeded.
 }
 
-// running is what a handler needs of a started app. It stays usable after Stop:
+// engine is what a handler needs of a started app. It stays usable after Stop:
 // handlers of a replaced configuration go on accepting.
-type running struct {
+type engine struct {
 	*storage.Storage
 	dispatcher *deliver.Dispatcher
 }
 
-// emit tells Caddy's event handlers, beside the caller.
+// emit hands an event to Caddy's event handlers and returns at once.
 func (a *App) emit(name string, data map[string]any) { a.emitter.emit(name, data) }
 
-// started returns the app if it has started, or nil.
-func (a *App) started() *running {
+// started returns the engine of the app if it has started, else nil.
+func (a *App) started() *engine {
 	select {
 	case <-a.live:
-		return a.running
+		return a.engine
 	default:
 		return nil
 	}
 }
 
-// await returns the started app. A request may come before Start, because apps
+// await returns the engine of the started app. A request may come before Start, because apps
 // start in random order; it waits until ctx ends.
-func (a *App) await(ctx context.Context) (*running, error) {
+func (a *App) await(ctx context.Context) (*engine, error) {
 	select {
 	case <-a.live:
-		return a.running, nil
+		return a.engine, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the store to open: %w", ctx.Err())
 	}
@@ -179,7 +186,7 @@ func (a *App) settings() spool.Settings {
 }
 
 // Start opens the store, or joins the one that is open, and begins to deliver.
-// What it has taken when it fails is given back by Cleanup.
+// What it holds when it fails is given back by Cleanup.
 func (a *App) Start() error {
 	for _, s := range a.sources.all() {
 		s.begin()
@@ -223,7 +230,7 @@ func (a *App) Start() error {
 	a.dispatcher = d
 	st.Began(d)
 	d.Start()
-	a.running = &running{Storage: st, dispatcher: d}
+	a.engine = &engine{Storage: st, dispatcher: d}
 	close(a.live)
 	return nil
 }

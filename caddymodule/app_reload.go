@@ -9,7 +9,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// leaveStore looks at the store that a reload leaves for another one, or for none.
+// leaveStore checks the store that a reload leaves for another one, or for none.
 // It refuses while deliveries wait there: they would reach no app, and without its
 // ids an event could be accepted twice.
 func (a *App) leaveStore(needed bool) error {
@@ -66,7 +66,7 @@ func (a *App) undoRenames(back *App) {
 	}
 }
 
-// warnParked tells of deliveries whose route is no longer configured.
+// warnParked warns of deliveries whose route is no longer configured.
 func (a *App) warnParked(ctx context.Context, routes []deliver.Route) {
 	configured := make(map[spool.RouteKey]bool)
 	for _, r := range routes {

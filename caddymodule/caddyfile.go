@@ -52,7 +52,7 @@ func parseWebhook(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 
 type webhookParser struct {
 	httpcaddyfile.Helper
-	hook *Webhook
+	hook *Webhook // What is being made.
 	// once holds the line of each word that may stand only once.
 	once   map[string]int
 	inline bool // The first route stands in the line of the directive.
@@ -183,7 +183,7 @@ func (p *webhookParser) types() error {
 	return nil
 }
 
-// whole checks what no single word can tell.
+// whole checks what does not show in a single word.
 func (p *webhookParser) whole(start caddyfile.Token) error {
 	s := p.hook.Source
 	s.setDefaults()

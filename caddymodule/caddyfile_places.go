@@ -40,11 +40,11 @@ func findPlace(fingerprint string) sourcePlace {
 	return found
 }
 
-// builtIn is the name of the file that the sidecar writes from its variables. Nobody
-// can look a line of it up.
+// builtIn is the name of the file that the sidecar writes from its variables. There is
+// no line of it to look up.
 const builtIn = "built-in"
 
-// place is the source's place for a sentence, empty if it is not known.
+// place returns the source's place for a sentence, empty if it is not known.
 func (s *source) place() string {
 	return atPlace(findPlace(s.fingerprint).at)
 }

@@ -49,8 +49,8 @@ func (p *webhookParser) on() error {
 	return p.addRoute(start, types, args[first:], block)
 }
 
-// typeOrPort tells a mistyped event type from an address without a port. Own
-// types may be listed further down, so only near misses can be told here.
+// typeOrPort refuses a mistyped event type, and an address without a port. Own types
+// may be listed further down, so only near misses are found here.
 func (p *webhookParser) typeOrPort(word string) error {
 	if err := checkType(word, p.hook.Types); err != nil && !p.laterOwn(word) {
 		if !strings.Contains(word, ".") {
@@ -220,8 +220,8 @@ func (p *webhookParser) handle() ([]json.RawMessage, error) {
 	return []json.RawMessage{wrapSubroute(p.Helper, sub.(*caddyhttp.Subroute))}, nil
 }
 
-// plain: the subroute does nothing but run its handlers, so that it can be left
-// out, and no attempt need compile it again.
+// plain reports whether the subroute does nothing but run its handlers, so that it can
+// be left out, and no attempt need compile it again.
 func plain(sub *caddyhttp.Subroute) bool {
 	for _, r := range sub.Routes {
 		if len(r.MatcherSetsRaw) > 0 || r.Terminal || r.Group != "" {

@@ -17,10 +17,10 @@ import (
 // connection, so that an attempt seldom meets one that is being closed.
 const idleBelowNode = "4s"
 
-// handshakeWithin ends a TLS handshake that nobody waits for any more.
+// handshakeWithin ends a TLS handshake whose attempt is over.
 const handshakeWithin = "10s"
 
-// proxy is `reverse_proxy <upstreams...>`, with a rewrite where the address is
+// proxy returns the handlers of `reverse_proxy <upstreams...>`, with a rewrite where the address is
 // a full URL.
 func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token, r Route) ([]json.RawMessage, error) {
 	var dials []string

@@ -15,8 +15,8 @@ var meantWords = map[string]string{
 	"max_size_body": "max_body 1MiB", "body_limit": "max_body 1MiB", "retries": "retry 30s 2m 8m", "backoff": "retry 30s 2m 8m",
 }
 
-// misplaced says where a word of ours belongs that stands in the wrong block, or
-// how a word of other programs is written here. Empty if nothing is known.
+// misplaced returns where a word of ours belongs that stands in the wrong block, or
+// how a word of other programs is written here, and nothing if that is not known.
 func misplaced(word string, here []string) string {
 	switch {
 	case slices.Contains(here, word):

@@ -63,8 +63,8 @@ type Source struct {
 	// alone, so a restart forgets them, and nothing is retried but by the platform.
 	Pass bool `json:"pass,omitempty"`
 
-	// With `pass`: how long the next handler may take before the platform is
-	// told to try again. Default: 8s, which is also the maximum.
+	// With `pass`: how long the next handler may take. After that the answer is an
+	// error, and the platform tries again. Default: 8s, which is also the maximum.
 	AckTimeout caddy.Duration `json:"ack_timeout,omitempty"`
 }
 
@@ -121,7 +121,7 @@ type Route struct {
 	// platform had called them. Their explicitly written 2xx is success.
 	HandleRaw []json.RawMessage `json:"handle,omitempty" caddy:"namespace=http.handlers inline_key=handler"`
 
-	upstream *chain
+	upstream *chain // HandleRaw, compiled; nil before Provision.
 }
 
 func (r *Route) schedule() deliver.Schedule {

@@ -25,10 +25,10 @@ const (
 // observer follows the deliveries of one configuration: it counts them, and
 // keeps the audit log.
 type observer struct {
-	log    *slog.Logger
-	audit  *slog.Logger
+	log    *slog.Logger // The app's.
+	audit  *slog.Logger // The app's audit log.
 	emit   func(name string, data map[string]any)
-	routes map[spool.RouteKey]*metrics.Route
+	routes map[spool.RouteKey]*metrics.Route // Of the configuration; not changed once made.
 }
 
 func newObserver(a *App) *observer {
@@ -51,8 +51,8 @@ func (o *observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt
 	}
 }
 
-// died counts a dead letter and tells of it. Labels come from the configuration
-// only, so one of a route that is parked is told and not counted.
+// died counts a dead letter and emits its event. Labels come from the configuration
+// only, so one of a route that is parked is not counted.
 func (o *observer) died(k spool.RouteKey, d spool.Delivery) {
 	if m := o.routes[k]; m != nil {
 		m.Died()
@@ -60,7 +60,7 @@ func (o *observer) died(k spool.RouteKey, d spool.Delivery) {
 	o.emit(EventDeadLetter, map[string]any{"source": k.Source, "route": k.Route, "event_id": d.Event.ID, "event_type": d.Event.Type})
 }
 
-// expired follows a dead letter that retention has made: the log has the line
+// expired records a dead letter that retention has made: the log has the line
 // of any other.
 func (o *observer) expired(d spool.Delivery, reason string) {
 	o.log.Warn("dead letter", "source", d.Route.Source, "route", d.Route.Route,
@@ -69,7 +69,7 @@ func (o *observer) expired(d spool.Delivery, reason string) {
 	o.died(d.Route, d)
 }
 
-// ended writes the audit log's line of a delivery.
+// ended writes one line about a delivery that has ended to the audit log.
 func (o *observer) ended(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
 	if !o.audit.Enabled(context.Background(), slog.LevelInfo) {
 		return

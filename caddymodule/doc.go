@@ -2,14 +2,17 @@
 // the store and the dispatcher, and the handler "inbox_webhook", which takes
 // the events of the Inbox platform.
 //
-// It is what Caddy knows of inboxgate. What it does with a request is in
-// handler.go and accept.go, how an event reaches an upstream in upstream.go,
-// and the Caddyfile in caddyfile*.go.
+// Where to read: handler.go and accept.go have the way of an event in (pass.go where
+// nothing is stored), upstream*.go its way to an app, app*.go and storage.go the lives,
+// source*.go what belongs to one webhook. caddyfile*.go parse; reach*.go and guard.go
+// find webhooks that the platform would not reach; metrics.go, delivery_observer.go and
+// emitter.go report; admin.go, operator.go and health.go serve the operator. What needs
+// no Caddy is in packages of its own below internal.
 //
-// Lives: the store is shared by all configurations of the process that name
-// its directory (storage.go); the dispatcher belongs to one configuration
-// (app.go); the handler only asks. A handler of a replaced configuration goes
-// on accepting until its last request is answered.
+// Lives: the store is shared by all configurations of the process that name its
+// directory (storage.go); the dispatcher belongs to one configuration (app.go); the
+// handler only asks. A handler of a replaced configuration goes on accepting until its
+// last request is answered.
 //
 // Limits: one process a data directory. Two nodes each accept an event id once.
 package caddymodule

@@ -78,7 +78,7 @@ func acceptor(t *testing.T, store spool.Store, name string, told func(answer)) f
 		t.Fatal(err)
 	}
 	app := &App{sources: new(sourceSet), live: make(chan struct{})}
-	app.running = &running{Storage: storage.Of(store, gate), dispatcher: d}
+	app.engine = &engine{Storage: storage.Of(store, gate), dispatcher: d}
 	close(app.live)
 	h := &Webhook{app: app, src: &source{table: newTable(nil, nil)}}
 	return func() {

@@ -11,14 +11,14 @@ import (
 // emitter hands events to Caddy in their order. Handlers may take their time,
 // so it does that beside the caller, and what waits is bounded.
 type emitter struct {
-	ctx    caddy.Context
+	ctx    caddy.Context // Of the configuration: it ends with it.
 	events *caddyevents.App
 	log    *slog.Logger
 
-	mu      sync.Mutex
-	waiting []emission
-	busy    bool
-	dropped int
+	mu      sync.Mutex // Guards all that follows.
+	waiting []emission // Oldest first, maxEmissions at most.
+	busy    bool       // work runs.
+	dropped int        // Since work was last done.
 }
 
 type emission struct {
@@ -38,7 +38,7 @@ func newEmitter(ctx caddy.Context, log *slog.Logger) (*emitter, error) {
 }
 
 // emit returns at once. What happens after a reload, at the end of an attempt
-// perhaps, is for those who listen now.
+// perhaps, goes to the handlers of the configuration in force.
 func (e *emitter) emit(name string, data map[string]any) {
 	if e.ctx.Err() != nil {
 		if app := activeApp(); app != nil && app.emitter != e {
@@ -86,7 +86,7 @@ func (e *emitter) work() {
 	}
 }
 
-// activeApp is the app of the configuration that is in force, nil if there is
+// activeApp returns the app of the configuration that is in force, nil if there is
 // none or it has no store and no source.
 func activeApp() *App {
 	v, err := caddy.ActiveContext().AppIfConfigured(appID)

@@ -103,7 +103,7 @@ func UnreadyCases() map[string][2]string {
 		a := &App{sources: new(sourceSet), live: make(chan struct{})}
 		a.sources.byName = map[string]*source{"inbox": {}}
 		if s != nil {
-			a.running = &running{Storage: storage.Of(sayer{says: *s}, nil)}
+			a.engine = &engine{Storage: storage.Of(sayer{says: *s}, nil)}
 			close(a.live)
 		}
 		return a
@@ -125,7 +125,7 @@ func DiskLow(says ...spool.Stats) (warned []bool) {
 	st := storage.Of(nil, nil)
 	for _, s := range says {
 		st.Store = sayer{says: s}
-		warned = append(warned, a.look(&running{Storage: st}, time.Now()))
+		warned = append(warned, a.look(&engine{Storage: st}, time.Now()))
 	}
 	return warned
 }

@@ -19,7 +19,7 @@ import (
 // guard stands before the routes of a server that has a webhook, because what
 // misses the webhook never comes to it. To a request that carries our signature
 // header and that no route takes, Caddy's answer would be an empty 200, which the
-// platform takes for success: here it is 404, and told. Any other request passes
+// platform takes for success: here it is 404, and logged. Any other request passes
 // untouched.
 type guard struct {
 	app    *App
@@ -27,17 +27,17 @@ type guard struct {
 	// routes are the server's, as they were configured.
 	routes caddyhttp.RouteList
 	once   sync.Once
-	chain  caddyhttp.Handler // Of routes. Owned by once.
+	chain  caddyhttp.Handler // Of routes; made by once.
 
-	mu     sync.Mutex
-	told   time.Time // When the log last had a line; guarded by mu.
-	missed int       // Requests since then; guarded by mu.
+	mu     sync.Mutex // Guards all that follows.
+	logged time.Time  // When the log last had a line of a miss.
+	missed int        // Requests that have missed the webhook since then.
 }
 
 // guards holds the guard of each server of one configuration.
 type guards struct {
 	mu  sync.Mutex
-	all []*guard
+	all []*guard // Guarded by mu.
 }
 
 // stand puts a guard before the routes of the server that is being provisioned,
@@ -107,8 +107,8 @@ func (g *guard) takeSlash(r *http.Request) {
 	r.RequestURI = r.URL.RequestURI()
 }
 
-// missedEvery is how often the log tells of requests that miss the webhook. They
-// may be anybody's.
+// missedEvery is how often, at most, requests that miss the webhook are logged. They
+// may come from any stranger.
 const missedEvery = time.Minute
 
 func (g *guard) record(r *http.Request, path string, nobody bool) {
@@ -116,11 +116,11 @@ func (g *guard) record(r *http.Request, path string, nobody bool) {
 	g.mu.Lock()
 	g.missed++
 	n, now := g.missed, time.Now()
-	if !g.told.IsZero() && now.Sub(g.told) < missedEvery {
+	if !g.logged.IsZero() && now.Sub(g.logged) < missedEvery {
 		g.mu.Unlock()
 		return
 	}
-	g.told, g.missed = now, 0
+	g.logged, g.missed = now, 0
 	g.mu.Unlock()
 	answer := "another handler of the site"
 	if nobody {
@@ -138,7 +138,7 @@ const maxStranger = 256
 // is refused with.
 const refusedVar = appID + ".refused"
 
-// refuses is Caddy's error for a request that is not stored. Whatever the site
+// refuses returns Caddy's error for a request that is not stored. Whatever the site
 // makes of it, the status stays no success.
 func refuses(r *http.Request, status int, err error) error {
 	caddyhttp.SetVar(r.Context(), refusedVar, status)

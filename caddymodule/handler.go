@@ -44,13 +44,13 @@ import (
 type Webhook struct {
 	Source
 
-	app *App
-	src *source
-	log *slog.Logger
-	// refused tells of requests that anyone may send.
-	refused *zap.Logger
+	// All are set by Provision and do not change afterwards.
 
-	memory *idmemory.Memory
+	app     *App
+	src     *source // Shared by the handlers of its name.
+	log     *slog.Logger
+	refused *zap.Logger      // For requests that any stranger may send: it is sampled.
+	memory  *idmemory.Memory // The source's, in pass mode; else nil.
 }
 
 // CaddyModule returns the Caddy module information.
@@ -145,7 +145,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	note.result, note.reason = a.result, a.reason
 	a.count(h.src.meters(), time.Since(received))
-	h.told(in, a)
+	h.auditEvent(in, a)
 	if a.result == resultQuarantined {
 		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.id, "event_type", in.typ, "reason", a.reason)
 	}
@@ -169,8 +169,8 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) (*body.Body, erro
 	return read, err
 }
 
-// told writes the audit log's line of an event.
-func (h *Webhook) told(in *incoming, a answer) {
+// auditEvent writes one line about an event that was taken to the audit log.
+func (h *Webhook) auditEvent(in *incoming, a answer) {
 	if !h.app.audit.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
@@ -183,7 +183,7 @@ func (h *Webhook) told(in *incoming, a answer) {
 }
 
 // refuse turns what went wrong into Caddy's error, so that error routes work.
-// Below 500 Caddy logs only at debug, so rejections are told here.
+// Below 500 Caddy logs only at debug, so rejections are logged here.
 func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err error) error {
 	status, reason := http.StatusServiceUnavailable, "cannot be stored now"
 	var no refusal
@@ -233,8 +233,8 @@ func hasErrorRoutes(r *http.Request) bool {
 	return s != nil && s.Errors != nil && len(s.Errors.Routes) > 0
 }
 
-// sampled keeps strangers from filling the log: of each message the first ten
-// in a second are written, and then one in a hundred.
+// sampled returns a core that keeps strangers from filling the log: of each message
+// the first ten in a second are written, and then one in a hundred.
 func sampled(core zapcore.Core) zapcore.Core {
 	return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100)
 }

@@ -23,7 +23,8 @@ type Health struct {
 
 const (
 	healthDirective = control.HealthDirective
-	healthHeader    = control.HealthHeader
+	// healthHeader distinguishes our answer from that of any other server.
+	healthHeader = control.HealthHeader
 )
 
 // CaddyModule returns the Caddy module information.
@@ -67,7 +68,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return nil
 }
 
-// unready says why no event can be taken, or nothing.
+// unready returns why no event can be taken, or nothing.
 func (a *App) unready() string {
 	if caddy.Exiting() {
 		return "stopping"

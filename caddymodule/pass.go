@@ -107,7 +107,7 @@ func (h *Webhook) handOn(ctx context.Context, in *incoming, rec *upstream.Record
 	return nil
 }
 
-// shown is what the next handler sees of the headers: ours in place of any that
+// shown returns what the next handler sees of the headers: ours instead of any that
 // a client has sent under a name of ours.
 func shown(sent http.Header, in *incoming) http.Header {
 	h := make(http.Header, len(sent)+3)

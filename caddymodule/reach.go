@@ -22,9 +22,9 @@ type wayIn struct {
 	hosts, paths []string
 	// stripped is what handle_path, or the like, takes off before those paths.
 	stripped string
-	// blind: a matcher on the way names no path that could be tried.
+	// blind is set if a matcher on the way names no path that could be tried.
 	blind bool
-	// rewritten: those paths are not what the platform calls.
+	// rewritten is set if those paths are not what the platform calls.
 	rewritten bool
 }
 
@@ -73,7 +73,7 @@ func (w *wayIn) narrow(sets caddyhttp.MatcherSets, prefix string) {
 	}
 }
 
-// unreached says of each webhook that the platform's request would not come to
+// unreached returns, for each webhook that the platform's request would not come to,
 // what takes the request instead, and what to do.
 func (g *guard) unreached() (all []string) {
 	for _, w := range waysIn(g.routes, wayIn{}, "") {
@@ -96,11 +96,10 @@ func (g *guard) unreached() (all []string) {
 	return all
 }
 
-// miss says what takes a request to that host and path in the webhook's place,
-// or nothing where the webhook does.
+// miss returns what takes a request to that host and path instead of the webhook, or
+// nothing where the webhook does.
 func (g *guard) miss(w wayIn, host, path string) string {
-	// Whoever writes /hooks/inbox inside handle_path /hooks/* means /hooks/inbox,
-	// and not /hooks/hooks/inbox.
+	// /hooks/inbox inside handle_path /hooks/* is meant to be /hooks/inbox, and not /hooks/hooks/inbox.
 	full := strings.HasPrefix(path, w.stripped+"/")
 	whole := path
 	if !full {
@@ -141,7 +140,7 @@ func orElse(list []string, byDefault string) []string {
 	return list
 }
 
-// example is a text that the pattern matches.
+// example returns a text that the pattern matches.
 func example(pattern, star string) string { return strings.ReplaceAll(pattern, "*", star) }
 
 // judge logs what is wrong with the ways to the webhooks of a configuration.
@@ -172,9 +171,9 @@ func (a *App) judge() {
 	}
 }
 
-// unencrypted says of each public name under which a webhook is served without
-// TLS that its events would cross the network for everybody to read. Behind a
-// proxy that is trusted, TLS is the proxy's affair.
+// unencrypted returns a warning for each public name under which a webhook is served
+// without TLS: its events would cross the network in clear text. Behind a proxy that is
+// trusted, TLS is the proxy's affair.
 func (g *guard) unencrypted() (all []string) {
 	if len(g.server.TLSConnPolicies) > 0 || g.trustsProxies() {
 		return nil
@@ -190,7 +189,8 @@ func (g *guard) unencrypted() (all []string) {
 	return all
 }
 
-// trustsProxies: Caddy keeps the field to itself, and has emptied the raw one.
+// trustsProxies reports whether the server trusts proxies. Caddy keeps the field to
+// itself, and has emptied the raw one.
 func (g *guard) trustsProxies() bool {
 	f := reflect.ValueOf(g.server).Elem().FieldByName("trustedProxies")
 	return f.IsValid() && f.Kind() == reflect.Interface && !f.IsNil()

@@ -14,18 +14,19 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
-// passage follows a request through routes as Caddy would, and runs no handler
-// that answers or asks anybody: it looks where the request ends.
+// passage follows a request through routes as Caddy would, to find where it ends. It
+// runs no handler that answers or sends anything.
 type passage struct {
 	server *caddyhttp.Server
 	r      *http.Request
 	repl   *caddy.Replacer
-	groups map[string]bool
-	// real: the request is one that came, so every matcher can judge it. Of a
+	groups map[string]bool // Groups of routes of which one has matched.
+	// real is set if the request is one that came, so every matcher can judge it. Of a
 	// made one only host, path and method are known; where more is asked, it goes
 	// the way of a webhook.
 	real bool
-	// unsure: it passed a handler that may have answered, or one of another maker.
+	// unsure is set once it has passed a handler that may have answered, or one of
+	// another maker.
 	unsure bool
 }
 
@@ -38,14 +39,14 @@ type end struct {
 	unsure bool
 }
 
-// follow says where a request that came would end if its path were this one.
+// follow returns where a request that came would end if its path were this one.
 func (g *guard) follow(r *http.Request, path string) end {
 	u := *r.URL
 	u.Path, u.RawPath = path, ""
 	return g.pass(r, &u, true)
 }
 
-// probe says where a request of the platform to host and path would end.
+// probe returns where a request of the platform to host and path would end.
 func (g *guard) probe(host, path string) end {
 	u := &url.URL{Path: path}
 	r := &http.Request{
@@ -121,7 +122,7 @@ func (p *passage) matches(route *caddyhttp.Route) (bool, error) {
 	return false, nil
 }
 
-// decisive: the matcher looks at nothing but host, path and method.
+// decisive reports whether the matcher looks at nothing but host, path and method.
 func decisive(m any) bool {
 	switch m := m.(type) {
 	case caddyhttp.MatchHost, *caddyhttp.MatchHost, caddyhttp.MatchPath, *caddyhttp.MatchPath,
@@ -140,7 +141,7 @@ func decisive(m any) bool {
 	return false
 }
 
-// holdsWebhook: some way through the route may lead to a webhook.
+// holdsWebhook reports whether some way through the route may lead to a webhook.
 func holdsWebhook(route caddyhttp.Route) bool {
 	for _, h := range route.Handlers {
 		switch h := h.(type) {

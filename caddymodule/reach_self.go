@@ -17,10 +17,10 @@ import (
 	"github.com/inboxgate/inboxgate/internal/handlers"
 )
 
-// selfServed says of each route of the guarded server's webhooks whether its
-// events go to a listener of this very configuration, in a form that comes to a
-// webhook again: it would answer "duplicate", which counts as delivered.
-// Of names only those count that resolve knows, and this machine's own.
+// selfServed returns a warning for each route whose events go to a listener of this
+// very configuration, in a form that comes to a webhook again: it would answer
+// "duplicate", which counts as delivered. Of names it knows this machine's own, and
+// those that resolve knows.
 func (s *guards) selfServed(resolve address.Resolver) (all []string) {
 	said := make(map[string]bool)
 	for _, g := range s.all {
@@ -44,8 +44,8 @@ func (s *guards) selfServed(resolve address.Resolver) (all []string) {
 	return all
 }
 
-// elsewhere: the route rewrites the path to one of the server's that no webhook
-// has, so that its events go to another handler of the same server.
+// elsewhere reports whether the route rewrites the path to one of the server's that no
+// webhook has, so that its events go to another handler of the same server.
 func (g *guard) elsewhere(w wayIn, chain []json.RawMessage) bool {
 	for _, raw := range chain {
 		path, ok := handlers.RewritesTo(raw)

@@ -20,18 +20,21 @@ import (
 
 // source is one webhook endpoint in life, shared by the handlers of its name.
 type source struct {
-	Source
-	fingerprint string
-	failed      error // Of provision, for the handlers that join later.
+	Source             // As configured, with its defaults.
+	fingerprint string // Its JSON: handlers of one name must have the same.
+	failed      error  // Of provision, for the handlers that join later.
 
 	secrets secrets.Secrets
-	// meters are made when they are first needed, like a checker's.
+	// meters returns the source's counters. They are made when they are first needed: a
+	// configuration that never runs shall leave no series behind.
 	meters  func() *metrics.Source
 	tracing tracing.Source
-	refused metrics.Burst
-	table   *table
-	keys    []spool.RouteKey
-	memory  *idmemory.Memory // In pass mode, where there is no store. Owned once set.
+	refused metrics.Burst    // Of requests without a valid signature.
+	table   *table           // Finds the routes of an event type.
+	keys    []spool.RouteKey // Of Routes, in their order.
+	// memory is a reference to the pool's in pass mode, where there is no store; else
+	// nil. The set's lock guards it once provisioned.
+	memory *idmemory.Memory
 }
 
 // provision makes what a source needs of Caddy, once for all its handlers.
@@ -97,7 +100,7 @@ func (s *source) deliverRoutes() []deliver.Route {
 // sourceSet holds the sources of one configuration by name.
 type sourceSet struct {
 	mu     sync.Mutex
-	byName map[string]*source
+	byName map[string]*source // Guarded by mu.
 }
 
 // join returns the source of that configuration: a new one, or the one that an

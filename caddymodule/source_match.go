@@ -32,8 +32,8 @@ func checkType(pattern string, own []string) error {
 // table finds the routes of an event type.
 type table struct {
 	routes   []Route
-	known    map[string][]int
-	fallback []int
+	known    map[string][]int // Indices of the routes of each type that is known beforehand.
+	fallback []int            // Of what no other route takes.
 }
 
 func newTable(routes []Route, own []string) *table {

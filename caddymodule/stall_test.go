@@ -95,7 +95,7 @@ func TestPanicInAcceptLeavesRoom(t *testing.T) {
 	})
 	routes := []Route{{Name: "app", Types: []string{"*"}}}
 	h := &Webhook{src: &source{Source: Source{Routes: routes}, table: newTable(routes, nil), keys: []spool.RouteKey{key}}}
-	app := &running{Storage: storage.Of(panicking{store}, nil), dispatcher: d}
+	app := &engine{Storage: storage.Of(panicking{store}, nil), dispatcher: d}
 	for range 3 {
 		func() {
 			defer func() {

@@ -28,9 +28,9 @@ import (
 
 // chain is a route's handlers, run outside a server.
 type chain struct {
-	handler caddyhttp.Handler
-	tracing *tracing.Source
-	server  *caddyhttp.Server // reverse_proxy reads its settings unchecked.
+	handler caddyhttp.Handler // All of them, compiled.
+	tracing *tracing.Source   // The source's; nil where nothing is traced.
+	server  *caddyhttp.Server // Stands in for a real one: reverse_proxy reads its settings unchecked.
 	// bounded is set where handlers may go on after the end of their context.
 	bounded bool
 	// mark names the source to itself; set before the first attempt.
@@ -117,7 +117,7 @@ func (c *chain) once(ctx, run context.Context, a deliver.Attempt, carry func(htt
 	return t.Run(ctx, c.handler, req, c.bounded, failureOf)
 }
 
-// failureOf reads what Caddy's handlers say in their error, without its id and trace,
+// failureOf returns what Caddy's handlers say in their error, without its id and trace,
 // which are noise in a log of attempts.
 func failureOf(err error) upstream.Failure {
 	f := upstream.Failure{Err: err}
@@ -133,7 +133,7 @@ func failureOf(err error) upstream.Failure {
 	return f
 }
 
-// newRequest is the platform's request as it came, and what we add.
+// newRequest returns the platform's request as it came, and what we add.
 func newRequest(ctx context.Context, a deliver.Attempt) (*http.Request, error) {
 	e := a.Delivery.Event
 	u, err := url.ParseRequestURI(e.Request.URI)
@@ -170,7 +170,7 @@ func newRequest(ctx context.Context, a deliver.Attempt) (*http.Request, error) {
 		RequestURI:    e.Request.URI,
 	}
 	if e.Request.Scheme == "https" {
-		// reverse_proxy tells the app the scheme by this alone.
+		// reverse_proxy derives X-Forwarded-Proto from this alone.
 		req.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: e.Request.Host}
 	}
 	return req.WithContext(ctx), nil

@@ -12,7 +12,7 @@ import (
 // counts once two looks have seen the same, which takes 2 s at most.
 const watchEvery = time.Second
 
-// watch looks, while the app runs, at what changes without a request.
+// watch follows what changes without a request, until done is closed.
 func (a *App) watch(done <-chan struct{}) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -34,7 +34,7 @@ func (a *App) watch(done <-chan struct{}) {
 }
 
 // look looks at the store, and emits an event when it becomes short of room.
-func (a *App) look(run *running, now time.Time) (low bool) {
+func (a *App) look(run *engine, now time.Time) (low bool) {
 	limit := a.settings().MaxSize
 	s, low := run.Look(now, a.log, limit)
 	if low {
@@ -43,7 +43,8 @@ func (a *App) look(run *running, now time.Time) (low bool) {
 	return low
 }
 
-// lookOnce: a port is shared from the start of a process or never.
+// lookOnce is for the check of shared ports: a port is shared from the start of a
+// process or never.
 var lookOnce sync.Once
 
 // warnShared warns of a second process on a port of ours, as after an upgrade that

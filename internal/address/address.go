@@ -4,8 +4,8 @@
 //
 // Guarantee: no function sends anything over a network by itself.
 //
-// Limits: a name counts as one of this machine if that is known without asking
-// anybody, or by the resolver that a caller gives.
+// Limits: a name counts as one of this machine if that is known without a
+// look-up, or by the resolver that a caller gives.
 package address
 
 import (

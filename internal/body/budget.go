@@ -35,7 +35,7 @@ var Process = sync.OnceValue(func() *Budgets { return New(debug.SetMemoryLimit(-
 func New(limit int64) *Budgets {
 	const mostSmall, mostLarge, least = 64 << 20, 128 << 20, 4 << 20
 	if limit == math.MaxInt64 {
-		limit = 8 * mostLarge // Nobody has set one.
+		limit = 8 * mostLarge // None is set.
 	}
 	part := max(limit/8, least)
 	b := new(Budgets)
@@ -142,7 +142,7 @@ func (b *Budgets) reader(max int64, deadline time.Time, abort func()) *Body {
 	return &Body{max: max, deadline: deadline, share: &b.small, small: &b.small, large: &b.large, abort: abort}
 }
 
-// Bytes returns the body. Nobody may change it.
+// Bytes returns the body, which is not to be changed.
 func (b *Body) Bytes() []byte { return b.buf }
 
 // Keep adds a user, which must call Drop.

@@ -1,8 +1,8 @@
 // Package handlers reads the JSON of Caddy's HTTP handlers without loading them: what
 // a route would dial, and how it would behave.
 //
-// Guarantee: what nobody could load is found to have nothing; Caddy refuses it with a
-// better message.
+// Guarantee: no JSON is refused. What is broken is found to have nothing; Caddy refuses
+// it with a better message.
 //
 // Limits: of handlers that are not Caddy's own it knows the members that they share
 // with those.

@@ -22,7 +22,7 @@ type Line struct {
 	Text  string // The message and the attributes of the record itself.
 }
 
-// Load returns the newest warning, nil if there was none. Nobody may change it.
+// Load returns the newest warning, nil if there was none. It is not to be changed.
 func (n *Newest) Load() *Line { return n.line.Load() }
 
 // Watch returns a handler that passes on to h what n looks at.

@@ -21,7 +21,7 @@ type Config struct {
 }
 
 // Replace fills the placeholders of a text in. It refuses what it does not know, and,
-// if told so, what is empty.
+// with errOnEmpty, what is empty.
 type Replace func(text string, errOnEmpty bool) (string, error)
 
 // Resolve turns the configured secrets into keys, or those of the environment if none

@@ -106,8 +106,8 @@ func (c *Set) Each(f func(label string, ok bool)) {
 }
 
 // Fingerprint names a secret in metrics and logs, wherever it stands in the
-// configuration. Of 16 random bytes or more it tells nothing: whoever tries
-// secrets against it could as well try them against a signature.
+// configuration. Of 16 random bytes or more it reveals nothing: to try secrets against it
+// is no easier than to try them against a signature.
 func Fingerprint(key []byte) string {
 	h := sha256.New()
 	_, _ = h.Write([]byte("inboxgate secret\x00"))

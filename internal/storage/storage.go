@@ -5,7 +5,8 @@
 // Guarantee: the settings and the logger in use are those of the newest configuration
 // that has started and not gone. Leases that were lost are counted over all of them.
 //
-// Limits: who opens a directory once, and when it is closed, is the caller's to keep.
+// Limits: the caller sees to it that a directory is opened once, and closed after its
+// last user.
 package storage
 
 import (

@@ -191,8 +191,8 @@ func (t *Tour) Begin(ctx context.Context, limit int) (*Try, context.Context) {
 	return y, httptrace.WithClientTrace(run, y.trace())
 }
 
-// Next says what comes after a try with that answer: the attempt ends, another try is
-// to be made, or another one on a fresh connection.
+// Next notes a try with that answer. again reports whether another try is to be made,
+// and fresh whether that one needs a new connection.
 func (t *Tour) Next(ctx context.Context, y *Try, a deliver.Answer) (again, fresh bool) {
 	switch {
 	case y.left:

@@ -113,7 +113,7 @@ func (t *Tour) hasWaited(p *place) bool {
 	return false
 }
 
-// patience is how long p gets to connect. The caller holds p.mu.
+// patience returns how long p gets to connect. The caller holds p.mu.
 func (t *Tour) patience(p *place) time.Duration {
 	first := min(max(firstPatience, 3*p.took), usualPatience)
 	if len(t.waited)+len(t.gone)+1 == len(t.places) {
