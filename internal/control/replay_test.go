@@ -67,6 +67,17 @@ func TestReplayOnlyState(t *testing.T) {
 	}
 }
 
+// Dead letters are let go by a text of their bodies, and no others are.
+func TestDiscardDeadByText(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	one, other := r.accept(1, "message.read", "app", spool.Dead), r.accept(2, "message.read", "app", spool.Dead)
+	got, err := r.client().DiscardDead(t.Context(), control.Bulk{Filter: control.Filter{Contains: `"msg_1"`}}, nil)
+	if err != nil || got.Changed != 1 || r.states(one) != "app discarded" || r.states(other) != "app dead" {
+		t.Errorf("%+v, %v, %s, %s", got, err, r.states(one), r.states(other))
+	}
+}
+
 // What cannot go anywhere does not use up Max, and may be sent elsewhere.
 func TestReplayPassesOver(t *testing.T) {
 	t.Parallel()

@@ -76,6 +76,8 @@ func searches(t testing.TB, mk Make) {
 		{"number of an event, in quarantine", "[]", spool.Query{Kind: spool.Quarantined, Seq: e.Seq}},
 		{"body", "[3]", spool.Query{Contains: e.Request.Body}},
 		{"body and type", "[]", spool.Query{Contains: e.Request.Body, Type: "message.read"}},
+		{"body in a state", "[3]", spool.Query{State: spool.Running, Contains: e.Request.Body}},
+		{"body in another state", "[]", spool.Query{State: spool.Dead, Contains: e.Request.Body}},
 		{"no such body", "[]", spool.Query{Contains: []byte("\x00nowhere")}},
 		{"match", "[7 3]", spool.Query{Match: func(e *spool.Event) bool { return e.ID == "7" || e.ID == "3" }}},
 		{"match in a state", "[7]", spool.Query{State: spool.Available, Match: func(e *spool.Event) bool { return e.ID == "7" || e.ID == "3" }}},

@@ -271,7 +271,8 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 		return rec, false, err
 	}
 	rec.Event = e
-	return rec, l.matches(e) && (l.q.Match == nil || l.q.Match(e)), nil
+	// An index of a state leads here past the search of bodies.
+	return rec, l.matches(e) && bytes.Contains(e.Request.Body, l.q.Contains) && (l.q.Match == nil || l.q.Match(e)), nil
 }
 
 func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
