@@ -92,6 +92,9 @@ func (f Filter) lastWas(d spool.DeliveryRecord) bool {
 	return f.wants(at.Status, at.Error)
 }
 
+// tried is lastWas for a query.
+func (f Filter) tried(_ spool.RouteKey, d spool.DeliveryRecord) bool { return f.lastWas(d) }
+
 func (f Filter) wants(status int, text string) bool {
 	return (f.Status == 0 || f.Status == status) &&
 		(f.Error == "" || strings.Contains(strings.ToLower(text), strings.ToLower(f.Error)))

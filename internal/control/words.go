@@ -83,12 +83,12 @@ var words = []Word{
 	{
 		Name: "status", Help: "with a delivery whose last attempt had this status", lists: ofDeliveries,
 		field:  func(f *Filter) any { return &f.Status },
-		narrow: func(f *Filter, q *spool.Query) { q.Delivery = f.lastWas },
+		narrow: func(f *Filter, q *spool.Query) { q.Delivery = f.tried },
 	},
 	{
 		Name: "error", Help: "with a delivery whose last attempt had an error that holds this", lists: ofDeliveries,
 		field:  func(f *Filter) any { return &f.Error },
-		narrow: func(f *Filter, q *spool.Query) { q.Delivery = f.lastWas },
+		narrow: func(f *Filter, q *spool.Query) { q.Delivery = f.tried },
 	},
 	{
 		Name: "contains", Help: "whose body holds this text, as it came (reads each body)", lists: ofAll,

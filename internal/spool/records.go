@@ -14,6 +14,9 @@ type Query struct {
 	Route string
 	// State selects events that have a delivery in that state.
 	State State
+	// Waiting selects events that have a delivery which waits for its first or next
+	// attempt: Available or Retrying. It excludes State.
+	Waiting bool
 	// Seq selects one event or entry by its number.
 	Seq int64
 	// Contains selects events whose body holds these bytes. It is for a search
@@ -23,15 +26,28 @@ type Query struct {
 	Match func(*Event) bool
 	// Delivery, where not nil, selects events of which it holds for a delivery
 	// that has the Route and State asked for; it must be quick.
-	Delivery func(DeliveryRecord) bool
+	Delivery func(RouteKey, DeliveryRecord) bool
 	// Unrouted selects events that no route wanted.
 	Unrouted bool
+	// Reason selects entries of quarantine whose reason begins so.
+	Reason string
 	// Since and Until bound the time of receipt: Since <= t < Until.
 	Since, Until time.Time
 	// Cursor is a Page.Next, 0 for the first page.
 	Cursor int64
 	// Limit is the page's length at most. Default and maximum 1000.
 	Limit int
+}
+
+// OfDeliveries reports whether the query asks for something of an event's deliveries.
+func (q *Query) OfDeliveries() bool {
+	return q.Route != "" || q.State != 0 || q.Waiting || q.Delivery != nil
+}
+
+// Wants reports whether a delivery is as the query asks.
+func (q *Query) Wants(k RouteKey, d DeliveryRecord) bool {
+	return (q.Route == "" || q.Route == k.Route) && (q.State == 0 || q.State == d.State) &&
+		(!q.Waiting || d.State == Available || d.State == Retrying) && (q.Delivery == nil || q.Delivery(k, d))
 }
 
 // Kind is a log.

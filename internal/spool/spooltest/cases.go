@@ -82,6 +82,8 @@ var cases = []testCase{
 	{"records are selected", recordFilters},
 	{"records are paged", recordPages},
 	{"records are searched", searches},
+	{"records that wait are one selection", waiting},
+	{"records are counted", counts},
 	{"what is discarded is gone for good", discard},
 
 	{"two owners in turn", twoOwners},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -134,7 +135,7 @@ func (l *listing) page(ctx context.Context) (spool.Page, error) {
 // candidates are the next events that may match, newest first, by what stands
 // in an index or beside the body.
 func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
-	if stateIndexes[l.q.State] != nil {
+	if indexesOf(&l.q) != nil {
 		return l.byState(before)
 	}
 	if len(l.q.Contains) > 0 {
@@ -190,6 +191,15 @@ var stateIndexes = map[spool.State][]string{
 	spool.Dead:     {`INDEXED BY dead WHERE route=?1 AND state=5`},
 }
 
+// indexesOf returns where the deliveries are found that a query asks for by their
+// state, nil for nowhere but in their table.
+func indexesOf(q *spool.Query) []string {
+	if q.Waiting {
+		return stateIndexes[spool.Available]
+	}
+	return stateIndexes[q.State]
+}
+
 // byState merges the newest of every route's index: only as far down as all
 // of them have been read.
 func (l *listing) byState(before *int64) ([]int64, int, error) {
@@ -211,7 +221,7 @@ func (l *listing) byState(before *int64) ([]int64, int, error) {
 	}
 	seqs := map[int64]bool{}
 	floor := int64(0)
-	for _, where := range stateIndexes[l.q.State] {
+	for _, where := range indexesOf(&l.q) {
 		st := l.c.prepare(`SELECT number FROM deliveries ` + where + ` AND number<?2 ORDER BY number DESC LIMIT ?3`)
 		if l.c.err != nil {
 			return nil, 0, l.c.err
@@ -240,7 +250,7 @@ func (l *listing) byState(before *int64) ([]int64, int, error) {
 // record reads an event with its deliveries, if it matches.
 func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	var rec spool.Record
-	match := l.q.Route == "" && l.q.State == 0 && l.q.Delivery == nil
+	match := !l.q.OfDeliveries()
 	o := l.of.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
 	err := o.each(func() error {
 		d := spool.DeliveryRecord{
@@ -254,8 +264,7 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 		if d.Log, err = decodeLog(o.ColumnRawBlob(8)); err != nil {
 			return fmt.Errorf("delivery %d: %w", d.Number, err)
 		}
-		match = match || (l.q.Route == "" || l.q.Route == d.Route) && (l.q.State == 0 || l.q.State == d.State) &&
-			(l.q.Delivery == nil || l.q.Delivery(d))
+		match = match || l.q.Wants(l.s.view.routeKey(o.ColumnInt64(1)), d)
 		rec.Deliveries = append(rec.Deliveries, d)
 		return nil
 	})
@@ -292,7 +301,7 @@ func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 			break
 		}
 		e.Request.Body = st.bytes(7)
-		if err != nil || l.matches(e) && bytes.Contains(e.Request.Body, l.q.Contains) && (l.q.Match == nil || l.q.Match(e)) {
+		if err != nil || l.matches(e) && strings.HasPrefix(st.ColumnText(2), l.q.Reason) && bytes.Contains(e.Request.Body, l.q.Contains) && (l.q.Match == nil || l.q.Match(e)) {
 			reason := st.ColumnText(2)
 			if decodeWhole(st.ColumnRawBlob(6), e) != nil {
 				reason = reasonDamaged

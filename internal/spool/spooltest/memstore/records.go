@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -25,7 +26,7 @@ func (tx *tx) records(q spool.Query) (p spool.Page) {
 	var found []spool.Record
 	if q.Kind == spool.Quarantined {
 		for _, o := range tx.im.odd {
-			if asked(q, o.event) && askedBody(q, o.event) {
+			if asked(q, o.event) && askedBody(q, o.event) && strings.HasPrefix(o.reason, q.Reason) {
 				found = append(found, spool.Record{Event: o.event, Reason: o.reason, Copies: o.copies})
 			}
 		}
@@ -70,8 +71,8 @@ func askedDeliveries(q spool.Query, r spool.Record) bool {
 	if q.Unrouted && len(r.Deliveries) > 0 {
 		return false
 	}
-	return q.Route == "" && q.State == 0 && q.Delivery == nil || slices.ContainsFunc(r.Deliveries, func(d spool.DeliveryRecord) bool {
-		return (q.Route == "" || q.Route == d.Route) && (q.State == 0 || q.State == d.State) && (q.Delivery == nil || q.Delivery(d))
+	return !q.OfDeliveries() || slices.ContainsFunc(r.Deliveries, func(d spool.DeliveryRecord) bool {
+		return q.Wants(spool.RouteKey{Source: r.Event.Source, Route: d.Route}, d)
 	})
 }
 
