@@ -121,6 +121,8 @@ type List struct {
 	Limit      int
 	Cursor     int64
 	Reveal     bool
+	// Total asks for Page.Total, which costs the store more than the page.
+	Total bool
 }
 
 func (l List) values() url.Values {
@@ -129,6 +131,9 @@ func (l List) values() url.Values {
 		if n != 0 {
 			v.Set(name, strconv.FormatInt(n, 10))
 		}
+	}
+	if !l.Total {
+		v.Set("total", "false")
 	}
 	return revealed(v, l.Reveal)
 }

@@ -15,27 +15,31 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-func (a *api) events(r *request) (any, error) { return a.list(r, OfEvents) }
+func (a *api) events(r *request) (any, error) { return a.list(r, OfEvents, listWords) }
 
-func (a *api) dead(r *request) (any, error) { return a.list(r, OfDead) }
+func (a *api) dead(r *request) (any, error) { return a.list(r, OfDead, listWords) }
 
-func (a *api) quarantine(r *request) (any, error) { return a.list(r, OfQuarantine) }
+func (a *api) quarantine(r *request) (any, error) { return a.list(r, OfQuarantine, listWords) }
 
-// list answers with one page.
-func (a *api) list(r *request, list Lists) (any, error) {
+// list answers with one page. also are the parameters that it may have besides those
+// of a filter.
+func (a *api) list(r *request, list Lists, also []string) (any, error) {
 	reveal, err := r.reveal()
 	if err != nil {
 		return nil, err
 	}
 	v := r.URL.Query()
-	f, err := readFilter(v, list, listWords...)
+	f, err := readFilter(v, list, also...)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.sane(f); err != nil {
 		return nil, err
 	}
-	q := f.queryOf(list)
+	q, err := a.query(f, list)
+	if err != nil {
+		return nil, err
+	}
 	limit, err := readNumber(v, "limit")
 	if err != nil {
 		return nil, err
@@ -52,11 +56,40 @@ func (a *api) list(r *request, list Lists) (any, error) {
 	}
 	p := Page{Events: []Event{}, Next: page.Next}
 	for _, rec := range page.Records {
-		if f.chooses(rec) {
-			p.Events = append(p.Events, view(rec, reveal))
+		p.Events = append(p.Events, view(rec, reveal))
+	}
+	if slices.Contains(also, "total") && v.Get("total") != "false" && q.Cursor == 0 {
+		if err := a.total(r.Context(), q, &p); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// countWithin bounds the counting of a list or of a bulk change: what is known by then
+// is a lower bound.
+const countWithin = 250 * time.Millisecond
+
+// total adds to a first page how many events or entries its filter chooses.
+func (a *api) total(ctx context.Context, q spool.Query, p *Page) error {
+	n := spool.Count{N: int64(len(p.Events))}
+	if p.Next != 0 {
+		var err error
+		if n, err = a.count(ctx, q); err != nil {
+			return err
+		}
+	}
+	p.Total, p.Partial = &n.N, n.Partial
+	return nil
+}
+
+// count counts what a query chooses, for no longer than countWithin.
+func (a *api) count(ctx context.Context, q spool.Query) (spool.Count, error) {
+	var l spool.Log = a.Store
+	if only, ok := l.(logOnly); ok {
+		l = only.log
+	}
+	return spool.CountRecords(ctx, l, q, countWithin)
 }
 
 // first is the newest record of a query, however many pages lie before it.
@@ -170,7 +203,7 @@ func (a *api) logs(r *request) (any, error) {
 }
 
 func (a *api) allLogs(r *request) (any, error) {
-	v, err := a.list(r, OfEvents)
+	v, err := a.list(r, OfEvents, logWords)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ type Filter struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// query returns the filter in the store's words. Filter.chooses tells the rest.
+// query returns the filter in the store's words.
 func (f Filter) query() spool.Query {
 	var q spool.Query
 	for _, w := range words {
@@ -58,6 +58,24 @@ func (f Filter) queryOf(list Lists) spool.Query {
 		q.Kind = spool.Quarantined
 	}
 	return q
+}
+
+// query returns a filter's query of a list. What is parked only a process knows that
+// has a configuration.
+func (a *api) query(f Filter, list Lists) (spool.Query, error) {
+	q := f.queryOf(list)
+	if f.State != parked {
+		return q, nil
+	}
+	configured := a.Configured()
+	if configured == nil {
+		return q, bad("what is parked is known to a running inboxgate only: ask for waiting and the name of the route")
+	}
+	also := q.Delivery
+	q.Delivery = func(k spool.RouteKey, d spool.DeliveryRecord) bool {
+		return !configured[k] && (also == nil || also(k, d))
+	}
+	return q, nil
 }
 
 // check returns an error where the filter has a word that cannot choose from the
@@ -164,9 +182,6 @@ func (f Filter) logged() Filter {
 // empty tells whether the filter chooses all.
 func (f Filter) empty() bool { return f == Filter{} }
 
-// chooses says whether an entry is one of those that the reason is about.
-func (f Filter) chooses(rec spool.Record) bool { return strings.HasPrefix(rec.Reason, f.Reason) }
-
 // values are the filter as a query string.
 func (f Filter) values() url.Values {
 	v := url.Values{}
@@ -178,8 +193,11 @@ func (f Filter) values() url.Values {
 	return v
 }
 
-// listWords are the query parameters of a list besides those of a Filter.
-var listWords = []string{"cursor", "limit", "reveal"}
+// The query parameters of lists besides those of a Filter.
+var (
+	logWords  = []string{"cursor", "limit", "reveal"}
+	listWords = append(slices.Clone(logWords), "total")
+)
 
 // readFilter reads the query string of a list. A word that is not known is an error:
 // a mistyped filter would choose everything.

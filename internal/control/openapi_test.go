@@ -51,10 +51,23 @@ var lists = map[string]struct {
 	also []string
 }{
 	"/inbox/events":      {OfEvents, listWords},
-	"/inbox/logs":        {OfEvents, listWords},
+	"/inbox/logs":        {OfEvents, logWords},
 	"/inbox/dead":        {OfDead, listWords},
 	"/inbox/dead/groups": {OfDead, nil},
 	"/inbox/quarantine":  {OfQuarantine, listWords},
+}
+
+// routeStates are the words for Route.State.
+var routeStates = []string{RouteReady, RouteSlowed, RouteHeld, RouteHeldByHand, RouteParked}
+
+// deliveryStates are the states that a delivery is shown in.
+func deliveryStates() (names []string) {
+	for _, s := range stateWords {
+		if s.of != 0 {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 // schemaOf describes a word: as a parameter, or as a member of a filter's JSON.
@@ -85,6 +98,11 @@ func (d *openAPI) fill(t *testing.T) {
 		members[w.Name] = schemaOf(w, true)
 	}
 	d.Components.Schemas["Filter"]["properties"] = members
+	member := func(of, name string, values []string) {
+		d.Components.Schemas[of]["properties"].(map[string]any)[name] = map[string]any{"type": "string", "enum": values}
+	}
+	member("Route", "state", routeStates)
+	member("Delivery", "state", deliveryStates())
 	for path, l := range lists {
 		call := d.Paths[path]["get"]
 		call.Parameters = nil

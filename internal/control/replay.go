@@ -2,7 +2,6 @@ package control
 
 import (
 	"cmp"
-	"slices"
 	"sync"
 	"time"
 
@@ -97,9 +96,9 @@ func (a *api) bulk(r *request, list Lists) (b Bulk, q spool.Query, err error) {
 	if err = a.sane(b.Filter); err != nil {
 		return b, q, err
 	}
-	q = b.Filter.queryOf(list)
+	q, err = a.query(b.Filter, list)
 	q.Limit = 200
-	return b, q, nil
+	return b, q, err
 }
 
 // atOnce is how many events are changed beside each other: they share a commit.
@@ -108,13 +107,17 @@ const atOnce = 32
 // walk does something with each event that a query chooses.
 func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.Record, *Step) (int, error)) (step Step, err error) {
 	told := time.Now()
+	begun := progress{began: told, max: b.Max}
+	if begun.total, err = a.count(r.Context(), q); err != nil {
+		return step, err
+	}
+	step.Total, step.Partial = begun.total.N, begun.total.Partial
 	for {
 		page, err := a.Store.Records(r.Context(), q)
 		if err != nil {
 			return step, err
 		}
-		chosen := slices.DeleteFunc(page.Records, func(rec spool.Record) bool { return !b.Filter.chooses(rec) })
-		for rest := chosen; len(rest) > 0; {
+		for rest := page.Records; len(rest) > 0; {
 			n := min(len(rest), atOnce)
 			if b.Max > 0 {
 				// Never more than may still be changed.
@@ -127,7 +130,7 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 			}
 			if time.Since(told) >= tellEvery {
 				told = time.Now()
-				if err := s.send(step); err != nil {
+				if err := s.send(begun.at(step, told)); err != nil {
 					return step, err
 				}
 			}

@@ -44,7 +44,7 @@ func TestReplayOnlyState(t *testing.T) {
 	r.alsoDead(parked, "gone")
 	c := r.client()
 	dead := control.Filter{State: "dead"}
-	want := control.Step{Matched: 2, Changed: 2, Done: true, PassedOver: []control.PassedOver{{Source: "inbox", Route: "gone", Deliveries: 1}}}
+	want := control.Step{Matched: 2, Changed: 2, Total: 2, Done: true, PassedOver: []control.PassedOver{{Source: "inbox", Route: "gone", Deliveries: 1}}}
 	for _, dry := range []bool{true, false} {
 		got, err := c.Replay(t.Context(), control.Bulk{Filter: dead, OnlyState: true, DryRun: dry}, nil)
 		if err != nil || !reflect.DeepEqual(got, want) {

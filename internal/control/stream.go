@@ -2,7 +2,11 @@ package control
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 // Step is one line of the answer to a call that takes long. The last line has
@@ -18,11 +22,38 @@ type Step struct {
 	PassedOver []PassedOver `json:"passed_over,omitempty"`
 	// Unrouted are those of the released entries that no route takes.
 	Unrouted int64 `json:"unrouted,omitempty"`
+	// Total is how many events or entries the filter chose when the call began, at
+	// least that many where Partial.
+	Total   int64 `json:"total,omitempty"`
+	Partial bool  `json:"partial,omitempty"`
+	// Rest is how many are still to come, and Rate how many came a second so far. The
+	// last line has neither.
+	Rest int64   `json:"rest,omitempty"`
+	Rate float64 `json:"rate,omitempty"`
 	// Part and Whole tell how far work is whose size is known.
 	Part  int64  `json:"part,omitempty"`
 	Whole int64  `json:"whole,omitempty"`
 	Done  bool   `json:"done,omitempty"`
 	Error string `json:"error,omitempty"`
+}
+
+// progress is what a bulk change knows of itself beside its counts.
+type progress struct {
+	began time.Time
+	total spool.Count // when it began
+	max   int64       // events to change at most, 0 for no end
+}
+
+// at returns a step with its rest and its rate.
+func (p progress) at(step Step, now time.Time) Step {
+	step.Rest = max(p.total.N-step.Matched, 0)
+	if p.max > 0 {
+		step.Rest = min(step.Rest, p.max-(step.Matched-step.Skipped))
+	}
+	if d := now.Sub(p.began).Seconds(); d > 0 {
+		step.Rate = math.Round(10*float64(step.Matched)/d) / 10
+	}
+	return step
 }
 
 // stream writes steps, a line of JSON each, as they come.

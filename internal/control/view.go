@@ -90,6 +90,11 @@ type Page struct {
 	// Next is the cursor of the next page, 0 after the last. A page may be
 	// short, even empty, and still have one.
 	Next int64 `json:"next,omitempty"`
+	// Total is how many the filter chooses on all pages. It comes with the first page,
+	// unless the call says total=false. Partial: there are that many, or more; the
+	// rest was not counted, because it would have taken too long.
+	Total   *int64 `json:"total,omitempty"`
+	Partial bool   `json:"partial,omitempty"`
 }
 
 // view shows a record in a list.

@@ -71,14 +71,9 @@ var words = []Word{
 		narrow: func(f *Filter, q *spool.Query) { q.Route = f.Route },
 	},
 	{
-		Name: "state", Help: "with a delivery in this state, or unrouted", Values: stateNames(), lists: OfEvents,
+		Name: "state", Help: "with a delivery in this state: " + strings.Join(stateNames(), ", "), Values: stateNames(), lists: OfEvents,
 		field: func(f *Filter) any { return &f.State },
-		check: checkState,
-		narrow: func(f *Filter, q *spool.Query) {
-			if q.Unrouted = f.State == unrouted; !q.Unrouted {
-				q.State = states[f.State]
-			}
-		},
+		check: checkState, narrow: narrowState,
 	},
 	{
 		Name: "status", Help: "with a delivery whose last attempt had this status", lists: ofDeliveries,
@@ -103,7 +98,7 @@ var words = []Word{
 	{
 		Name: "reason", Help: "in quarantine for this reason, or for one that begins so", lists: OfQuarantine,
 		field:  func(f *Filter) any { return &f.Reason },
-		narrow: func(*Filter, *spool.Query) {}, // See Filter.chooses.
+		narrow: func(f *Filter, q *spool.Query) { q.Reason = f.Reason },
 	},
 	{
 		Name: "since", Help: "that came since then: 2026-03-01T14:00:00Z, 2026-03-01 or 2h (ago)", lists: ofAll,

@@ -44,7 +44,7 @@ func TestWords(t *testing.T) {
 		if w.Help == "" || w.lists == 0 {
 			t.Errorf("%s has no help or no list", w.Name)
 		}
-		if q := f.query(); reflect.ValueOf(q).IsZero() && w.Name != "reason" {
+		if q := f.query(); reflect.ValueOf(q).IsZero() {
 			t.Errorf("%s chooses nothing", w.Name)
 		}
 		if w.Values != nil {
@@ -66,6 +66,36 @@ func TestStatesShownMayBeAsked(t *testing.T) {
 	for s := spool.Available; s.String() != "unknown"; s++ {
 		if got, ok := states[s.String()]; !ok || got != s {
 			t.Errorf("%s is no word for a state", s)
+		}
+	}
+	for _, s := range routeStates {
+		if _, ok := states[s]; ok == (otherWords[s] != "") {
+			t.Errorf("a route's state %q is a word for a delivery's: %v, and says what to ask for instead: %q", s, ok, otherWords[s])
+		}
+		if err := checkState(s); err != nil && !strings.Contains(err.Error(), "waiting") {
+			t.Errorf("asked for %q: %v, want the word to ask for", s, err)
+		}
+	}
+}
+
+// A step says what is still to come and how fast it goes.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	for _, c := range []struct {
+		total, max int64
+		step       Step
+		rest       int64
+		rate       float64
+	}{
+		{total: 1000, step: Step{Matched: 400, Skipped: 100}, rest: 600, rate: 200},
+		{total: 1000, max: 500, step: Step{Matched: 400, Skipped: 100}, rest: 200, rate: 200},
+		{total: 1000, max: 5000, step: Step{Matched: 400}, rest: 600, rate: 200},
+		{total: 300, step: Step{Matched: 400}, rest: 0, rate: 200}, // It grew meanwhile.
+	} {
+		p := progress{began: began, total: spool.Count{N: c.total}, max: c.max}
+		if got := p.at(c.step, began.Add(2*time.Second)); got.Rest != c.rest || got.Rate != c.rate {
+			t.Errorf("%+v: rest %d, rate %v, want %d and %v", c, got.Rest, got.Rate, c.rest, c.rate)
 		}
 	}
 }
