@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ func showStep(p *term.Progress, s control.Step) {
 		p.ShowBytes(s.Part, s.Whole)
 		return
 	}
-	p.Show("%s events, %s deliveries", humanize.Comma(s.Matched), humanize.Comma(s.Changed))
+	p.Show("%s", stepText(s))
 }
 
 // errNotAsked refuses a change of many events that no user can confirm.
@@ -45,4 +46,23 @@ func confirm(in io.Reader, out io.Writer, question string) error {
 		return nil
 	}
 	return errors.New("nothing was changed")
+}
+
+// stepText returns how far work on events is, and when it will be done.
+func stepText(s control.Step) string {
+	of := ""
+	if s.Total > 0 {
+		of = " of " + humanize.Comma(s.Total)
+		if s.Partial {
+			of += "+"
+		}
+	}
+	text := fmt.Sprintf("%s%s events, %s deliveries", humanize.Comma(s.Matched), of, humanize.Comma(s.Changed))
+	if s.Rate > 0 {
+		text += fmt.Sprintf(", %s/s", humanize.Ftoa(s.Rate))
+		if s.Rest > 0 && !s.Partial {
+			text += ", " + age(time.Duration(float64(s.Rest)/s.Rate*float64(time.Second))) + " left"
+		}
+	}
+	return text
 }

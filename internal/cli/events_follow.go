@@ -94,7 +94,7 @@ func (t *follower) poll(ctx context.Context) (page []control.Event, top int64, e
 		return nil, 0, err
 	}
 	if n := limitOf(t.cmd); n > 0 {
-		_, _, err = t.eachPage(ctx, t.list, n, func(p []control.Event) error { page = append(page, p...); return nil })
+		_, err = t.eachPage(ctx, t.list, n, func(p []control.Event) error { page = append(page, p...); return nil })
 		if len(page) > 0 {
 			top = max(top, page[0].Number)
 		}
@@ -160,7 +160,7 @@ func export(ctx context.Context, o *operator, _ []string) error {
 	line := term.NewProgress(o.cmd.ErrOrStderr())
 	defer line.End()
 	done := int64(0)
-	_, _, err = o.eachPage(ctx, control.List{Filter: f}, limitOf(o.cmd), func(page []control.Event) error {
+	_, err = o.eachPage(ctx, control.List{Filter: f}, limitOf(o.cmd), func(page []control.Event) error {
 		for _, e := range page {
 			one, err := o.whole(ctx, e.Number)
 			var refused *control.Error

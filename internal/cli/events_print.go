@@ -30,7 +30,9 @@ func (o *operator) list(ctx context.Context, l control.List, rows func(*operator
 		l.State = state
 	}
 	l.Reveal = revealed(o.cmd)
-	n, more, err := o.eachPage(ctx, l, limitOf(o.cmd), func(page []control.Event) error {
+	limit := limitOf(o.cmd)
+	l.Total = limit > 0 && o.json == nil
+	all, err := o.eachPage(ctx, l, limit, func(page []control.Event) error {
 		if o.json == nil {
 			return rows(o, page)
 		}
@@ -38,14 +40,30 @@ func (o *operator) list(ctx context.Context, l control.List, rows func(*operator
 	})
 	switch {
 	case err != nil || o.json != nil:
-	case n == 0:
+	case all.n == 0:
 		return o.say("There are none.")
-	case more:
-		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are %s, the newest. There may be more: --limit 0 lists all.\n", count(int64(n), "event", "events"))
-	case n > 1 && o.onTerminal():
-		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are all %s.\n", humanize.Comma(int64(n)))
+	case all.more:
+		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are %s, the newest: --limit 0 lists all.\n", all.text(l.Quarantine))
+	case all.n > 1 && o.onTerminal():
+		fmt.Fprintf(o.cmd.ErrOrStderr(), "These are all %s.\n", humanize.Comma(int64(all.n)))
 	}
 	return err
+}
+
+// text returns how many were listed, and of how many.
+func (l listed) text(quarantine bool) string {
+	one, many := "event", "events"
+	if quarantine {
+		one, many = "entry", "entries"
+	}
+	if l.total == nil {
+		return count(int64(l.n), one, many)
+	}
+	total := count(*l.total, one, many)
+	if l.partial {
+		total = humanize.Comma(*l.total) + "+ " + many
+	}
+	return humanize.Comma(int64(l.n)) + " of " + total
 }
 
 // onTerminal reports whether the output is a terminal.

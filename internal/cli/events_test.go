@@ -54,7 +54,7 @@ func TestEventsList(t *testing.T) {
 	if strings.Contains(out, phone) {
 		t.Error("a phone number is in the list")
 	}
-	if r := d.ask("events", "list", "--limit", "2"); !strings.Contains(r.err, "--limit 0") || strings.Count(r.out, "\n") != 3 {
+	if r := d.ask("events", "list", "--limit", "2"); !strings.Contains(r.err, "2 of 4 events, the newest: --limit 0") || strings.Count(r.out, "\n") != 3 {
 		t.Errorf("a list cut short: %+v", r)
 	}
 }

@@ -103,26 +103,39 @@ func (t *tree) newOutput(cmd *cobra.Command) (*operator, error) {
 	return &operator{printer: newPrinter(out, asJSON, t.Program), cmd: cmd, paint: term.PaletteFor(out)}, nil
 }
 
+// listed is what came of a list.
+type listed struct {
+	n    int  // events that were listed
+	more bool // it ended early: there may be more
+	// total is how many events match at least; they are all of them unless partial
+	// is set. It is nil where it was not asked for.
+	total   *int64
+	partial bool
+}
+
 // eachPage calls f with page after page until there were limit events; 0 is no limit.
-// n is how many there were; more reports that the limit ended it.
-func (o *operator) eachPage(ctx context.Context, l control.List, limit int, f func([]control.Event) error) (n int, more bool, err error) {
+func (o *operator) eachPage(ctx context.Context, l control.List, limit int, f func([]control.Event) error) (all listed, err error) {
 	for {
 		l.Limit = 500
 		if limit > 0 {
-			l.Limit = min(l.Limit, limit-n)
+			l.Limit = min(l.Limit, limit-all.n)
 		}
 		p, err := o.client.Events(ctx, l)
 		if err != nil {
-			return n, false, err
+			return all, err
 		}
-		if n += len(p.Events); len(p.Events) > 0 {
+		if l.Cursor == 0 {
+			all.total, all.partial = p.Total, p.Partial
+		}
+		if all.n += len(p.Events); len(p.Events) > 0 {
 			if err := f(p.Events); err != nil {
-				return n, false, err
+				return all, err
 			}
 		}
 		l.Cursor = p.Next
-		if l.Cursor == 0 || limit > 0 && n >= limit {
-			return n, l.Cursor != 0, nil
+		if l.Cursor == 0 || limit > 0 && all.n >= limit {
+			all.more = l.Cursor != 0
+			return all, nil
 		}
 	}
 }

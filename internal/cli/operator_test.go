@@ -254,7 +254,7 @@ func TestOperatorCompletion(t *testing.T) {
 		return out.String()
 	}
 	for _, tt := range []struct{ args, want string }{
-		{"events list --state=", "available\nrunning\nretrying\ndelivered\ndead\ndiscarded\nunrouted\n"},
+		{"events list --state=", "waiting\navailable\nrunning\nretrying\nparked\ndelivered\ndead\ndiscarded\nunrouted\n"},
 		{"events list --type=", "message.delivered\nmessage.read\nmessage.failed\nmessage.action\n"},
 		{"dead list --format=", "text\njson\n"},
 		{"routes list --format=", "text\njson\n"},
