@@ -185,7 +185,7 @@ func (c contract) calls() (all []string) {
 func patterns(t *testing.T) (all []string) {
 	t.Helper()
 	var src []byte
-	for _, name := range []string{"control.go", "still.go"} {
+	for _, name := range []string{"control.go", "reader.go"} {
 		raw, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
