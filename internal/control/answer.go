@@ -13,24 +13,27 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Error is an answer other than 200, of which the message is for people.
+// Error is an answer other than 200. Its message is for people.
 type Error struct {
+	// Status is the HTTP status.
 	Status  int    `json:"-"`
 	Message string `json:"error"`
 }
 
 func (e *Error) Error() string { return e.Message }
 
+// bad returns the error for a call that makes no sense.
 func bad(message string) error { return &Error{http.StatusBadRequest, message} }
 
-// request is one call.
+// request is one call of the API.
 type request struct {
 	*http.Request
-	// trusted callers may change things, and see phone numbers.
+	// trusted reports whether the caller may change things and see phone numbers.
 	trusted bool
 }
 
-// reveal tells whether phone numbers were asked for.
+// reveal reports whether phone numbers were asked for. It fails for a caller that may
+// not see them.
 func (r *request) reveal() (bool, error) {
 	if v := r.URL.Query().Get("reveal"); v == "" || v == "false" || v == "0" {
 		return false, nil
@@ -38,6 +41,7 @@ func (r *request) reveal() (bool, error) {
 	return true, r.needTrust()
 }
 
+// needTrust refuses callers that are not trusted.
 func (r *request) needTrust() error {
 	if r.trusted {
 		return nil
@@ -47,8 +51,8 @@ func (r *request) needTrust() error {
 
 var errUntrusted = &Error{http.StatusUnauthorized, "this needs the admin token: set INBOX_ADMIN_TOKEN for inboxgate and for the caller, or call from the same machine"}
 
-// RefuseStranger answers a request without the token, which is never the empty
-// one, with 401, and says so.
+// RefuseStranger answers a request without the token with 401, and reports whether it
+// did. An empty token is nobody's.
 func RefuseStranger(w http.ResponseWriter, r *http.Request, token string) bool {
 	if hasToken(r, token) {
 		return false
@@ -66,9 +70,9 @@ func (a *api) request(r *http.Request) *request {
 	return &request{Request: r, trusted: near(r) || hasToken(r, a.Token)}
 }
 
-// near tells whether a request came over a Unix socket, or from and to an
-// address of this machine alone. A browser on this machine may send what any
-// page asks it to, so what bears an origin is not near.
+// near reports whether a request came over a Unix socket, or from and to an address of
+// this machine alone. A browser on this machine may send what any page asks it to, so
+// what bears an origin is not near.
 func near(r *http.Request) bool {
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
 		return false
@@ -92,6 +96,7 @@ func loopback(addr string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
+// hasToken reports whether a request shows the token, which must not be empty.
 func hasToken(r *http.Request, token string) bool {
 	shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || token == "" {
@@ -102,7 +107,8 @@ func hasToken(r *http.Request, token string) bool {
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// answer serves a call whose answer is one JSON value.
+// answer serves a call whose answer is one JSON value. Where change is set, the caller
+// must be trusted.
 func (a *api) answer(change bool, f func(*request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		ctx, cancel := context.WithTimeout(hr.Context(), within)
@@ -141,6 +147,7 @@ func writeError(w http.ResponseWriter, err error) {
 	writeJSON(w, e.Status, e)
 }
 
+// asError returns the answer to an error of this package or of a store.
 func asError(err error) *Error {
 	var e *Error
 	switch {

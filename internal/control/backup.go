@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// backupChunk of a copy must be taken within backupStall, or its reader is
-	// taken for gone: until then nobody else gets a copy, and the disk holds two
-	// stores. That is 2 KiB a second.
+	// backupChunk is how many bytes of a copy a reader must take within backupStall, or
+	// it counts as gone: until then no other caller gets a copy, and the disk holds
+	// two stores. That is 2 KiB a second.
 	backupChunk = 256 << 10
 	backupStall = 2 * time.Minute
 )
@@ -56,8 +56,8 @@ func (a *api) sendBackup(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// send writes a copy to a reader that may be slow, or gone without a word. It
-// returns when the copy ends, whatever the reader does.
+// send writes a copy to a reader that may be slow, or gone without closing its
+// connection. It returns when the copy ends, whatever the reader does.
 func send(w http.ResponseWriter, r *request, c spool.Copy) error {
 	rc := http.NewResponseController(w)
 	sent := make(chan struct{})
@@ -95,6 +95,7 @@ func send(w http.ResponseWriter, r *request, c spool.Copy) error {
 	}
 }
 
+// write writes one chunk in time, unless the copy has ended.
 func write(rc *http.ResponseController, w io.Writer, c spool.Copy, b []byte) error {
 	_ = rc.SetWriteDeadline(time.Now().Add(backupStall))
 	select {
@@ -108,7 +109,8 @@ func write(rc *http.ResponseController, w io.Writer, c spool.Copy, b []byte) err
 	return nil
 }
 
-// caller names who asked, as far as it is known, for others who must wait.
+// caller returns the name of the caller, as far as it is known, for the callers that
+// must wait for it.
 func caller(r *request) string {
 	agent := strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {

@@ -13,16 +13,18 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Changed says how many deliveries or entries a call has changed.
+// Changed is the answer to a call that changes one event or entry.
 type Changed struct {
+	// Changed counts the deliveries or entries that were changed.
 	Changed int `json:"changed"`
-	// PassedOver tells which routes were left out of a replay.
+	// PassedOver are the routes that were left out of a replay.
 	PassedOver []PassedOver `json:"passed_over,omitempty"`
-	// Released tells what became of a quarantine entry.
+	// Released is what became of a quarantine entry.
 	Released *Released `json:"released,omitempty"`
 }
 
-// readBody reads the JSON of a call strictly. No body is the zero value.
+// readBody reads the JSON of a call. An unknown member is an error: a mistyped filter
+// would choose everything. No body leaves v as it is.
 func readBody(r *request, v any) error {
 	d := json.NewDecoder(io.LimitReader(r.Body, 64<<10))
 	d.DisallowUnknownFields()
@@ -38,6 +40,7 @@ type toRoute struct {
 	Route string `json:"route"`
 }
 
+// replayOne sends one event again.
 func (a *api) replayOne(r *request) (any, error) {
 	var to toRoute
 	if err := readBody(r, &to); err != nil {
@@ -59,8 +62,8 @@ func (a *api) replayOne(r *request) (any, error) {
 	return Changed{Changed: n, PassedOver: step.PassedOver}, nil
 }
 
-// knows refuses a route that is not configured: a replay to a mistyped name would
-// wait there for ever.
+// knows returns an error for a route that is not configured: a replay to a mistyped
+// name would wait there for ever. An empty name is every route.
 func (a *api) knows(source, route string) error {
 	if route == "" || a.Configured()[spool.RouteKey{Source: source, Route: route}] {
 		return nil
@@ -70,6 +73,7 @@ func (a *api) knows(source, route string) error {
 
 var errNoHands = &Error{http.StatusNotImplemented, "this store cannot do that"}
 
+// discard lets the dead letters of one event go.
 func (a *api) discard(r *request) (any, error) {
 	var to toRoute
 	if err := readBody(r, &to); err != nil {
@@ -87,7 +91,7 @@ func (a *api) discard(r *request) (any, error) {
 	return Changed{Changed: n}, nil
 }
 
-// findEntry finds a quarantine entry by its number.
+// findEntry returns the quarantine entry of a call, which has its number.
 func (a *api) findEntry(r *request) (spool.Record, error) {
 	n, err := strconv.ParseInt(r.PathValue("entry"), 10, 64)
 	if err != nil || n <= 0 {
@@ -98,6 +102,7 @@ func (a *api) findEntry(r *request) (spool.Record, error) {
 
 func (a *api) entry(r *request) (any, error) { return a.whole(r, a.findEntry) }
 
+// release accepts one entry as an event.
 func (a *api) release(r *request) (any, error) {
 	rec, err := a.findEntry(r)
 	if err != nil {
@@ -114,6 +119,7 @@ func (a *api) release(r *request) (any, error) {
 	return Changed{Changed: 1, Released: &became}, nil
 }
 
+// discardEntry removes one entry.
 func (a *api) discardEntry(r *request) (any, error) {
 	rec, err := a.findEntry(r)
 	if err != nil {
@@ -133,24 +139,28 @@ type Route struct {
 	// State is ready, slowed, held, held by hand, or parked where it is not
 	// configured.
 	State string `json:"state"`
-	// Waiting counts what waits for its first or next attempt.
-	Waiting int64     `json:"waiting"`
-	Running int64     `json:"running"`
-	Dead    int64     `json:"dead"`
-	Oldest  time.Time `json:"oldest,omitzero"`
-	Hold    *Hold     `json:"hold,omitempty"`
-	// Pace is there where the route has a rate, or is slowed.
+	// Waiting counts the deliveries that wait for their first or next attempt, Running
+	// those of which an attempt runs, and Dead the dead letters.
+	Waiting int64 `json:"waiting"`
+	Running int64 `json:"running"`
+	Dead    int64 `json:"dead"`
+	// Oldest is when the oldest event that waits was received, zero where none does.
+	Oldest time.Time `json:"oldest,omitzero"`
+	// Hold is nil unless the route is held.
+	Hold *Hold `json:"hold,omitempty"`
+	// Pace is nil unless the route has a rate or is slowed.
 	Pace *Pace `json:"pace,omitempty"`
 }
 
 // Pace is how fast a route goes.
 type Pace struct {
-	// Rate is the configured bound, in attempts a second, of which Burst may
-	// begin at once; 0 for none.
+	// Rate is the configured bound in attempts a second, 0 for none. Burst is how many
+	// of them may begin at once.
 	Rate  float64 `json:"rate,omitempty"`
 	Burst int     `json:"burst,omitempty"`
-	// Limit is the pace, in attempts a second, to which the app has slowed the
-	// route since Since, and InFlight how many attempts at once; 0 if it has not.
+	// Limit is the pace, in attempts a second, to which the app has slowed the route
+	// since Since, and InFlight how many attempts may run at once. All three are zero
+	// where it has not.
 	Limit    float64   `json:"limit,omitempty"`
 	InFlight int       `json:"in_flight,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
@@ -160,15 +170,16 @@ type Pace struct {
 	Next time.Time `json:"next_at,omitzero"`
 }
 
-// Hold is why a route waits.
+// Hold is why a route is held.
 type Hold struct {
-	Since     time.Time `json:"since"`
-	Reason    string    `json:"reason"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
+	// Probes counts those that have failed, NextProbe is when the next is due.
 	Probes    int       `json:"probes"`
 	NextProbe time.Time `json:"next_probe_at,omitzero"`
 }
 
-// States of a route.
+// These are the states of a route.
 const (
 	RouteReady      = "ready"
 	RouteSlowed     = "slowed"
@@ -184,6 +195,8 @@ func (a *api) routes(r *request) (any, error) {
 	}{routes}, err
 }
 
+// listRoutes returns the routes of the store, without former names that have nothing
+// left.
 func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
 	states, err := a.Store.Routes(ctx)
 	if err != nil {
@@ -220,6 +233,7 @@ func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
 	return routes, nil
 }
 
+// route returns the route of a call, if the store knows it.
 func (a *api) route(r *request) (spool.RouteKey, error) {
 	k := spool.RouteKey{Source: r.PathValue("source"), Route: r.PathValue("route")}
 	states, err := a.Store.Routes(r.Context())

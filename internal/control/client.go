@@ -20,13 +20,13 @@ import (
 // Client calls the API of a running instance.
 type Client struct {
 	http  *http.Client
-	base  string
-	at    string // as told to people
-	token string
+	base  string // the URL without a path
+	at    string // the address as it was given, for messages
+	token string // empty for none
 }
 
-// NewClient makes a client of an address: host:port, a URL, or the path of a
-// Unix socket as unix//run/inbox.sock.
+// NewClient returns a client for an address: host:port, a URL, or the path of a Unix
+// socket as unix//run/inbox.sock.
 func NewClient(address, token string) (*Client, error) {
 	c := &Client{http: &http.Client{}, at: address, token: token}
 	if path, ok := strings.CutPrefix(address, "unix/"); ok {
@@ -48,7 +48,7 @@ func NewClient(address, token string) (*Client, error) {
 	return c, nil
 }
 
-// userAgent names this process to others who must wait for it.
+// userAgent names this process to other callers that must wait for it.
 var userAgent = fmt.Sprintf("%s (process %d)", filepath.Base(os.Args[0]), os.Getpid())
 
 // do sends a call and returns the answer if it is 200.
@@ -91,6 +91,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	return res, nil
 }
 
+// refused returns the error of an answer that is not 200.
 func (c *Client) refused(res *http.Response) error {
 	e := &Error{Status: res.StatusCode}
 	raw, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
@@ -118,9 +119,12 @@ type List struct {
 	Filter
 	// Quarantine lists its entries instead of events.
 	Quarantine bool
-	Limit      int
-	Cursor     int64
-	Reveal     bool
+	// Limit is the length of a page at most. Default 100, at most 1000.
+	Limit int
+	// Cursor is a Page.Next, 0 for the first page.
+	Cursor int64
+	// Reveal shows phone numbers instead of masking them.
+	Reveal bool
 	// Total asks for Page.Total, which costs the store more than the page.
 	Total bool
 }
@@ -145,7 +149,7 @@ func revealed(v url.Values, reveal bool) url.Values {
 	return v
 }
 
-// Events reads one page.
+// Events returns one page.
 func (c *Client) Events(ctx context.Context, l List) (p Page, err error) {
 	path := Prefix + "events"
 	if l.Quarantine {
@@ -157,13 +161,14 @@ func (c *Client) Events(ctx context.Context, l List) (p Page, err error) {
 
 // Ref names an event by id or number, or a quarantine entry by its number.
 type Ref struct {
+	// Ref is the id or the number.
 	Ref string
-	// Source is where several have an event of that id; empty for any.
+	// Source is the event's, needed where several sources have an event of that id.
 	Source     string
 	Quarantine bool
 }
 
-// ByNumber names an event by its number alone.
+// ByNumber returns the Ref of an event's number, which is never taken for an id.
 func ByNumber(n int64) Ref { return Ref{Ref: numbered + strconv.FormatInt(n, 10)} }
 
 func (r Ref) values() url.Values {
@@ -181,13 +186,13 @@ func (r Ref) path(rest string) string {
 	return Prefix + "events/" + url.PathEscape(r.Ref) + rest
 }
 
-// Event reads one event with all that is kept of it.
+// Event returns one event with all that is kept of it.
 func (c *Client) Event(ctx context.Context, r Ref, reveal bool) (e Event, err error) {
 	err = c.call(ctx, http.MethodGet, r.path(""), revealed(r.values(), reveal), nil, &e)
 	return e, err
 }
 
-// Raw reads a body as it came.
+// Raw returns a body as it came.
 func (c *Client) Raw(ctx context.Context, r Ref) ([]byte, error) {
 	res, err := c.do(ctx, http.MethodGet, r.path("/raw"), r.values(), nil)
 	if err != nil {
@@ -197,7 +202,8 @@ func (c *Client) Raw(ctx context.Context, r Ref) ([]byte, error) {
 	return io.ReadAll(res.Body)
 }
 
-// Change does one of replay, discard and release. route may be empty.
+// Change replays, discards or releases, as what says. route may be empty for every
+// route of an event.
 func (c *Client) Change(ctx context.Context, r Ref, what, route string) (n Changed, err error) {
 	var body any
 	if !r.Quarantine {
@@ -207,7 +213,7 @@ func (c *Client) Change(ctx context.Context, r Ref, what, route string) (n Chang
 	return n, err
 }
 
-// Routes lists the routes.
+// Routes returns the routes.
 func (c *Client) Routes(ctx context.Context) ([]Route, error) {
 	var v struct {
 		Routes []Route `json:"routes"`
@@ -216,7 +222,7 @@ func (c *Client) Routes(ctx context.Context) ([]Route, error) {
 	return v.Routes, err
 }
 
-// SetRoute does hold or resume.
+// SetRoute holds or resumes a route, as what says.
 func (c *Client) SetRoute(ctx context.Context, source, route, what, reason string) error {
 	var n Changed
 	var body any
@@ -226,49 +232,53 @@ func (c *Client) SetRoute(ctx context.Context, source, route, what, reason strin
 	return c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/"+what, nil, body, &n)
 }
 
-// Status tells how the instance is.
+// Status returns how the instance is.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	err = c.call(ctx, http.MethodGet, Prefix+"status", nil, nil, &s)
 	return s, err
 }
 
-// DeadGroups counts dead letters that ended alike.
+// DeadGroups returns how many dead letters ended alike.
 func (c *Client) DeadGroups(ctx context.Context, f Filter) (g Groups, err error) {
 	err = c.call(ctx, http.MethodGet, Prefix+"dead/groups", f.values(), nil, &g)
 	return g, err
 }
 
-// Store tells how the store is.
+// Store returns how the store is.
 func (c *Client) Store(ctx context.Context) (s Store, err error) {
 	err = c.call(ctx, http.MethodGet, Prefix+"store", nil, nil, &s)
 	return s, err
 }
 
-// Replay and its kin tell their steps to f as they go.
+// Replay sends events again. It calls f, which may be nil, with each step.
 func (c *Client) Replay(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
 	return c.follow(ctx, Prefix+"replay", b, f)
 }
 
-// DiscardDead lets dead letters go.
+// DiscardDead lets dead letters go. It calls f, which may be nil, with each step.
 func (c *Client) DiscardDead(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
 	return c.follow(ctx, Prefix+"dead/discard", b, f)
 }
 
-// ReleaseOdd releases entries of quarantine.
+// ReleaseOdd releases entries of quarantine. It calls f, which may be nil, with each
+// step.
 func (c *Client) ReleaseOdd(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
 	return c.follow(ctx, Prefix+"quarantine/release", b, f)
 }
 
-// DiscardOdd removes entries of quarantine.
+// DiscardOdd removes entries of quarantine. It calls f, which may be nil, with each
+// step.
 func (c *Client) DiscardOdd(ctx context.Context, b Bulk, f func(Step)) (Step, error) {
 	return c.follow(ctx, Prefix+"quarantine/discard", b, f)
 }
 
-// Compact gives free space back.
+// Compact gives free space back to the file system. It calls f, which may be nil, with
+// each step.
 func (c *Client) Compact(ctx context.Context, f func(Step)) (Step, error) {
 	return c.follow(ctx, Prefix+"store/compact", nil, f)
 }
 
+// follow reads an answer that comes step by step, and returns its last step.
 func (c *Client) follow(ctx context.Context, path string, body any, f func(Step)) (last Step, err error) {
 	res, err := c.do(ctx, http.MethodPost, path, nil, body)
 	if err != nil {
@@ -296,7 +306,8 @@ func (c *Client) follow(ctx context.Context, path string, body any, f func(Step)
 	return last, nil
 }
 
-// Backup writes a copy of the store to w and tells how far it is.
+// Backup writes a copy of the store to w. It calls f, which may be nil, with how many
+// bytes came, of how many.
 func (c *Client) Backup(ctx context.Context, w io.Writer, f func(part, whole int64)) error {
 	res, err := c.do(ctx, http.MethodGet, Prefix+"store/backup", nil, nil)
 	if err != nil {
@@ -313,6 +324,7 @@ func (c *Client) Backup(ctx context.Context, w io.Writer, f func(part, whole int
 	return nil
 }
 
+// meter counts the bytes that are written to it.
 type meter struct {
 	part, whole int64
 	f           func(part, whole int64)

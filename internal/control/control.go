@@ -3,10 +3,10 @@
 // hold routes, and copy it. It is served as a small HTTP API of JSON, which
 // openapi.json describes, and Client calls it.
 //
-// Guarantee: a call that changes something is durable when it is answered, is
-// told to Options.Audit. Every call, to look as well as to change, needs the
-// token unless it comes over a Unix socket or from this machine. Phone numbers
-// are masked in all that is JSON unless the caller asks to have them revealed.
+// Guarantee: a call that changes something is durable when it is answered, and has a
+// line in Options.Audit. Every call, to look as well as to change, needs the token
+// unless it comes over a Unix socket or from this machine. Phone numbers are masked in
+// all JSON unless the caller asks to have them revealed.
 //
 // Limits: a replay by filter runs as long as its request; a caller that goes
 // away ends it, and what was sent again by then stays so.
@@ -21,25 +21,25 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Prefix is where the API lives.
+// Prefix begins every path of the API.
 const Prefix = "/inbox/"
 
 // Options are what an API works with.
 type Options struct {
 	Store spool.Store
-	// Token is needed by callers from other machines. Without one they are
+	// Token is what callers from other machines must show. Without one they are
 	// refused.
 	Token string
-	// Configured lists the routes that are configured; others are parked.
+	// Configured returns the routes that are configured; others are parked.
 	Configured func() map[spool.RouteKey]bool
-	// Pace says how fast a configured route goes. Default: as fast as it can.
+	// Pace returns how fast a configured route goes. Default: as fast as it can.
 	Pace func(spool.RouteKey) Pace
-	// Release accepts the event of a quarantine entry, as the handler would, or
-	// only says what would become of it.
+	// Release accepts the event of a quarantine entry as the handler would, and returns
+	// what it became. Where dryRun is set, it changes nothing.
 	Release func(ctx context.Context, entry spool.Record, dryRun bool) (Released, error)
-	// About tells of the process. Default: nothing is told.
+	// About returns what the process knows of itself. Default: nothing.
 	About func() About
-	// Audit has a line for each change. Default: nothing is logged.
+	// Audit gets a line for each change. Default: nothing is logged.
 	Audit *slog.Logger
 }
 
@@ -102,7 +102,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if _, pattern := a.mux.Handler(r); pattern == "" {
-		// Told in the API's own form, and apart from a method that is wrong.
+		// The mux knows an unknown path from a wrong method, but answers in plain text.
 		probe := &plain{ResponseWriter: w}
 		a.mux.ServeHTTP(probe, r)
 		status := probe.status
@@ -112,7 +112,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// plain keeps only the status of the mux's own answer.
+// plain is an http.ResponseWriter that keeps only the status.
 type plain struct {
 	http.ResponseWriter
 	status int
@@ -121,5 +121,5 @@ type plain struct {
 func (p *plain) WriteHeader(status int)      { p.status = status }
 func (p *plain) Write(b []byte) (int, error) { return len(b), nil }
 
-// within bounds a call that is not asked to take long.
+// within bounds a call whose answer is one JSON value.
 const within = 30 * time.Second

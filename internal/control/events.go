@@ -92,7 +92,7 @@ func (a *api) count(ctx context.Context, q spool.Query) (spool.Count, error) {
 	return spool.CountRecords(ctx, l, q, countWithin)
 }
 
-// first is the newest record of a query, however many pages lie before it.
+// first returns the newest record of a query, however many pages lie before it.
 func (a *api) first(ctx context.Context, q spool.Query) (spool.Record, error) {
 	q.Limit = 1
 	for {
@@ -112,10 +112,9 @@ func (a *api) first(ctx context.Context, q spool.Query) (spool.Record, error) {
 // numbered begins a reference that is the number of an event, and no id.
 const numbered = "seq:"
 
-// findEvent finds by the platform's id, or by number. An id that looks like a
-// number is an id: who acts on it means that event. One that several sources
-// have is refused where something is changed or shown, because the caller must
-// say which.
+// findEvent returns the event of a call, which has the platform's id or the event's
+// number. What looks like a number is an id first. An id that several sources have is
+// refused, because the caller must say which is meant.
 func (a *api) findEvent(r *request) (spool.Record, error) {
 	ref := r.PathValue("ref")
 	source := r.URL.Query().Get("source")
@@ -134,6 +133,7 @@ func (a *api) findEvent(r *request) (spool.Record, error) {
 	return rec, err
 }
 
+// findID returns the newest event of an id.
 func (a *api) findID(ctx context.Context, id, source string) (spool.Record, error) {
 	rec, err := a.first(ctx, spool.Query{ID: id, Source: source})
 	if err != nil || source != "" {
@@ -155,6 +155,7 @@ func (a *api) findID(ctx context.Context, id, source string) (spool.Record, erro
 
 func (a *api) event(r *request) (any, error) { return a.whole(r, a.findEvent) }
 
+// whole answers with all that is kept of one record.
 func (a *api) whole(r *request, find func(*request) (spool.Record, error)) (any, error) {
 	reveal, err := r.reveal()
 	if err != nil {
@@ -167,7 +168,8 @@ func (a *api) whole(r *request, find func(*request) (spool.Record, error)) (any,
 	return viewWhole(rec, reveal), nil
 }
 
-// raw answers with the bytes as they came. They hold phone numbers.
+// raw answers with a body as it came. It holds phone numbers, so the caller must be
+// trusted.
 func (a *api) raw(find func(*request) (spool.Record, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		r := a.request(hr)
@@ -180,7 +182,7 @@ func (a *api) raw(find func(*request) (spool.Record, error)) http.HandlerFunc {
 			return
 		}
 		h := w.Header()
-		// Never shown by a browser as a page of ours.
+		// A browser must not show it as a page of this address.
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
@@ -202,6 +204,7 @@ func (a *api) logs(r *request) (any, error) {
 	return Logs{Data: append([]platform.LogEntry{}, entries(rec)...)}, nil
 }
 
+// allLogs answers with the attempts of a page of events.
 func (a *api) allLogs(r *request) (any, error) {
 	v, err := a.list(r, OfEvents, logWords)
 	if err != nil {
@@ -219,7 +222,7 @@ func (a *api) allLogs(r *request) (any, error) {
 	return l, nil
 }
 
-// entries are the attempts of an event, over all its routes.
+// entries returns the attempts of an event, over all its routes.
 func entries(rec spool.Record) (logs []platform.LogEntry) {
 	for _, d := range rec.Deliveries {
 		for i, at := range d.Log {
@@ -243,7 +246,7 @@ func entries(rec spool.Record) (logs []platform.LogEntry) {
 	return logs
 }
 
-// audit notes a change, and who asked for it.
+// audit logs a change and where the call came from.
 func (a *api) audit(r *request, what string, args ...any) {
 	from := r.RemoteAddr
 	if from == "" || from == "@" {

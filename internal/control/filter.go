@@ -95,7 +95,7 @@ func (f Filter) check(list Lists) error {
 	return nil
 }
 
-// last is a delivery's last attempt, if one was made.
+// last returns a delivery's last attempt, zero where none was made.
 func last(d spool.DeliveryRecord) (at spool.Attempt) {
 	if n := len(d.Log); n > 0 {
 		at = d.Log[n-1]
@@ -103,8 +103,7 @@ func last(d spool.DeliveryRecord) (at spool.Attempt) {
 	return at
 }
 
-// lastWas tells whether the last attempt of a delivery was as Status and Error
-// say.
+// lastWas reports whether the last attempt of a delivery was as Status and Error say.
 func (f Filter) lastWas(d spool.DeliveryRecord) bool {
 	at := last(d)
 	return f.wants(at.Status, at.Error)
@@ -113,12 +112,13 @@ func (f Filter) lastWas(d spool.DeliveryRecord) bool {
 // tried is lastWas for a query.
 func (f Filter) tried(_ spool.RouteKey, d spool.DeliveryRecord) bool { return f.lastWas(d) }
 
+// wants reports whether an attempt that ended so is as Status and Error say.
 func (f Filter) wants(status int, text string) bool {
 	return (f.Status == 0 || f.Status == status) &&
 		(f.Error == "" || strings.Contains(strings.ToLower(text), strings.ToLower(f.Error)))
 }
 
-// known are the routes that are configured, and those that only the store knows.
+// known returns the routes that are configured, and those that only the store knows.
 func (a *api) known(ctx context.Context) map[spool.RouteKey]bool {
 	all := map[spool.RouteKey]bool{}
 	maps.Copy(all, a.Configured())
@@ -130,8 +130,8 @@ func (a *api) known(ctx context.Context) map[spool.RouteKey]bool {
 	return all
 }
 
-// sane refuses a source or a route that nobody has: a mistyped one would find
-// nothing, as if all were well. What is parked is known to the store.
+// sane returns an error for a source or a route that is neither configured nor in the
+// store: a mistyped one would find nothing, as if all were well.
 func (a *api) sane(f Filter) error {
 	if f.Source == "" && f.Route == "" {
 		return nil
@@ -170,8 +170,8 @@ func (a *api) hasEntries(source string) bool {
 	return false
 }
 
-// logged is the filter for the audit log, without the text that was searched for: it
-// may be a phone number.
+// logged returns the filter for the audit log, without the text that was searched for:
+// it may be a phone number.
 func (f Filter) logged() Filter {
 	if f.Contains != "" {
 		f.Contains = "(a text)"
@@ -179,10 +179,10 @@ func (f Filter) logged() Filter {
 	return f
 }
 
-// empty tells whether the filter chooses all.
+// empty reports whether the filter chooses all.
 func (f Filter) empty() bool { return f == Filter{} }
 
-// values are the filter as a query string.
+// values returns the filter as a query string.
 func (f Filter) values() url.Values {
 	v := url.Values{}
 	for _, w := range words {
@@ -224,7 +224,7 @@ func readFilter(v url.Values, list Lists, also ...string) (f Filter, err error) 
 	return f, nil
 }
 
-// ParseTime reads an RFC 3339 time, a date, or how long ago: 90s, 15m, 2h, 3d.
+// ParseTime returns the time of a text: an RFC 3339 time, a date, or how long ago: 90s, 15m, 2h, 3d.
 func ParseTime(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
 		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
@@ -242,6 +242,7 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time: write 2026-03-01T14:00:00Z, 2026-03-01 or 2h (ago)", text)
 }
 
+// readNumber returns a parameter that is a number, 0 where it is missing.
 func readNumber(v url.Values, name string) (int64, error) {
 	text := v.Get(name)
 	if text == "" {

@@ -6,11 +6,11 @@ import (
 	"regexp"
 )
 
-// phones are numbers as the platform writes them, with a plus, and JSON strings
-// of nothing but digits that are long enough.
+// phones matches numbers as the platform writes them, with a plus, and JSON strings of
+// nothing but 7 to 15 digits.
 var phones = regexp.MustCompile(`\+[0-9][0-9 ().-]{4,18}[0-9]|"[0-9]{7,15}"`)
 
-// mask hides the middle of what looks like a phone number. Escaped text is
+// mask returns text with the middle of each phone number hidden. Escaped text is
 // searched too: a JSON writer may have written the plus as \u002b.
 func mask(text []byte) []byte {
 	text = bytes.ReplaceAll(text, []byte(`\u002b`), []byte(`+`))
@@ -18,6 +18,7 @@ func mask(text []byte) []byte {
 	return phones.ReplaceAllFunc(text, hide)
 }
 
+// hide returns a number with all digits as * but the first and the last two.
 func hide(number []byte) []byte {
 	out := bytes.Clone(number)
 	digits := 0
@@ -38,7 +39,7 @@ func hide(number []byte) []byte {
 	return out
 }
 
-// messageID is data.message_id of a body, as far as it is one.
+// messageID returns data.message_id of a body, empty where it has none.
 func messageID(body []byte) string {
 	if !bytes.Contains(body, []byte("message_id")) {
 		return ""

@@ -7,17 +7,17 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Released is what a quarantine entry became.
+// Released is what a quarantine entry has become.
 type Released struct {
 	// ID and Type are those of the event. An id that begins with "body:" or has a
 	// "~" was made, because the body has none or its id is another body's.
 	ID   string `json:"id"`
 	Type string `json:"type,omitempty"`
-	// Routes are those that take it. None means that it is kept as unrouted.
+	// Routes are the routes that take it. Where there is none, it is kept as unrouted.
 	Routes []string `json:"routes"`
 }
 
-// oddBulk reads what is to be done with many entries.
+// oddBulk reads what is to be done with many entries of quarantine.
 func (a *api) oddBulk(r *request) (b Bulk, q spool.Query, err error) {
 	b, q, err = a.bulk(r, OfQuarantine)
 	if err == nil && (b.Route != "" || b.OnlyState) {

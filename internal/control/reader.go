@@ -10,15 +10,15 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// NewReader makes a client that looks into a log itself: of a store that no
-// process uses. It can ask what looks, and nothing that changes.
+// NewReader returns a client that reads a log itself: that of a store which no process
+// uses. Calls that change something fail.
 func NewReader(l spool.Log) *Client {
 	a := &api{Options: Options{Store: logOnly{log: l}, Configured: func() map[spool.RouteKey]bool { return nil }}, mux: http.NewServeMux()}
 	a.handleLog()
 	return &Client{http: &http.Client{Transport: inProcess{a}}, base: "http://store", at: "the store"}
 }
 
-// handleLog adds the calls that need nothing but the log.
+// handleLog adds the calls that need only the log.
 func (a *api) handleLog() {
 	for pattern, f := range map[string]func(*request) (any, error){
 		"GET /inbox/events":             a.events,
@@ -36,7 +36,7 @@ func (a *api) handleLog() {
 	a.mux.HandleFunc("GET /inbox/quarantine/{entry}/raw", a.raw(a.findEntry))
 }
 
-// logOnly is a store of which only the log is there. handleLog asks no more.
+// logOnly is a store that has only its log. The calls of handleLog need no more.
 type logOnly struct {
 	spool.Store
 	log spool.Log
@@ -48,7 +48,7 @@ func (s logOnly) Records(ctx context.Context, q spool.Query) (spool.Page, error)
 
 func (s logOnly) Routes(ctx context.Context) ([]spool.RouteState, error) { return s.log.Routes(ctx) }
 
-// inProcess asks a handler without a network, as one on this machine.
+// inProcess is a transport that calls a handler as a caller on this machine would.
 type inProcess struct{ h http.Handler }
 
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -61,7 +61,8 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// kept is an answer in memory: one page, or one event.
+// kept is an http.ResponseWriter that keeps an answer in memory: one page, or one
+// event.
 type kept struct {
 	status int
 	header http.Header

@@ -11,9 +11,9 @@ import (
 // Bulk is what is to be done with many events.
 type Bulk struct {
 	Filter Filter `json:"filter"`
-	// All must be set where the filter chooses everything.
+	// All confirms that the filter is to choose everything.
 	All bool `json:"all,omitempty"`
-	// DryRun counts and changes nothing.
+	// DryRun counts what would be changed, and changes nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 	// Rate is how many events a second are sent again. Default 100, at most 10000.
 	Rate float64 `json:"rate,omitempty"`
@@ -31,10 +31,11 @@ type Bulk struct {
 const (
 	defaultRate = 100
 	maxRate     = 10000
-	// tellEvery paces the steps told.
-	tellEvery = 250 * time.Millisecond
+	// stepEvery is the time between two steps of an answer.
+	stepEvery = 250 * time.Millisecond
 )
 
+// check returns an error for what makes no sense, and sets the defaults.
 func (b *Bulk) check(list Lists) error {
 	if err := b.Filter.check(list); err != nil {
 		return err
@@ -57,8 +58,8 @@ func (b *Bulk) check(list Lists) error {
 	return nil
 }
 
-// replay sends again what the filter chooses, oldest page last: the log is read
-// from its end, and what comes meanwhile is not met.
+// replay sends again what the filter chooses, newest first: the log is read from its
+// end, so that events which come meanwhile are not among them.
 func (a *api) replay(r *request, s *stream) error {
 	b, q, err := a.bulk(r, OfEvents)
 	if err != nil {
@@ -101,13 +102,14 @@ func (a *api) bulk(r *request, list Lists) (b Bulk, q spool.Query, err error) {
 	return b, q, err
 }
 
-// atOnce is how many events are changed beside each other: they share a commit.
+// atOnce is how many events are changed at the same time, so that they share commits.
 const atOnce = 32
 
-// walk does something with each event that a query chooses.
+// walk calls do with each event that a query chooses, and sends steps. do returns how
+// many deliveries it changed.
 func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.Record, *Step) (int, error)) (step Step, err error) {
-	told := time.Now()
-	begun := progress{began: told, max: b.Max}
+	sent := time.Now()
+	begun := progress{began: sent, max: b.Max}
 	if begun.total, err = a.count(r.Context(), q); err != nil {
 		return step, err
 	}
@@ -128,9 +130,9 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 			if err != nil || b.Max > 0 && step.Matched-step.Skipped >= b.Max {
 				return step, err
 			}
-			if time.Since(told) >= tellEvery {
-				told = time.Now()
-				if err := s.send(begun.at(step, told)); err != nil {
+			if time.Since(sent) >= stepEvery {
+				sent = time.Now()
+				if err := s.send(begun.at(step, sent)); err != nil {
 					return step, err
 				}
 			}
@@ -141,8 +143,8 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 	}
 }
 
-// together does something with a few events at once, and counts it in their
-// order.
+// together calls do with a few events at the same time, and adds up what came of it in
+// their order.
 func together(recs []spool.Record, do func(spool.Record, *Step) (int, error), step *Step) error {
 	type end struct {
 		step Step

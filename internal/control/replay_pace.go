@@ -11,30 +11,31 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// crowded is how much may wait in a route before a replay holds back: live
-// events queue behind it, so it must stay short. A fast replay gets a twentieth
-// of a second's worth, because it would end its turn sooner than it can look.
+// crowded is how many deliveries may wait in a route before a replay holds back: live
+// events queue behind them. A fast replay may add a twentieth of a second's worth,
+// because the route could be empty again before the replay looks.
 const crowded = 32
 
 func crowdedAt(perSecond float64) int64 { return max(crowded, int64(perSecond/20)) }
 
-// pauses bound how long a replay waits before it looks again at a route that is
-// crowded: not at all where each look finds room.
+// These bound how long a replay waits before it looks again at a crowded route. The
+// pause doubles from the first to the last while no room is found.
 const (
 	firstPause = 2 * time.Millisecond
 	lastPause  = 50 * time.Millisecond
 )
 
-// pacer keeps a replay from getting in the way of live events. Several
-// goroutines may wait at once.
+// pacer slows a replay down so that it does not delay live events. Several goroutines
+// may wait at the same time.
 type pacer struct {
 	a     *api
-	limit *rate.Limiter
-	most  int64 // that may wait in a route
+	limit *rate.Limiter // events a second
+	most  int64         // deliveries that may wait in a route
 	pause func(context.Context, time.Duration) error
 
-	mu sync.Mutex
-	// room is how many more may go to each route before the next look.
+	mu sync.Mutex // guards room
+	// room is how many more deliveries may go to each route before the next look, nil
+	// before the first.
 	room map[spool.RouteKey]int64
 }
 
@@ -56,9 +57,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// wait returns when the next event may go: in its turn, and when few enough
-// wait in the routes it goes to. A route that is held does not keep it: its
-// replays wait there as all else does.
+// wait returns when the next event may be sent again: at the rate asked for, and when
+// few enough deliveries wait in its routes. A held route does not delay it: the
+// delivery waits there as all others do.
 func (p *pacer) wait(ctx context.Context, source string, routes []string) error {
 	if err := p.limit.Wait(ctx); err != nil {
 		return err
@@ -74,13 +75,13 @@ func (p *pacer) wait(ctx context.Context, source string, routes []string) error 
 	}
 }
 
-// take takes room in each of the routes, or in none. It looks where some has
-// none left.
+// take takes room in each of the routes, or in none, and reports whether it did. It
+// asks the store where a route has none left.
 func (p *pacer) take(ctx context.Context, source string, routes []string) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.has(source, routes) {
-		if err := p.look(ctx); err != nil {
+		if err := p.readRoom(ctx); err != nil {
 			return false, err
 		}
 		if !p.has(source, routes) {
@@ -93,6 +94,7 @@ func (p *pacer) take(ctx context.Context, source string, routes []string) (bool,
 	return true, nil
 }
 
+// has reports whether each of the routes has room. The caller holds mu.
 func (p *pacer) has(source string, routes []string) bool {
 	if p.room == nil {
 		return false
@@ -105,7 +107,8 @@ func (p *pacer) has(source string, routes []string) bool {
 	return true
 }
 
-func (p *pacer) look(ctx context.Context) error {
+// readRoom sets room by what waits in the store. The caller holds mu.
+func (p *pacer) readRoom(ctx context.Context) error {
 	states, err := p.a.Store.Routes(ctx)
 	if err != nil {
 		return err

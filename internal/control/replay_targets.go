@@ -7,14 +7,15 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// PassedOver counts deliveries that were not sent again, because their route is
-// not configured: they would wait there for ever.
+// PassedOver is how many deliveries of a route were not sent again, because the route
+// is not configured: they would wait there for ever.
 type PassedOver struct {
 	Source     string `json:"source"`
 	Route      string `json:"route"`
 	Deliveries int64  `json:"deliveries"`
 }
 
+// passOver counts one more delivery of a route.
 func (s *Step) passOver(source, route string) {
 	for i, p := range s.PassedOver {
 		if p.Source == source && p.Route == route {
@@ -25,15 +26,16 @@ func (s *Step) passOver(source, route string) {
 	s.PassedOver = append(s.PassedOver, PassedOver{source, route, 1})
 }
 
+// finished reports whether a delivery in that state can be sent again.
 func finished(state spool.State) bool {
 	return state == spool.Delivered || state == spool.Dead || state == spool.Discarded
 }
 
-// targets are the routes to which the event of a record is to be sent again.
-// Those that are not configured are told to step.
+// targets returns the routes to which the event of a record is to be sent again.
+// Routes that are not configured are recorded in step.PassedOver instead.
 func (a *api) targets(b Bulk, rec spool.Record, step *Step) (routes []string) {
 	configured := a.Configured()
-	aim := func(route string) {
+	add := func(route string) {
 		if configured[spool.RouteKey{Source: rec.Event.Source, Route: route}] {
 			routes = append(routes, route)
 		} else {
@@ -48,18 +50,18 @@ func (a *api) targets(b Bulk, rec spool.Record, step *Step) (routes []string) {
 		case b.OnlyState && !b.Filter.lastWas(d):
 			continue
 		case finished(d.State) && (!b.OnlyState || d.State == states[b.Filter.State]):
-			aim(d.Route)
+			add(d.Route)
 		}
 		known = true
 	}
 	if b.Route != "" && !known {
-		aim(b.Route)
+		add(b.Route)
 	}
 	return routes
 }
 
-// sendAgain sends one event again in its turn. How it stands is read anew then:
-// until its turn came somebody else may have sent it again.
+// sendAgain sends one event again when the pacer lets it. The record is read again
+// then: another call may have sent it in the meantime.
 func (a *api) sendAgain(ctx context.Context, b Bulk, pace *pacer, rec spool.Record, step *Step) (n int, err error) {
 	var early Step
 	routes := a.targets(b, rec, &early)
@@ -76,6 +78,8 @@ func (a *api) sendAgain(ctx context.Context, b Bulk, pace *pacer, rec spool.Reco
 	return a.redeliver(ctx, b, rec, step)
 }
 
+// redeliver sends one event again to its targets, and returns how many deliveries wait
+// for it.
 func (a *api) redeliver(ctx context.Context, b Bulk, rec spool.Record, step *Step) (n int, err error) {
 	for _, route := range a.targets(b, rec, step) {
 		one, err := a.Store.Redeliver(ctx, rec.Event.Seq, route)

@@ -13,20 +13,20 @@ import (
 type About struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started_at"`
-	// Accepted is how many new events were taken in the last minute.
+	// Accepted counts the new events of the last minute.
 	Accepted int64 `json:"accepted_last_minute"`
-	// Max is what the store may use, in bytes.
+	// Max is how many bytes the store may use.
 	Max     int64    `json:"max_bytes"`
 	Secrets []Secret `json:"secrets"`
-	// LastWarning is the newest warning or error that was logged, if any.
+	// LastWarning is the newest warning or error that was logged, nil for none.
 	LastWarning *Notice `json:"last_warning,omitempty"`
 }
 
-// Secret is one of a source, by the name that metrics have for it.
+// Secret is one secret of a source, by the name that metrics have for it.
 type Secret struct {
 	Source string `json:"source"`
 	Secret string `json:"secret"`
-	// Valid: what is signed with it is taken.
+	// Valid reports whether requests that are signed with it are taken.
 	Valid bool `json:"valid"`
 }
 
@@ -40,7 +40,7 @@ type Notice struct {
 // Status is how an instance is, in one answer.
 type Status struct {
 	About
-	// Takes: new events are taken; Why says why not.
+	// Takes reports whether new events are taken, and Why says why not.
 	Takes bool   `json:"takes_events"`
 	Why   string `json:"why,omitempty"`
 	// LastEvent is when the newest event in the log came, and LastType its type.
@@ -51,7 +51,7 @@ type Status struct {
 	Store     Store     `json:"store"`
 }
 
-// Group is dead letters of one route that ended alike.
+// Group is the dead letters of one route that ended alike.
 type Group struct {
 	Source string `json:"source"`
 	Route  string `json:"route"`
@@ -69,11 +69,11 @@ type Group struct {
 type Groups struct {
 	Groups []Group `json:"groups"`
 	Total  int64   `json:"total"`
-	// Partial: there are older ones that were not counted.
+	// Partial reports that there are older ones, which were not counted.
 	Partial bool `json:"partial,omitempty"`
 }
 
-// statusDead is how many events with dead letters a Status looks at.
+// statusDead is how many events with dead letters a Status counts.
 const statusDead = 1000
 
 func (a *api) status(r *request) (any, error) {
@@ -124,8 +124,8 @@ func (a *api) deadGroups(r *request) (any, error) {
 	return a.group(r.Context(), f, 0)
 }
 
-// group counts the dead letters of what a filter chooses, of at most so many
-// events; 0 is no end.
+// group returns the groups of the dead letters that a filter chooses, of at most so
+// many events; 0 is no end.
 func (a *api) group(ctx context.Context, f Filter, most int) (g Groups, err error) {
 	q := f.queryOf(OfDead)
 	counts := map[Group]*Group{}
@@ -157,6 +157,7 @@ func (a *api) group(ctx context.Context, f Filter, most int) (g Groups, err erro
 	return g, nil
 }
 
+// add counts one dead letter in its group.
 func (g *Groups) add(counts map[Group]*Group, source string, d spool.DeliveryRecord) {
 	at := last(d)
 	key := Group{Source: source, Route: d.Route, Status: at.Status, Error: at.Error, Reason: d.Reason}

@@ -18,18 +18,26 @@ func serveDescription(w http.ResponseWriter, _ *http.Request) {
 
 // Store is how a store is.
 type Store struct {
-	// OK: it works, and takes new events.
-	OK          bool   `json:"ok"`
+	// OK reports whether it works and takes new events.
+	OK bool `json:"ok"`
+	// Unavailable is why it does not work, empty if it does.
 	Unavailable string `json:"unavailable,omitempty"`
-	Refusing    bool   `json:"refusing"`
-	Used        int64  `json:"used_bytes"`
-	File        int64  `json:"file_bytes"`
-	Log         int64  `json:"log_bytes"`
-	Free        uint64 `json:"free_bytes"`
-	Floor       uint64 `json:"floor_bytes"`
-	Quarantined int64  `json:"quarantined"`
-	Odd         int64  `json:"quarantine_bytes"`
-	Failures    int64  `json:"reopened"`
+	// Refusing reports whether it takes no new events because it, or its disk, is full.
+	Refusing bool `json:"refusing"`
+	// Used is the bytes that count against the configured size, File those of the
+	// whole file, Log those of the write-ahead log.
+	Used int64 `json:"used_bytes"`
+	File int64 `json:"file_bytes"`
+	Log  int64 `json:"log_bytes"`
+	// Free is the bytes that the file system has left, and Floor what it must have for
+	// new events to be taken.
+	Free  uint64 `json:"free_bytes"`
+	Floor uint64 `json:"floor_bytes"`
+	// Quarantined counts the entries of quarantine, and Odd their bytes.
+	Quarantined int64 `json:"quarantined"`
+	Odd         int64 `json:"quarantine_bytes"`
+	// Failures counts how often it had to be reopened since the start.
+	Failures int64 `json:"reopened"`
 }
 
 func (a *api) store(*request) (any, error) {
@@ -49,11 +57,11 @@ func (a *api) compact(r *request, s *stream) error {
 	if !ok {
 		return errNoHands
 	}
-	told := time.Time{}
+	sent := time.Time{}
 	freed, err := c.Compact(r.Context(), func(part, whole int64) {
 		s.last = Step{Part: part, Whole: whole}
-		if time.Since(told) >= tellEvery {
-			told = time.Now()
+		if time.Since(sent) >= stepEvery {
+			sent = time.Now()
 			_ = s.send(s.last)
 		}
 	})

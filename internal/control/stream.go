@@ -12,15 +12,16 @@ import (
 // Step is one line of the answer to a call that takes long. The last line has
 // Done or Error set, and its counts are final.
 type Step struct {
-	// Matched events were found so far; Changed deliveries of them (or freed
-	// bytes); Skipped events had nothing to change.
+	// Matched counts the events or entries so far. Changed counts what was changed of
+	// them: deliveries, entries, or (of Compact) bytes that were freed. Skipped counts
+	// the events and entries that had nothing to change.
 	Matched int64 `json:"matched"`
 	Changed int64 `json:"changed"`
 	Skipped int64 `json:"skipped"`
-	// PassedOver tells which routes were left out of a replay, and how many
-	// deliveries of each: the routes are not configured.
+	// PassedOver are the routes that were left out of a replay, because they are not
+	// configured.
 	PassedOver []PassedOver `json:"passed_over,omitempty"`
-	// Unrouted are those of the released entries that no route takes.
+	// Unrouted counts the released entries that no route takes.
 	Unrouted int64 `json:"unrouted,omitempty"`
 	// Total is how many events or entries the filter chose when the call began, at
 	// least that many where Partial.
@@ -30,7 +31,7 @@ type Step struct {
 	// last line has neither.
 	Rest int64   `json:"rest,omitempty"`
 	Rate float64 `json:"rate,omitempty"`
-	// Part and Whole tell how far work is whose size is known.
+	// Part and Whole are how many bytes of a compaction are done, of how many.
 	Part  int64  `json:"part,omitempty"`
 	Whole int64  `json:"whole,omitempty"`
 	Done  bool   `json:"done,omitempty"`
@@ -59,10 +60,11 @@ func (p progress) at(step Step, now time.Time) Step {
 // stream writes steps, a line of JSON each, as they come.
 type stream struct {
 	w     http.ResponseWriter
-	begun bool
-	last  Step
+	begun bool // a step was written, so the status can be no other than 200
+	last  Step // the newest step, written or not
 }
 
+// send writes one step.
 func (s *stream) send(step Step) error {
 	s.last = step
 	if !s.begun {
@@ -81,7 +83,8 @@ func (s *stream) send(step Step) error {
 	return http.NewResponseController(s.w).Flush()
 }
 
-// follow serves a call that tells its progress. All of them change something.
+// follow serves a call whose answer is a stream of steps. All of them change
+// something, so the caller must be trusted.
 func (a *api) follow(f func(*request, *stream) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, hr *http.Request) {
 		r := a.request(hr)

@@ -10,30 +10,32 @@ import (
 
 // Event is one event, or one quarantine entry, as the API shows it.
 type Event struct {
-	// Number is the event's in this store, rising in the order of arrival.
+	// Number is the event's or the entry's in this store. Numbers rise in the order of
+	// arrival.
 	Number    int64     `json:"number"`
 	Source    string    `json:"source"`
 	ID        string    `json:"id"`
 	Type      string    `json:"type"`
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	Received  time.Time `json:"received_at"`
-	// Size is the body's, in bytes.
+	// Size is the length of the body in bytes.
 	Size int `json:"size"`
 	// MessageID is data.message_id, empty where there is none.
 	MessageID  string     `json:"message_id,omitempty"`
 	Deliveries []Delivery `json:"deliveries,omitempty"`
-	// Reason and Copies are of a quarantine entry: why it is there, and how
-	// often the same body came.
+	// Reason is why an entry is in quarantine, or that an event is damaged. Copies
+	// counts how often the same body came to quarantine.
 	Reason string `json:"reason,omitempty"`
 	Copies int    `json:"copies,omitempty"`
-	// Body, Header and Request come with a single event only.
+	// Body, Text, Header and Request come with a single event only. Text is a body that
+	// is not JSON.
 	Body    json.RawMessage `json:"body,omitempty"`
-	Text    string          `json:"text,omitempty"` // of a body that is not JSON
+	Text    string          `json:"text,omitempty"`
 	Header  http.Header     `json:"header,omitempty"`
 	Request *Request        `json:"request,omitempty"`
 }
 
-// Request is how an event came.
+// Request is the platform's request that brought an event.
 type Request struct {
 	Method string `json:"method"`
 	URI    string `json:"uri"`
@@ -46,16 +48,22 @@ type Request struct {
 type Delivery struct {
 	Route string `json:"route"`
 	// State is available, running, retrying, delivered, dead or discarded.
-	State    string    `json:"state"`
-	Attempts int       `json:"attempts"`
-	Replay   int       `json:"replay,omitempty"`
-	Due      time.Time `json:"due_at,omitzero"`
-	Ended    time.Time `json:"ended_at,omitzero"`
-	Reason   string    `json:"reason,omitempty"`
-	Log      []Attempt `json:"log,omitempty"`
+	State string `json:"state"`
+	// Attempts counts those of its present life that the schedule counts.
+	Attempts int `json:"attempts"`
+	// Replay is 0 in its first life and n in its nth replay.
+	Replay int `json:"replay,omitempty"`
+	// Due is when it is tried next, zero unless it waits.
+	Due time.Time `json:"due_at,omitzero"`
+	// Ended is when it was delivered or died.
+	Ended time.Time `json:"ended_at,omitzero"`
+	// Reason is why it is dead.
+	Reason string `json:"reason,omitempty"`
+	// Log has its attempts, oldest first.
+	Log []Attempt `json:"log,omitempty"`
 }
 
-// Last is the last attempt, zero where none was made.
+// Last returns the last attempt, zero where none was made.
 func (d Delivery) Last() (at Attempt) {
 	if n := len(d.Log); n > 0 {
 		at = d.Log[n-1]
@@ -63,8 +71,7 @@ func (d Delivery) Last() (at Attempt) {
 	return at
 }
 
-// LastWas tells whether the last attempt was as the filter's Status and Error
-// say.
+// LastWas reports whether the last attempt was as the filter's Status and Error say.
 func (d Delivery) LastWas(f Filter) bool {
 	at := d.Last()
 	return f.wants(at.Status, at.Error)
@@ -72,23 +79,27 @@ func (d Delivery) LastWas(f Filter) bool {
 
 // Attempt is one try to hand a delivery to its upstream.
 type Attempt struct {
+	// N counts from 1 over the attempts of one life that the schedule counts.
 	N int `json:"attempt"`
 	// Replay is 0 in the first life of the delivery and n in its nth replay.
 	Replay     int       `json:"replay,omitempty"`
 	Start      time.Time `json:"started_at"`
 	DurationMS int64     `json:"duration_ms"`
-	Status     int       `json:"status,omitempty"`
-	Error      string    `json:"error,omitempty"`
-	Response   string    `json:"response,omitempty"`
-	// Free: it used none of the schedule.
+	// Status is the upstream's HTTP status, 0 where it did not answer. Error says what
+	// went wrong, empty after success.
+	Status int    `json:"status,omitempty"`
+	Error  string `json:"error,omitempty"`
+	// Response is the start of the answer's body.
+	Response string `json:"response,omitempty"`
+	// Free reports whether the attempt used none of the schedule.
 	Free bool `json:"free,omitempty"`
 }
 
 // Page is one page of events, newest first.
 type Page struct {
 	Events []Event `json:"events"`
-	// Next is the cursor of the next page, 0 after the last. A page may be
-	// short, even empty, and still have one.
+	// Next is the Cursor of the next page, 0 after the last. A page may be short, even
+	// empty, and still have one.
 	Next int64 `json:"next,omitempty"`
 	// Total is how many the filter chooses on all pages. It comes with the first page,
 	// unless the call says total=false. Partial: there are that many, or more; the
@@ -97,7 +108,7 @@ type Page struct {
 	Partial bool   `json:"partial,omitempty"`
 }
 
-// view shows a record in a list.
+// view returns a record as a list shows it.
 func view(rec spool.Record, reveal bool) Event {
 	e := rec.Event
 	v := Event{
@@ -110,7 +121,7 @@ func view(rec spool.Record, reveal bool) Event {
 	return v
 }
 
-// viewWhole shows a record with all that is kept of it.
+// viewWhole returns a record with all that is kept of it.
 func viewWhole(rec spool.Record, reveal bool) Event {
 	v := view(rec, reveal)
 	q := rec.Event.Request
@@ -132,6 +143,7 @@ func viewWhole(rec spool.Record, reveal bool) Event {
 	return v
 }
 
+// viewDelivery returns a delivery as the API shows it.
 func viewDelivery(d spool.DeliveryRecord, reveal bool) Delivery {
 	v := Delivery{
 		Route: d.Route, State: d.State.String(), Attempts: d.Attempts, Replay: d.Replay,
