@@ -19,8 +19,8 @@ import (
 // guard stands before the routes of a server that has a webhook, because what
 // misses the webhook never comes to it. To a request that carries our signature
 // header and that no route takes, Caddy's answer would be an empty 200, which the
-// platform takes for success: here it is 404, and logged. Any other request passes
-// untouched.
+// platform takes for success: here it is 404, and logged. What a webhook refuses is
+// no success either, whatever stands around it. Any other request passes untouched.
 type guard struct {
 	app    *App
 	server *caddyhttp.Server
@@ -80,7 +80,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	}
 	path := r.URL.Path
 	g.takeSlash(r)
-	err := g.chain.ServeHTTP(w, r)
+	err := firmly(w, r, g.chain)
 	if caddyhttp.GetVar(r.Context(), reachedVar) != nil {
 		return err
 	}
@@ -152,23 +152,40 @@ type firm struct{}
 
 // ServeHTTP holds the status of a request that was refused.
 func (firm) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if status, ok := caddyhttp.GetVar(r.Context(), refusedVar).(int); ok {
-		w = &firmWriter{ResponseWriter: w, status: status}
-	}
-	return next.ServeHTTP(w, r)
+	return firmly(w, r, next)
 }
 
-// firmWriter writes status where a 2xx is written. It has no ReadFrom, which
-// would write a 2xx past it.
+// firmly runs handlers so that a request which they refuse is not answered with a
+// 2xx. It also answers where they keep the error to themselves and write nothing,
+// which net/http would make a 200 of.
+func firmly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	f := &firmWriter{ResponseWriter: w, r: r}
+	err := next.ServeHTTP(f, r)
+	if status := f.refused(); err == nil && status != 0 && !f.wrote {
+		f.WriteHeader(status)
+	}
+	return err
+}
+
+// firmWriter writes the status of the refusal where a refused request is answered
+// with a 2xx. It has no ReadFrom, which would write a 2xx past it.
 type firmWriter struct {
 	http.ResponseWriter
-	status int
-	wrote  bool // The head is written.
+	r     *http.Request
+	wrote bool // The head is written.
+}
+
+// refused returns the status that the request was refused with, 0 where it was not.
+func (w *firmWriter) refused() int {
+	status, _ := caddyhttp.GetVar(w.r.Context(), refusedVar).(int)
+	return status
 }
 
 func (w *firmWriter) WriteHeader(status int) {
 	if status/100 == 2 {
-		status = w.status
+		if no := w.refused(); no != 0 {
+			status = no
+		}
 	}
 	w.wrote = w.wrote || status >= 200
 	w.ResponseWriter.WriteHeader(status)
@@ -185,9 +202,15 @@ func (w *firmWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
+// head writes the head of a refusal before its body. That of any other answer is
+// written by what is inside: a second WriteHeader would set Caddy's deadline twice.
 func (w *firmWriter) head() {
-	if !w.wrote {
-		w.WriteHeader(w.status)
+	if w.wrote {
+		return
+	}
+	w.wrote = true
+	if status := w.refused(); status != 0 {
+		w.ResponseWriter.WriteHeader(status)
 	}
 }
 

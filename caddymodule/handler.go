@@ -224,6 +224,7 @@ func (h *Webhook) refuse(w http.ResponseWriter, r *http.Request, note *note, err
 	}
 	// Caddy would log the request's headers, with a signature that is valid for
 	// an event that is not stored yet.
+	caddyhttp.SetVar(r.Context(), refusedVar, status) // For what stands around.
 	w.WriteHeader(status)
 	return nil
 }
