@@ -29,9 +29,7 @@ type guard struct {
 	once   sync.Once
 	chain  caddyhttp.Handler // Of routes; made by once.
 
-	mu     sync.Mutex // Guards all that follows.
-	logged time.Time  // When the log last had a line of a miss.
-	missed int        // Requests that have missed the webhook since then.
+	missed seldom // Requests that miss the webhook.
 }
 
 // guards holds the guard of each server of one configuration.
@@ -54,12 +52,13 @@ func (s *guards) stand(ctx caddy.Context, a *App) error {
 			return nil
 		}
 	}
-	g := &guard{app: a, server: server, routes: server.Routes}
+	g := &guard{app: a, server: server, routes: server.Routes, missed: seldom{every: missedEvery}}
 	route := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{g}}
 	if err := route.ProvisionHandlers(ctx, nil); err != nil {
 		return fmt.Errorf("guarding the server's routes: %w", err)
 	}
 	server.Routes = caddyhttp.RouteList{route}
+	waiting().bound(server, a.log)
 	if server.Errors != nil && len(server.Errors.Routes) > 0 { // Provisioned after this.
 		before := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{firm{}}}
 		server.Errors.Routes = append(caddyhttp.RouteList{before}, server.Errors.Routes...)
@@ -113,15 +112,10 @@ const missedEvery = time.Minute
 
 func (g *guard) record(r *http.Request, path string, nobody bool) {
 	metrics.Process().Missed.Inc()
-	g.mu.Lock()
-	g.missed++
-	n, now := g.missed, time.Now()
-	if !g.logged.IsZero() && now.Sub(g.logged) < missedEvery {
-		g.mu.Unlock()
+	n, now := g.missed.add(time.Now())
+	if !now {
 		return
 	}
-	g.logged, g.missed = now, 0
-	g.mu.Unlock()
 	answer := "another handler of the site"
 	if nobody {
 		answer = "404, because no handler takes it"

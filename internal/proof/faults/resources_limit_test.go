@@ -29,7 +29,8 @@ const documentedLimit = 256 << 20
 // goodEvents are sent beside each flood, and each must be taken at once.
 const goodEvents = 50
 
-// half is a request that never ends: its head, and how many bytes of the body come.
+// half is a request that never ends: its head, and how many bytes follow it. Fewer
+// than none: not even the head comes.
 type half struct {
 	clients int
 	head    string
@@ -49,7 +50,13 @@ var floods = []struct {
 	{"one byte each", []half{{4000, "Content-Length: 1048576\r\n\r\n", 1}}},
 	{"chunked", []half{{1000, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 65_000}, {120, "Transfer-Encoding: chunked\r\n\r\nfffff\r\n", 1_000_000}}},
 	{"no body yet", []half{{4000, "Content-Length: 65536\r\n\r\n", 0}}},
-	{"half a head", []half{{5000, "X-Padding: ", 2000}}},
+	{"half a head", []half{{10_000, "X-Padding: ", 2000}}},
+	{"almost a whole head", []half{{10_000, "X-Padding: ", 15_000}}},
+	{"no byte of a head", []half{{10_000, "", -1}}},
+	{"everything at once", []half{
+		{3000, "X-Padding: ", 15_000}, {3000, "Content-Length: 2\r\n\r\n", 2}, {120, "Content-Length: 1048576\r\n\r\n", 1_000_000}, {1000, "Content-Length: 65536\r\n\r\n", 65_000},
+	}},
+	{"idle ones", []half{{10_000, "Content-Length: 2\r\n\r\n", 2}}},
 }
 
 // TestFaultHTTP2FloodWithinTheLimit is the same by TLS, where one connection has
@@ -163,6 +170,9 @@ func pour(t *testing.T, r *rig.Rig, parts []half) {
 				conns = append(conns, c)
 				mu.Unlock()
 				_ = c.SetWriteDeadline(time.Now().Add(proctest.Patience))
+				if h.bytes < 0 {
+					continue
+				}
 				text := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nX-Inbox-Signature: %s\r\n%s%s", rig.Path, r.Listen, strings.Repeat("0", 64), h.head, strings.Repeat("x", h.bytes))
 				_, _ = c.Write([]byte(text)) // Refused, or gone.
 			}
