@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
@@ -7,16 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // What is only to be read takes nothing else, and what changes something is not done
 // by reading: 405, with the methods that there are.
 func TestOtherMethodsGet405(t *testing.T) {
 	t.Parallel()
-	dir, ops, admin := t.TempDir(), sidecartest.FreeAddress(t), sidecartest.FreeAddress(t)
-	p := sidecartest.Start(t, command(t, dir, []string{
-		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN=" + sidecartest.FreeAddress(t), "INBOX_OPS_LISTEN=" + ops, "INBOX_ADMIN=" + admin,
+	dir, ops, admin := t.TempDir(), proctest.FreeAddress(t), proctest.FreeAddress(t)
+	p := proctest.Start(t, command(t, dir, []string{
+		"INBOX_WEBHOOK_SECRET=" + newSecret, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN=" + proctest.FreeAddress(t), "INBOX_OPS_LISTEN=" + ops, "INBOX_ADMIN=" + admin,
 	}))
 	p.Await(t, started, 1)
 	read := []string{http.MethodGet, http.MethodHead}
