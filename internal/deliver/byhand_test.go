@@ -59,10 +59,7 @@ func TestAnOperatorsHoldIsImmediate(t *testing.T) {
 func TestAnOperatorsHoldStopsAProbe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(refused))
-		d := r.start()
-		synctest.Wait()
-		r.mustSend(d, 3)
+		r, d := startRig(t, always(refused), 3)
 		time.Sleep(1500 * time.Millisecond) // Probes come after 1 s and 3 s.
 		before := r.nTries()
 		r.store.setLatency(100 * time.Millisecond)
@@ -103,9 +100,7 @@ func TestAHoldAsShortAsNothing(t *testing.T) {
 		must(t, r.store.Resume(t.Context(), app))
 		time.Sleep(pollEvery + time.Second)
 		r.end(d)
-		if n := r.store.inState(spool.Delivered); n != 4 {
-			t.Errorf("%d of 4 delivered", n)
-		}
+		r.wantDelivered(4)
 	})
 }
 
@@ -114,10 +109,7 @@ func TestAHoldAsShortAsNothing(t *testing.T) {
 func TestALeaseThatRanOutWaitsOnAHeldRoute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, hang)
-		d := r.start(route(func(r *Route) { r.MaxInFlight, r.Timeout = 1, 50*time.Second }))
-		synctest.Wait()
-		r.mustSend(d, 2)
+		r, d := startRig(t, hang, 2, route(func(r *Route) { r.MaxInFlight, r.Timeout = 1, 50*time.Second }))
 		time.Sleep(time.Second)
 		r.store.setFail(errDisk)
 		time.Sleep(50 * time.Second) // No lease is extended; the first attempt ends, the second would begin.

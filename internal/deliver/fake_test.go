@@ -13,9 +13,7 @@ import (
 type fakeStore struct {
 	spool.Store // what a dispatcher never calls
 
-	latency   time.Duration // of each call, only in a synctest bubble
-	retention time.Duration // 0: nothing dies of age
-	byDue     bool          // leases what is due by its time, as engines do
+	latency time.Duration // of each call, only in a synctest bubble
 
 	mu       sync.Mutex
 	ahead    time.Duration // of the machine's clock
@@ -44,6 +42,7 @@ type row struct {
 	key      spool.RouteKey
 	event    *spool.Event
 	state    spool.State
+	came     time.Time // when it was accepted: it is never due before
 	due      time.Time
 	until    time.Time
 	fence    int64

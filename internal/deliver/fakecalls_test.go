@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -23,7 +24,7 @@ func (s *fakeStore) Accept(_ context.Context, in spool.Intake) (rc spool.Receipt
 			hasDue = r.waiting(now) && !r.dueAt().After(now)
 			return !hasDue
 		})
-		r := &row{number: int64(len(s.rows) + 1), key: k, event: in.Event, state: spool.Available, due: now}
+		r := &row{number: int64(len(s.rows) + 1), key: k, event: in.Event, state: spool.Available, came: now, due: now}
 		s.rows[r.number] = r
 		q.rows = append(q.rows, r)
 		if w.Start && q.hold == nil && !hasDue {
@@ -46,37 +47,12 @@ func (s *fakeStore) Lease(_ context.Context, p spool.Pick) (b spool.Batch, err e
 	}
 	defer unlock()
 	now, q := s.now(), s.queue(p.Route)
-	pick := func(from, to int64) {
-		q.unfinished(func(r *row) bool {
-			if r.number > from && r.number <= to && r.waiting(now) && (p.IgnoreDue || !r.dueAt().After(now)) {
-				if len(b.Deliveries) == p.N {
-					return false
-				}
-				b.Deliveries = append(b.Deliveries, s.start(r, p.LeaseFor))
-			}
-			return true
-		})
-	}
-	if !p.IgnoreDue {
-		p.After = 0
-	}
-	if s.byDue && !p.IgnoreDue {
-		var due []*row
-		q.unfinished(func(r *row) bool {
-			if r.waiting(now) && !r.dueAt().After(now) {
-				due = append(due, r)
-			}
-			return true
-		})
-		slices.SortStableFunc(due, func(a, b *row) int { return a.dueAt().Compare(b.dueAt()) })
-		for _, r := range due[:min(p.N, len(due))] {
+	if p.IgnoreDue {
+		q.oldest(now, p, func(r *row) { b.Deliveries = append(b.Deliveries, s.start(r, p.LeaseFor)) })
+	} else {
+		for _, r := range q.due(now, p.N) {
 			b.Deliveries = append(b.Deliveries, s.start(r, p.LeaseFor))
 		}
-		pick = func(int64, int64) {}
-	}
-	pick(p.After, 1<<62)
-	if p.After > 0 {
-		pick(0, p.After)
 	}
 	q.unfinished(func(r *row) bool {
 		if at := r.dueAt(); b.Next.IsZero() || at.Before(b.Next) {
@@ -85,6 +61,47 @@ func (s *fakeStore) Lease(_ context.Context, p spool.Pick) (b spool.Batch, err e
 		return b.Next.After(now)
 	})
 	return b, nil
+}
+
+// due lists the n that fell due first, in that order. It need not look at rows that
+// came after the last of those fell due.
+func (q *fakeQueue) due(now time.Time, n int) (due []*row) {
+	q.unfinished(func(r *row) bool {
+		if len(due) == n && !r.came.Before(due[n-1].dueAt()) {
+			return false
+		}
+		if r.waiting(now) && !r.dueAt().After(now) {
+			at, _ := slices.BinarySearchFunc(due, r, func(a, b *row) int {
+				return cmp.Or(a.dueAt().Compare(b.dueAt()), cmp.Compare(a.number, b.number))
+			})
+			due = slices.Insert(due, at, r)
+			due = due[:min(len(due), n)]
+		}
+		return true
+	})
+	return due
+}
+
+// oldest calls f for as many as p asks for, oldest first behind p.After, and round
+// to the beginning.
+func (q *fakeQueue) oldest(now time.Time, p spool.Pick, f func(*row)) {
+	n := 0
+	pick := func(from, to int64) {
+		q.unfinished(func(r *row) bool {
+			if r.number > from && r.number <= to && r.waiting(now) {
+				if n == p.N {
+					return false
+				}
+				n++
+				f(r)
+			}
+			return true
+		})
+	}
+	pick(p.After, 1<<62)
+	if p.After > 0 {
+		pick(0, p.After)
+	}
 }
 
 func (s *fakeStore) good(l spool.Lease) (*row, bool) {
@@ -126,9 +143,6 @@ func (s *fakeStore) Settle(_ context.Context, st spool.Settlement) error {
 	}
 	if len(r.log) < 1000 {
 		r.log = append(r.log, st.Attempt)
-	}
-	if s.retention > 0 && st.State == spool.Retrying && s.now().Sub(r.event.Received) > s.retention {
-		r.state, r.reason = spool.Dead, "waited too long"
 	}
 	return nil
 }

@@ -16,10 +16,7 @@ var refused = Answer{Reach: Unreached, Err: errors.New("connection refused")}
 func TestUnreachedHoldsAndUsesNoAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(refused))
-		d := r.start()
-		synctest.Wait()
-		r.mustSend(d, 1)
+		r, d := startRig(t, always(refused), 1)
 		time.Sleep(2*time.Second + time.Millisecond)
 		h := r.store.held(app)
 		if h == nil || h.Reason != "connection refused" || h.ByHand {
@@ -58,10 +55,7 @@ func TestUnreachedHoldsAndUsesNoAttempt(t *testing.T) {
 func TestProbesTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(refused))
-		d := r.start()
-		synctest.Wait()
-		r.mustSend(d, 3)
+		r, d := startRig(t, always(refused), 3)
 		time.Sleep(500 * time.Millisecond)
 		if r.store.held(app) == nil {
 			t.Fatal("not held")
@@ -118,9 +112,7 @@ func TestOnePoisonEventAmongGoodOnes(t *testing.T) {
 				if got := r.wantState(1, spool.Dead); got.attempts != 6 {
 					t.Errorf("%d attempts", got.attempts)
 				}
-				if n := r.store.inState(spool.Delivered); n != 179 {
-					t.Errorf("%d delivered", n)
-				}
+				r.wantDelivered(179)
 			})
 		})
 	}
@@ -141,10 +133,7 @@ func TestOnePoisonEventAlone(t *testing.T) {
 }
 
 func poisonAlone(t *testing.T, poison Answer, restart bool) {
-	r := newRig(t, onlyFirst(poison))
-	d := r.start()
-	synctest.Wait()
-	r.mustSend(d, 1)
+	r, d := startRig(t, onlyFirst(poison), 1)
 	time.Sleep(time.Hour + 5*time.Second) // between two probes
 	if got := r.wantState(1, spool.Retrying); got.attempts != 5 || r.store.held(app) == nil {
 		t.Errorf("%d attempts, hold %v after 1 h, want 5 and held", got.attempts, r.store.held(app))
@@ -186,9 +175,7 @@ func TestFourHourOutage(t *testing.T) {
 				r.setAnswer(always(status(200)))
 				time.Sleep(16 * time.Second)
 				r.end(d)
-				if n := r.store.inState(spool.Delivered); n != 4 {
-					t.Errorf("%d delivered soon after the return", n)
-				}
+				r.wantDelivered(4)
 			})
 		})
 	}
@@ -197,10 +184,7 @@ func TestFourHourOutage(t *testing.T) {
 func TestHoldSurvivesReloadAndRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(refused))
-		d := r.start()
-		synctest.Wait()
-		r.mustSend(d, 3)
+		r, d := startRig(t, always(refused), 3)
 		time.Sleep(time.Minute)
 		before := *r.store.held(app)
 		r.end(d)
@@ -221,19 +205,14 @@ func TestHoldSurvivesReloadAndRestart(t *testing.T) {
 		r.setAnswer(always(status(200)))
 		time.Sleep(16 * time.Second)
 		r.end(d)
-		if n := r.store.inState(spool.Delivered); n != 3 {
-			t.Errorf("%d delivered", n)
-		}
+		r.wantDelivered(3)
 	})
 }
 
 func TestCatchingUpIsBoundedAndPrompt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(refused))
-		d := r.start(route(func(r *Route) { r.MaxInFlight = 4 }))
-		synctest.Wait()
-		r.mustSend(d, 400)
+		r, d := startRig(t, always(refused), 400, route(func(r *Route) { r.MaxInFlight = 4 }))
 		time.Sleep(time.Hour)
 		r.forgetMost()
 		r.setAnswer(func(_ context.Context, a Attempt) Answer {
@@ -244,9 +223,7 @@ func TestCatchingUpIsBoundedAndPrompt(t *testing.T) {
 			return status(200)
 		})
 		time.Sleep(17 * time.Second)
-		if n := r.store.inState(spool.Delivered); n != 360 {
-			t.Errorf("%d delivered", n)
-		}
+		r.wantDelivered(360)
 		if r.mostInFlight() > 4 {
 			t.Errorf("%d in flight", r.mostInFlight())
 		}
@@ -257,9 +234,7 @@ func TestCatchingUpIsBoundedAndPrompt(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		r.end(d)
-		if n := r.store.inState(spool.Delivered); n != 400 {
-			t.Errorf("%d delivered", n)
-		}
+		r.wantDelivered(400)
 	})
 }
 

@@ -29,10 +29,7 @@ func TestLongAttemptsExtendTheirLease(t *testing.T) {
 func TestALostLeaseSettlesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(context.Context, Attempt) Answer { time.Sleep(time.Minute); return status(200) })
-		d := r.start(route(func(r *Route) { r.MaxInFlight, r.Timeout = 1, time.Hour }))
-		synctest.Wait()
-		r.mustSend(d, 2)
+		r, d := startRig(t, func(context.Context, Attempt) Answer { time.Sleep(time.Minute); return status(200) }, 2, route(func(r *Route) { r.MaxInFlight, r.Timeout = 1, time.Hour }))
 		time.Sleep(time.Second)
 		r.store.mu.Lock()
 		for _, row := range r.store.rows { // as if taken over, and settled there
@@ -58,10 +55,7 @@ func TestSettlesOutliveAStoreThatFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, func(context.Context, Attempt) Answer { time.Sleep(time.Second); return status(200) })
-				d := r.start()
-				synctest.Wait()
-				r.mustSend(d, 1)
+				r, d := startRig(t, func(context.Context, Attempt) Answer { time.Sleep(time.Second); return status(200) }, 1)
 				r.store.setFail(errDisk)
 				time.Sleep(c.fails)
 				r.store.setFail(nil)
@@ -90,9 +84,7 @@ func TestStartWithAFailingStore(t *testing.T) {
 		r.store.setFail(nil)
 		time.Sleep(3 * time.Second)
 		r.end(d)
-		if n := r.store.inState(spool.Delivered); n != 3 {
-			t.Errorf("%d delivered", n)
-		}
+		r.wantDelivered(3)
 	})
 }
 
@@ -113,9 +105,7 @@ func TestMemoryIsBoundedByTheRouteNotTheBacklog(t *testing.T) {
 			}
 		}
 		r.end(d)
-		if n := r.store.inState(spool.Delivered); n != backlog {
-			t.Errorf("%d delivered", n)
-		}
+		r.wantDelivered(backlog)
 		if most := 2 * DefaultMaxInFlight; r.store.leaseMax > most {
 			t.Errorf("%d leased at once, want at most %d", r.store.leaseMax, most)
 		}
@@ -145,9 +135,7 @@ func TestLargeBodiesAreLeasedByTheirBytes(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		r.end(d)
-		if n := r.store.inState(spool.Delivered); n != 340 {
-			t.Errorf("%d delivered", n)
-		}
+		r.wantDelivered(340)
 	})
 }
 

@@ -49,9 +49,7 @@ func TestAnOperatorsHoldIsTheirs(t *testing.T) {
 		must(t, r.store.Resume(t.Context(), app))
 		time.Sleep(1100 * time.Millisecond)
 		r.end(d)
-		if n := r.store.inState(spool.Delivered); n != 5 {
-			t.Errorf("%d delivered after the resume", n)
-		}
+		r.wantDelivered(5)
 		if w.held != 1 || w.resumed != 1 || len(w.attempts) != 5 {
 			t.Errorf("observer saw %+v", w)
 		}
@@ -62,10 +60,7 @@ func TestAnOperatorsHoldIsTheirs(t *testing.T) {
 func TestAnOperatorsHoldOutlivesProbes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(refused))
-		d := r.start()
-		synctest.Wait()
-		r.mustSend(d, 3)
+		r, d := startRig(t, always(refused), 3)
 		time.Sleep(1500 * time.Millisecond) // probes come after 1 s and 3 s
 		answers := make(chan Answer)
 		r.setAnswer(func(context.Context, Attempt) Answer { return <-answers })

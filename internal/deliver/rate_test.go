@@ -21,7 +21,7 @@ func TestARateIsKept(t *testing.T) {
 		t.Run(fmt.Sprint(c.perSecond, c.burst), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newDueRig(t, always(status(200)))
+				r := newRig(t, always(status(200)))
 				bound := route(func(r *Route) { r.Rate, r.Burst = c.perSecond, c.burst })
 				r.backlog(100, 1)
 				d := r.start(bound)
@@ -54,7 +54,7 @@ func TestARateIsKept(t *testing.T) {
 func TestBornRunningObeysThePace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newDueRig(t, always(status(200)))
+		r := newRig(t, always(status(200)))
 		d := r.start(route(func(r *Route) { r.Rate = 10 }))
 		synctest.Wait()
 		n := 0

@@ -115,9 +115,7 @@ func TestMaxInFlightOverGenerations(t *testing.T) {
 			}
 			time.Sleep(2 * time.Minute)
 			r.end(d1, d2)
-			if n := r.store.inState(spool.Delivered); n != 30 {
-				t.Errorf("%d delivered", n)
-			}
+			r.wantDelivered(30)
 			if len(r.slots.routes) != 0 {
 				t.Error("slots are left")
 			}
@@ -148,19 +146,14 @@ func TestANewerSmallerLimitIsKeptByTheOld(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		r.end(d1, d2, d3)
-		if n := r.store.inState(spool.Delivered); n != 60 {
-			t.Errorf("%d delivered", n)
-		}
+		r.wantDelivered(60)
 	})
 }
 
 func TestStopReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, hang)
-		d := r.start(route(func(r *Route) { r.MaxInFlight, r.Timeout = 2, time.Minute }))
-		synctest.Wait()
-		r.mustSend(d, 10)
+		r, d := startRig(t, hang, 10, route(func(r *Route) { r.MaxInFlight, r.Timeout = 2, time.Minute }))
 		time.Sleep(time.Second)
 		before := time.Now()
 		d.Stop()
@@ -192,15 +185,12 @@ func TestDrainCancelsAndCountsNothing(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				over := make(chan struct{})
-				r := newRig(t, func(ctx context.Context, a Attempt) Answer {
+				r, d := startRig(t, func(ctx context.Context, a Attempt) Answer {
 					if deaf {
 						<-over
 					}
 					return hang(ctx, a)
-				})
-				d := r.start(route(func(r *Route) { r.Timeout = time.Hour }))
-				synctest.Wait()
-				r.mustSend(d, 3)
+				}, 3, route(func(r *Route) { r.Timeout = time.Hour }))
 				time.Sleep(time.Second)
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
@@ -230,10 +220,7 @@ func TestDrainCancelsAndCountsNothing(t *testing.T) {
 func TestDrainKeepsASuccessThatCameTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(ctx context.Context, a Attempt) Answer { <-ctx.Done(); return status(200) })
-		d := r.start(route(func(r *Route) { r.Timeout = time.Hour }))
-		synctest.Wait()
-		r.mustSend(d, 1)
+		r, d := startRig(t, func(ctx context.Context, a Attempt) Answer { <-ctx.Done(); return status(200) }, 1, route(func(r *Route) { r.Timeout = time.Hour }))
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -28,15 +28,12 @@ func TestPlatformScheduleIsKept(t *testing.T) {
 }
 
 func keepSchedule(t *testing.T, failures int, random float64) {
-	r := newRig(t, func(_ context.Context, a Attempt) Answer {
+	r, d := startRig(t, func(_ context.Context, a Attempt) Answer {
 		if a.N <= failures {
 			return status(500)
 		}
 		return status(200)
-	})
-	d := r.start(func(c *Config) { c.Random = func() float64 { return random } })
-	synctest.Wait()
-	r.mustSend(d, 1)
+	}, 1, func(c *Config) { c.Random = func() float64 { return random } })
 	time.Sleep(4 * time.Hour)
 	r.end(d)
 	want := spool.Delivered
@@ -77,15 +74,12 @@ func TestRetryAfter(t *testing.T) {
 		t.Run(fmt.Sprint(c.status, c.after), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, func(_ context.Context, a Attempt) Answer {
+				r, d := startRig(t, func(_ context.Context, a Attempt) Answer {
 					if a.N > 1 {
 						return status(204)
 					}
 					return Answer{Reach: Answered, Status: c.status, RetryAfter: c.after}
-				})
-				d := r.start()
-				synctest.Wait()
-				r.mustSend(d, 1)
+				}, 1)
 				time.Sleep(6 * time.Hour)
 				r.end(d)
 				r.wantState(1, spool.Delivered)
@@ -100,10 +94,7 @@ func TestRetryAfter(t *testing.T) {
 func TestGoneIsFinal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(status(http.StatusGone)))
-		d := r.start()
-		synctest.Wait()
-		r.mustSend(d, 1)
+		r, d := startRig(t, always(status(http.StatusGone)), 1)
 		time.Sleep(time.Hour)
 		r.end(d)
 		if got := r.wantState(1, spool.Dead); got.reason != ReasonGone || got.attempts != 1 {
@@ -118,15 +109,12 @@ func TestPanicsAreFailedAttempts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, func(_ context.Context, a Attempt) Answer {
+				r, d := startRig(t, func(_ context.Context, a Attempt) Answer {
 					if a.N == 1 {
 						panic(p)
 					}
 					return status(200)
-				})
-				d := r.start(route(func(r *Route) { r.MaxInFlight = 1 }))
-				synctest.Wait()
-				r.mustSend(d, 1)
+				}, 1, route(func(r *Route) { r.MaxInFlight = 1 }))
 				time.Sleep(time.Minute)
 				r.end(d)
 				got := r.wantState(1, spool.Delivered)
@@ -141,10 +129,7 @@ func TestPanicsAreFailedAttempts(t *testing.T) {
 func TestAbortedIsNotBelievedWithoutShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, always(Answer{Reach: Aborted}))
-		d := r.start(route(func(r *Route) { r.Schedule = Schedule{time.Second} }))
-		synctest.Wait()
-		r.mustSend(d, 1)
+		r, d := startRig(t, always(Answer{Reach: Aborted}), 1, route(func(r *Route) { r.Schedule = Schedule{time.Second} }))
 		time.Sleep(time.Minute)
 		r.end(d)
 		if got := r.wantState(1, spool.Dead); got.attempts != 2 {

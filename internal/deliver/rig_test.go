@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -47,6 +48,17 @@ type rig struct {
 
 func newRig(t testing.TB, answer func(ctx context.Context, a Attempt) Answer) *rig {
 	return &rig{t: t, store: newFake(), slots: NewSlots(), began: time.Now(), answer: answer}
+}
+
+// startRig begins what most tests begin with: an app that answers so, a dispatcher
+// that has read the holds, and n events.
+func startRig(t testing.TB, answer func(context.Context, Attempt) Answer, n int, options ...func(*Config)) (*rig, *Dispatcher) {
+	t.Helper()
+	r := newRig(t, answer)
+	d := r.start(options...)
+	synctest.Wait()
+	r.mustSend(d, n)
+	return r, d
 }
 
 // Attempt makes rig an Upstream.
@@ -168,6 +180,13 @@ func (r *rig) backlog(n, size int) {
 		if _, err := r.store.Accept(context.Background(), in); err != nil {
 			r.t.Fatal(err)
 		}
+	}
+}
+
+func (r *rig) wantDelivered(want int) {
+	r.t.Helper()
+	if n := r.store.inState(spool.Delivered); n != want {
+		r.t.Errorf("%d delivered, want %d", n, want)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func TestOneDecreaseForAllInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newDueRig(t, func(context.Context, Attempt) Answer {
+		r := newRig(t, func(context.Context, Attempt) Answer {
 			time.Sleep(500 * time.Millisecond)
 			return later(429, 2*time.Second)
 		})
@@ -65,7 +65,7 @@ func TestPausesAreBounded(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newDueRig(t, always(c.a))
+				r := newRig(t, always(c.a))
 				r.backlog(50, 1)
 				d := r.start(route(func(r *Route) { r.MaxInFlight = 1 }))
 				time.Sleep(20 * time.Minute)
@@ -102,7 +102,7 @@ func TestAReloadKeepsThePace(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				m := limiter{perSecond: 10, burst: 1, refusal: later(429, time.Second)}
-				r := newDueRig(t, m.answer)
+				r := newRig(t, m.answer)
 				r.backlog(200, 1)
 				d := r.start(scheduled(quick))
 				time.Sleep(12 * time.Second)
@@ -140,7 +140,7 @@ func TestAnOutageOf503IsHeldStill(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newDueRig(t, always(status(200)))
+				r := newRig(t, always(status(200)))
 				d := r.start(scheduled(quick))
 				synctest.Wait()
 				for i := range 2000 {

@@ -49,13 +49,6 @@ func (m *limiter) answer(context.Context, Attempt) Answer {
 	return status(200)
 }
 
-// newDueRig is newRig with a store that leases by due times.
-func newDueRig(t testing.TB, answer func(context.Context, Attempt) Answer) *rig {
-	r := newRig(t, answer)
-	r.store.byDue = true
-	return r
-}
-
 func later(code int, after time.Duration) Answer {
 	return Answer{Reach: Answered, Status: code, RetryAfter: after}
 }
@@ -103,10 +96,7 @@ func TestABacklogForALimitedApp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newDueRig(t, always(refused))
-				d := r.start(scheduled(quick))
-				synctest.Wait()
-				r.mustSend(d, 600)
+				r, d := startRig(t, always(refused), 600, scheduled(quick))
 				time.Sleep(5 * time.Second)
 				r.setAnswer(m.answer)
 				took := r.untilDelivered(600, 5*time.Minute)
@@ -134,10 +124,7 @@ func TestAnEventAloneThatIsRefusedForEver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newDueRig(t, onlyFirst(a))
-				d := r.start(scheduled(quick))
-				synctest.Wait()
-				r.mustSend(d, 1)
+				r, d := startRig(t, onlyFirst(a), 1, scheduled(quick))
 				time.Sleep(14 * time.Second)
 				r.wantState(1, spool.Retrying)
 				// Each probe of a held route may be a second late.
@@ -162,7 +149,7 @@ func TestAnEventRefusedAmongGoodOnes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := newDueRig(t, onlyFirst(a))
+				r := newRig(t, onlyFirst(a))
 				d := r.start(scheduled(quick))
 				synctest.Wait()
 				for range 1200 { // Two minutes, ten a second.
@@ -192,15 +179,12 @@ func TestAnEventRefusedAmongGoodOnes(t *testing.T) {
 func TestAMixedApp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newDueRig(t, func(_ context.Context, a Attempt) Answer {
+		r, d := startRig(t, func(_ context.Context, a Attempt) Answer {
 			if a.Delivery.Lease.Delivery%2 == 0 {
 				return status(429)
 			}
 			return status(200)
-		})
-		d := r.start(scheduled(quick))
-		synctest.Wait()
-		r.mustSend(d, 60)
+		}, 60, scheduled(quick))
 		took := r.untilDelivered(30, time.Hour)
 		if n := r.store.inState(spool.Delivered); n != 30 || took > 5*time.Minute {
 			t.Errorf("%d of 30 good ones delivered after %v", n, took)
@@ -234,10 +218,7 @@ func TestRandomLimits(t *testing.T) {
 		n := rapid.IntRange(20, 300).Draw(rt, "events")
 		reload := rapid.Bool().Draw(rt, "reload")
 		synctest.Test(t, func(t *testing.T) {
-			r := newDueRig(t, m.answer)
-			d := r.start(scheduled(quick))
-			synctest.Wait()
-			r.mustSend(d, 1)
+			r, d := startRig(t, m.answer, 1, scheduled(quick))
 			time.Sleep(time.Second)
 			r.mustSend(d, n-1)
 			if reload {
