@@ -10,6 +10,11 @@ import (
 
 // fakeStore keeps the parts of the contract that a dispatcher sees, in memory.
 // It finds violations itself: an attempt is legal only under a good lease.
+//
+// memstore, which keeps the whole contract, stands in where that matters
+// (memstore_test.go). It cannot serve everywhere: each of its calls looks at each of
+// its rows, so that a backlog of 100,000 would take it minutes, and it cannot be
+// slow, fail at will, or be looked into.
 type fakeStore struct {
 	spool.Store // what a dispatcher never calls
 
