@@ -51,12 +51,12 @@ func (w *worker) attempt(j *job) (settle func()) {
 	n := j.Attempts + 1
 	a := w.call(Attempt{Delivery: j.Delivery, N: n})
 	end := time.Now()
+	// Judged before the slot is passed on, so that a route which the answer holds or
+	// slows begins nothing more.
 	o := w.conclude(j, a, start, end)
 	if o.state == 0 {
 		return func() { w.d.giveBack([]*job{j}) }
 	}
-	// The answer is judged before the slot is passed on, so that a route which it
-	// holds or slows begins nothing more.
 	s := spool.Settlement{
 		Lease: j.Lease, State: o.state, Reason: o.reason,
 		Attempt: spool.Attempt{

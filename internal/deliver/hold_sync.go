@@ -39,8 +39,8 @@ type holdSync struct {
 	version int
 }
 
-// pending is a change of the hold that is to be written. A later one replaces an
-// earlier, since each is the whole row.
+// pending is a change of the hold that is to be written. One is enough, however many
+// there were, since the whole row is written.
 type pending uint8
 
 const (

@@ -185,9 +185,8 @@ func (w *worker) fill() {
 	}
 }
 
-// passSlot ends an attempt's use of its slot and returns the job that goes on in
-// it, nil for none. Passing it on in the same goroutine spares a busy route a new
-// goroutine and two turns at the slots' lock for each delivery.
+// passSlot ends an attempt's use of its slot and returns the job that goes on in it.
+// It is nil where none waits or may begin: then the slot is free for other workers.
 func (w *worker) passSlot() *job {
 	w.mu.Lock()
 	w.running--
