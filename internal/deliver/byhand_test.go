@@ -28,7 +28,7 @@ func TestAnOperatorsHoldIsImmediate(t *testing.T) {
 			r.mustSend(d, 4) // One runs, the others wait for its slot.
 			synctest.Wait()
 			r.store.setLatency(2 * time.Millisecond)
-			r.backlog(4, 10) // Told of; the lease is under way when the hold comes.
+			r.backlog(4, 10) // Reported; the lease is under way when the hold comes.
 			time.Sleep(late)
 			must(t, r.store.Hold(t.Context(), app, byHand))
 			r.mustSend(d, 4)
@@ -104,7 +104,7 @@ func TestAHoldAsShortAsNothing(t *testing.T) {
 	})
 }
 
-// A lease that ran out before its attempt began is nobody's on a held route: it
+// A lease that ran out before its attempt began has no owner on a held route: it
 // must not be running for as long as the hold lasts, nor count as an attempt.
 func TestALeaseThatRanOutWaitsOnAHeldRoute(t *testing.T) {
 	t.Parallel()
@@ -201,7 +201,7 @@ func (s *slow) Routes(ctx context.Context) ([]spool.RouteState, error) {
 }
 
 // An operator holds a route while configurations are replaced, and some loads
-// fail after their dispatcher began: nobody keeps a lease, nobody begins an
+// fail after their dispatcher began: no dispatcher keeps a lease or begins an
 // attempt, and after the resume everything comes once.
 func TestHeldByHandThroughReloads(t *testing.T) {
 	t.Parallel()

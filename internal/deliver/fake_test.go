@@ -118,7 +118,7 @@ func (r *row) waiting(now time.Time) bool {
 	return !r.finished() && (r.state != spool.Running || !r.until.After(now))
 }
 
-func (s *fakeStore) tell(k spool.RouteKey) {
+func (s *fakeStore) report(k spool.RouteKey) {
 	s.mu.Lock()
 	fs := make([]func(spool.RouteKey), 0, len(s.watchers))
 	for _, f := range s.watchers {

@@ -35,7 +35,7 @@ func (s *fakeStore) Accept(_ context.Context, in spool.Intake) (rc spool.Receipt
 	}
 	unlock()
 	for _, k := range due {
-		s.tell(k)
+		s.report(k)
 	}
 	return rc, nil
 }
@@ -165,7 +165,7 @@ func (s *fakeStore) Release(_ context.Context, ls []spool.Lease) error {
 	}
 	unlock()
 	for k := range due {
-		s.tell(k)
+		s.report(k)
 	}
 	return nil
 }
@@ -201,7 +201,7 @@ func (s *fakeStore) setHold(k spool.RouteKey, h *spool.Hold) error {
 	s.queue(k).hold = h
 	s.queue(k).holds++
 	unlock()
-	s.tell(k)
+	s.report(k)
 	return nil
 }
 

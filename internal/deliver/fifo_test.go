@@ -20,7 +20,7 @@ func TestFifoKeepsOrderAndBytes(t *testing.T) {
 				break
 			}
 			if j := f.pop(); j.Attempts != out {
-				t.Fatalf("job %d came out in place of %d", j.Attempts, out)
+				t.Fatalf("job %d came out instead of %d", j.Attempts, out)
 			}
 			out++
 		}

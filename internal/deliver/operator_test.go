@@ -13,7 +13,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// witness writes down what an Observer is told.
+// witness is an Observer that remembers.
 type witness struct {
 	mu            sync.Mutex
 	held, resumed int

@@ -49,7 +49,7 @@ func TestOneDecreaseForAllInFlight(t *testing.T) {
 	})
 }
 
-// Pauses double while nothing passes, and are bounded; Retry-After is heeded to
+// Pauses double while nothing passes, and are bounded; Retry-After is followed up to
 // five minutes.
 func TestPausesAreBounded(t *testing.T) {
 	t.Parallel()

@@ -114,7 +114,7 @@ func TestABacklogForALimitedApp(t *testing.T) {
 	}
 }
 
-// With nothing else to tell an event from a pace, an event that is told slower
+// With nothing else to tell an event from a pace, an event that is refused
 // for ever ends on its schedule.
 func TestAnEventAloneThatIsRefusedForEver(t *testing.T) {
 	t.Parallel()

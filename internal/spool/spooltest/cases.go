@@ -66,7 +66,7 @@ var cases = []testCase{
 	{"what has ended is redelivered", redeliver},
 
 	{"retention goes by age", retentionByAge},
-	{"what retention makes dead letters is told", expiryTold},
+	{"what retention makes dead letters is told", expiryReported},
 	{"a full store loses nothing undelivered", fullStore},
 
 	{"Close waits", closing},

@@ -250,7 +250,7 @@ func clockBehind(t testing.TB, mk Make) {
 	}
 }
 
-// clockUnset: where nobody has ever known the time, the platform is asked to try
+// clockUnset: where neither machine nor store has ever known the time, the platform is asked to try
 // again, and nothing is kept.
 func clockUnset(t testing.TB, mk Make) {
 	r := &rig{TB: t, Engine: mk(t), clock: newClock()}

@@ -9,7 +9,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// closing waits for what is running; what comes later is told ErrClosed.
+// closing waits for what is running; what comes later gets ErrClosed.
 func closing(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("0", "a")
@@ -53,7 +53,7 @@ func closing(t testing.TB, mk Make) {
 	r.whole("1", "a")
 }
 
-// closingUnderLoad: whatever an accept is told while the store closes is true.
+// closingUnderLoad: whatever an accept is answered while the store closes is true.
 func closingUnderLoad(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	const callers = 8
@@ -180,20 +180,20 @@ func heldByHand(t testing.TB, mk Make) {
 // watch: all that makes a route due is reported.
 func watch(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
-	told := make(chan spool.RouteKey, 100)
-	stop := r.st.Watch(func(k spool.RouteKey) { told <- k })
+	reports := make(chan spool.RouteKey, 100)
+	stop := r.st.Watch(func(k spool.RouteKey) { reports <- k })
 	expect := func(what string, want spool.RouteKey) {
 		t.Helper()
 		limit := time.NewTimer(10 * time.Second)
 		defer limit.Stop()
 		for {
 			select {
-			case k := <-told:
+			case k := <-reports:
 				if k == want {
 					return
 				}
 			case <-limit.C:
-				t.Fatalf("%s: nothing was told of route %s", what, want.Route)
+				t.Fatalf("%s: nothing was reported of route %s", what, want.Route)
 			}
 		}
 	}
@@ -215,12 +215,12 @@ func watch(t testing.TB, mk Make) {
 	expect("Redeliver", key("a"))
 	stop()
 	stop()
-	for len(told) > 0 {
-		<-told
+	for len(reports) > 0 {
+		<-reports
 	}
 	r.queue("2", "b")
 	r.ok(r.st.Close(), "Close")
-	if len(told) > 0 {
-		t.Errorf("told of %v after stop", <-told)
+	if len(reports) > 0 {
+		t.Errorf("reported %v after stop", <-reports)
 	}
 }

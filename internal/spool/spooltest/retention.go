@@ -79,21 +79,21 @@ func retentionByAge(t testing.TB, mk Make) {
 	}
 }
 
-// expiryTold: nobody settles a dead letter that retention made, so the store
-// tells of it, once, when it is there to be seen.
-func expiryTold(t testing.TB, mk Make) {
+// expiryReported: no dispatcher settles a dead letter that retention made, so the store
+// reports it, once, when it is there to be seen.
+func expiryReported(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
-	type told struct {
+	type report struct {
 		route           spool.RouteKey
 		id, typ, reason string
 		seq             int64
 		attempts        int
 	}
-	var all []told
+	var all []report
 	stop := r.st.OnExpired(func(d spool.Delivery, reason string) {
-		all = append(all, told{d.Route, d.Event.ID, d.Event.Type, reason, d.Event.Seq, d.Attempts})
+		all = append(all, report{d.Route, d.Event.ID, d.Event.Type, reason, d.Event.Seq, d.Attempts})
 		if seen := r.delivery(d.Event.ID, d.Route.Route); seen.State != spool.Dead || seen.Number != d.Lease.Delivery {
-			t.Errorf("told of %+v, which is %+v", d, seen)
+			t.Errorf("reported %+v, which is %+v", d, seen)
 		}
 	})
 	seq := r.queue("waited", "a", "b").Seq
@@ -102,16 +102,16 @@ func expiryTold(t testing.TB, mk Make) {
 	r.set(epoch.Add(73 * hour))
 	r.sweep()
 	r.sweep()
-	want := told{key("b"), "waited", r.event("of the same type").Type, "waited longer than retention", seq, 1}
+	want := report{key("b"), "waited", r.event("of the same type").Type, "waited longer than retention", seq, 1}
 	if len(all) != 1 || all[0] != want {
-		t.Errorf("told %+v, want once %+v", all, want)
+		t.Errorf("reported %+v, want once %+v", all, want)
 	}
 	stop()
 	r.queue("later", "a")
 	r.set(epoch.Add(200 * hour))
 	r.sweep()
 	if d := r.delivery("later", "a"); d.State != spool.Dead || len(all) != 1 {
-		t.Errorf("after stop the delivery is %v, and %d were told", d.State, len(all))
+		t.Errorf("after stop the delivery is %v, and %d were reported", d.State, len(all))
 	}
 }
 
@@ -152,7 +152,7 @@ func fullStore(t testing.TB, mk Make) {
 		r.again("Accept in the store that has room again", func(ctx context.Context) error {
 			got, err := r.st.Accept(ctx, big(n))
 			if err == nil && got.Verdict != spool.Accepted {
-				t.Fatalf("an event that was refused before is told %v", got.Verdict)
+				t.Fatalf("an event that was refused before is answered %v", got.Verdict)
 			}
 			return err
 		})

@@ -154,7 +154,7 @@ func (r *rig) again(what string, f func(ctx context.Context) error) {
 	}
 }
 
-// acceptAgain accepts an event that must be told the truth: new or known.
+// acceptAgain accepts an event whose answer must be true: new or known.
 func (r *rig) acceptAgain(in spool.Intake) (v spool.Verdict) {
 	r.again("Accept", func(ctx context.Context) error {
 		got, err := r.st.Accept(ctx, in)

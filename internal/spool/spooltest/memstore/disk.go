@@ -69,7 +69,7 @@ func (d *disk) sync(era int) error {
 	return err
 }
 
-// replace writes the whole content anew, syncs it and swaps it in, which makes
+// replace writes the whole content again, syncs it and swaps it in, which makes
 // durable whatever was readable.
 func (d *disk) replace(era int, im *image) error {
 	if err := d.reach(era); err != nil {

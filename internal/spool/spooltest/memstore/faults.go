@@ -2,7 +2,7 @@ package memstore
 
 import "github.com/inboxgate/inboxgate/internal/spool"
 
-// Fault is a mistake that the store can be told to make. Each was, or could
+// Fault is a mistake that the store makes on request. Each was, or could
 // well be, made by a real one.
 type Fault int
 
@@ -50,7 +50,7 @@ const (
 	DropsWaiting
 	// DropsForRoom removes undelivered events to make room.
 	DropsForRoom
-	// GuessesForCopies tells the copies of an event whose accept failed that
+	// GuessesForCopies answers the copies of an event whose accept failed that
 	// it is known.
 	GuessesForCopies
 	// LeasesNewest hands out the newest delivery first.
@@ -65,7 +65,7 @@ const (
 	KeepsOldAttempts
 	// ForgetsMarks keeps watermarks in memory only.
 	ForgetsMarks
-	// ExpiresSilently tells nobody of dead letters that retention made.
+	// ExpiresSilently does not report dead letters that retention made.
 	ExpiresSilently
 	// AgesByTheClock takes what the machine's clock has gone by for time that has
 	// passed.

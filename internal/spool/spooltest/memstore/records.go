@@ -52,7 +52,7 @@ func (tx *tx) records(q spool.Query) (p spool.Page) {
 	return p
 }
 
-// asked tells whether a query selects an event, as far as the event tells.
+// asked reports whether a query selects an event, as far as the event says.
 func asked(q spool.Query, ev *spool.Event) bool {
 	return (q.Seq == 0 || q.Seq == ev.Seq) &&
 		(q.Source == "" || q.Source == ev.Source) &&

@@ -76,7 +76,7 @@ func (s *store) OnExpired(f func(d spool.Delivery, reason string)) (stop func())
 	}
 }
 
-func (s *store) tellExpired(all []delivery) {
+func (s *store) reportExpired(all []delivery) {
 	s.watching.Lock()
 	f := s.expired
 	s.watching.Unlock()

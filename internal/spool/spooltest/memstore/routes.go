@@ -186,7 +186,7 @@ func (s *store) Watch(f func(spool.RouteKey)) (stop func()) {
 	}
 }
 
-func (s *store) tell(due []spool.RouteKey) {
+func (s *store) report(due []spool.RouteKey) {
 	s.watching.Lock()
 	defer s.watching.Unlock()
 	for _, k := range due {

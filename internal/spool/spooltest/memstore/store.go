@@ -171,8 +171,8 @@ func (s *store) update(synced bool, f func(*tx) error) error {
 			return err
 		}
 	}
-	s.tell(tx.due)
-	s.tellExpired(tx.expired)
+	s.report(tx.due)
+	s.reportExpired(tx.expired)
 	return nil
 }
 
@@ -222,7 +222,7 @@ func (s *store) sync() error {
 }
 
 // mend follows a failed sync. The lost changes are still in the image, and
-// only writing them anew makes them durable.
+// only writing them again makes them durable.
 func (s *store) mend() error {
 	if !s.faults[TrustsLaterSyncs] {
 		if err := s.disk.replace(s.era, s.im); err != nil {
