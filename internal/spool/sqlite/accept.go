@@ -11,13 +11,16 @@ import (
 
 const reasonConflict = spool.ReasonConflict
 
-// Numbers of deliveries hold their event's: seq<<ordinalBits | ordinal.
+// A delivery's number holds that of its event: seq<<ordinalBits | ordinal. So the
+// deliveries of an event lie side by side, and none needs a column for its event.
 const (
 	ordinalBits = 12
 	maxOrdinal  = 1<<ordinalBits - 1
 )
 
-// Accept implements spool.Store.
+// Accept implements spool.Store. What can be done without the state is done here,
+// in the caller's goroutine, so that the writer's turn is short: the head is packed
+// before, and the event of the answer is copied after.
 func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, error) {
 	if in.Event == nil || in.Event.ID == "" {
 		return spool.Receipt{}, errors.New("accepting event: it has no id")
@@ -37,12 +40,14 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 	err := s.submit(ctx, true, len(a.head)+len(in.Event.Request.Body), a.decide)
 	if err != nil {
 		if in.Owner != "" {
+			// The caller will not offer what it does not know of. Its context may
+			// have ended while the batch went on to be committed.
 			s.giveBack(ctx, &a.receipt.Running)
 		}
 		return spool.Receipt{}, err
 	}
 	if len(a.receipt.Running) > 0 {
-		// A copy: the caller may offer one event to two stores, or twice to one.
+		// Copy the event: the caller may offer it to two stores, or twice to one.
 		e := *in.Event
 		e.Seq, e.Received = a.receipt.Seq, received
 		for i := range a.receipt.Running {
@@ -55,12 +60,20 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 	return a.receipt, nil
 }
 
+// intake is one Accept on its way through the writer.
 type intake struct {
 	spool.Intake
+	// received is when the event came, never zero.
 	received time.Time
-	head     []byte
-	receipt  spool.Receipt
+	// head is the event packed without id, type and body.
+	head []byte
+	// receipt is the answer. It counts once the batch is committed.
+	receipt spool.Receipt
 }
+
+// decide finds the verdict and stores what it asks for. The order is that of the
+// contract: what is known is answered whatever its age and however full the store
+// is, so that the platform stops sending it; then freshness; then room.
 
 func (a *intake) decide(w *writer) error {
 	src, err := w.source(a.Event.Source)
@@ -92,7 +105,9 @@ func (a *intake) decide(w *writer) error {
 	return a.store(w, src)
 }
 
-// store writes an event whose id is not known.
+// store writes an event whose id is not known. The id gets no row of its own here:
+// the event is what makes it durable (see ids_recent.go). It is cloned because the
+// caller's string may share the memory of a whole request.
 func (a *intake) store(w *writer, src *source) error {
 	e, seq := a.Event, w.seq
 	if err := w.q.event.int(seq).int(w.age).int(src.id).text(e.ID).text(e.Type).
@@ -107,7 +122,11 @@ func (a *intake) store(w *writer, src *source) error {
 	return a.deliver(w, src)
 }
 
-// answerKnown answers for an id that is remembered.
+// answerKnown answers for an id that is remembered, and reports whether it is one.
+// A copy with the same digest is a duplicate and writes nothing. Another body is kept
+// as a conflict, a bounded number of times an id, unless the same body is in
+// quarantine already or was released from it. The row that counts conflicts is made
+// here where the id has none in the table yet.
 func (w *writer) answerKnown(src *source, a *intake) (bool, error) {
 	k := idKey{src.id, a.Event.ID}
 	v, ok, err := w.findID(k)
@@ -141,11 +160,13 @@ func (w *writer) answerKnown(src *source, a *intake) (bool, error) {
 	if err := w.quarantine(src, a.Event, a.head, reasonConflict); err != nil {
 		return true, err
 	}
-	w.filter.add(k)
+	w.filter.add(k) // Before the row: the filter must never lack what the table has.
 	return true, w.q.conflict.int(src.id).text(k.id).blob(v.digest[:]).int(v.seq).exec()
 }
 
-// deliver makes the deliveries of an accepted event.
+// deliver makes the deliveries of an accepted event. One is born running, under a
+// lease of the owner, only where its route is not held and nothing of it is due: what
+// has waited longest goes first. A lease that has run out counts as due.
 func (a *intake) deliver(w *writer, src *source) error {
 	for i, wish := range a.Routes {
 		rt, err := w.route(src, wish.Route)
@@ -182,8 +203,8 @@ func (a *intake) deliver(w *writer, src *source) error {
 	return nil
 }
 
-// fence gives the next one. The epoch makes it larger than any of an earlier
-// process without a write for each.
+// fence returns the next fence. The epoch in its upper half makes it larger than any
+// of an earlier process, so that none has to be written down.
 func (w *writer) fence() int64 {
 	w.fences++
 	f := w.epoch<<32 | w.fences
@@ -191,6 +212,7 @@ func (w *writer) fence() int64 {
 	return f
 }
 
+// delivery returns what the owner of a lease gets, without the event.
 func (l *lease) delivery(k spool.RouteKey) spool.Delivery {
 	return spool.Delivery{
 		Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: timeOf(l.until)},

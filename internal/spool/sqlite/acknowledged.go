@@ -12,19 +12,30 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// ackMark is the number of the last event or entry that was acknowledged, kept in
-// a small file beside the database. A log whose middle went bad ends there as
-// far as SQLite can tell, and one that was removed is simply new: both would
-// drop what was acknowledged without a word. The mark is written after the
-// commit's fsync and is not synced itself: after a power cut it may be too low,
-// and then it only notices less. It is never too high.
+// ackMark is the file "acknowledged" beside the database: the number of the last event
+// or entry that was acknowledged, and which store it belongs to.
+//
+// It is there because SQLite cannot tell. A log whose middle went bad ends there as far
+// as SQLite can see, and one that was removed is simply a new one: both would drop what
+// was acknowledged without a word. The number is written after the fsync of its commit
+// and before the answers, so it is never too high. It is not synced itself, which would
+// cost each commit a second fsync: after a power cut it may be too low, and then it only
+// notices less.
+//
+// The holder of the writer's turn writes it; Open and Close do while no turn is held.
 type ackMark struct {
-	f        *os.File
-	last     int64 // what was acknowledged, as far as is known
-	failed   bool  // the last write of it
+	// f is the open file, nil in tests whose files have no directory.
+	f *os.File
+	// last is the number that was written, or found, last.
+	last int64
+	// failed reports that the last write failed, so that it is logged only once.
+	failed bool
+	// identity is the store that the file names.
 	identity identity
 }
 
+// The two parts of the file have checksums of their own, because they are written
+// apart: the first with every commit, the second once a process.
 const (
 	markSize = 12                   // number, and its CRC-32C
 	noteSize = markSize + 8 + 8 + 4 // and of which store: id, epoch, and their CRC
@@ -32,7 +43,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// open reads the mark of the process before.
+// open reads the mark of the process before. What does not check is taken for none: a
+// power cut may have torn it, and a mark that is lost must not keep a store closed.
 func (m *ackMark) open(dir string) error {
 	f, err := os.OpenFile(filepath.Join(dir, "acknowledged"), os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
@@ -53,8 +65,8 @@ func (m *ackMark) open(dir string) error {
 	return nil
 }
 
-// recordIdentity notes which store the mark belongs to, durably: the log is to be told from
-// that of another.
+// recordIdentity records which store the mark belongs to, and fsyncs it: the next start
+// compares it with the database before it touches a log that may be another store's.
 func (m *ackMark) recordIdentity(i identity) error {
 	if m.f == nil || m.identity == i {
 		return nil
@@ -73,8 +85,8 @@ func (m *ackMark) recordIdentity(i identity) error {
 	return nil
 }
 
-// raise notes that everything up to seq is durable. That it cannot be written
-// is no reason to refuse what is.
+// raise records that everything up to seq is durable. Where that cannot be written, the
+// events are stored all the same, so it is only logged.
 func (m *ackMark) raise(s *Store, seq int64) {
 	if seq <= m.last {
 		return
@@ -93,15 +105,17 @@ func (m *ackMark) raise(s *Store, seq int64) {
 	m.failed = err != nil
 }
 
+// shut syncs and closes the file. At an end there is time for a sync.
 func (m *ackMark) shut() {
 	if m.f != nil {
-		_ = m.f.Sync() // There is time for it at an end.
+		_ = m.f.Sync()
 		_ = m.f.Close()
 	}
 }
 
-// checkMark checks that the store which was found holds all that was
-// acknowledged.
+// checkMark checks that the store which was found holds all that was acknowledged. It
+// compares numbers, because what the log has lost cannot be counted. The floor in meta
+// stands for rows with larger numbers that have gone since.
 func (w *writer) checkMark() error {
 	s, m := w.s, &w.s.mark
 	if m.last == 0 {
@@ -117,7 +131,7 @@ func (w *writer) checkMark() error {
 		"what is missing, remove %s", spool.ErrDamaged, s.path, m.last, seq, s.path, filepath.Join(s.dir, "acknowledged"))
 }
 
-// openMark opens the mark, but for tests whose files have no directory.
+// openMark opens the mark. A VFS of a test has no directory to keep it in.
 func (s *Store) openMark() error {
 	if s.o.vfs != "" {
 		return nil

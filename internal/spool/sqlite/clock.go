@@ -70,7 +70,7 @@ func (w *writer) firstAge(last int64) (int64, error) {
 // mayExpire: what has waited for too long must have had its chance in this life
 // of the process, or an hour of it where its route cannot be tried.
 func (w *writer) mayExpire(d storedDelivery) bool {
-	return d.fence>>32 == w.epoch || w.age-w.ageBegun >= dur(min(w.s.settings.Load().Retention, time.Hour))
+	return d.fence>>32 == w.epoch || w.age-w.ageBase >= dur(min(w.s.settings.Load().Retention, time.Hour))
 }
 
 // wall is the time to show to people.

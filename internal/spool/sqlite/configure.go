@@ -7,7 +7,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// source finds or makes a source.
+// source returns the source of that name, and makes it if there is none.
 func (w *writer) source(name string) (*source, error) {
 	if src := w.sources[name]; src != nil {
 		return src, nil
@@ -22,7 +22,7 @@ func (w *writer) source(name string) (*source, error) {
 	return src, w.q.source.int(id).text(name).int(src.watermark).exec()
 }
 
-// route finds the queue that a name leads to, or makes one.
+// route returns the queue that a name leads to, and makes one if there is none.
 func (w *writer) route(src *source, name string) (*route, error) {
 	if rt := w.names[routeName{src.id, name}]; rt != nil {
 		return rt, nil
@@ -30,6 +30,7 @@ func (w *writer) route(src *source, name string) (*route, error) {
 	return w.newRoute(src, name)
 }
 
+// newRoute makes a queue and has the name lead to it.
 func (w *writer) newRoute(src *source, name string) (*route, error) {
 	id := int64(1)
 	for n := range w.routes {
@@ -51,7 +52,9 @@ func (w *writer) setName(src *source, name string, rt *route) error {
 }
 
 // Configure implements spool.Store. Where both names have a queue already, the
-// old one's deliveries move in steps, so that other calls go on between them.
+// old one's deliveries move in steps of moveStep, so that other calls go on between
+// them: a backlog of a million rows would stop all accepts for seconds. A stop
+// between the steps costs nothing, since the next opening ends the moves.
 func (s *Store) Configure(ctx context.Context, name string, routes []spool.RouteName) error {
 	err := s.do(ctx, true, 0, func(w *writer) error {
 		src, err := w.source(name)
@@ -69,6 +72,8 @@ func (s *Store) Configure(ctx context.Context, name string, routes []spool.Route
 	return err
 }
 
+// configure applies the list of a source's routes. Former names are served first: a
+// queue that is taken over must not be taken for the new one of its name.
 func (w *writer) configure(src *source, routes []spool.RouteName) error {
 	listed := make(map[string]bool, len(routes))
 	for _, r := range routes {
@@ -113,7 +118,8 @@ func (w *writer) takeOver(src *source, r spool.RouteName, old *route, listed map
 	return w.merge(src, old, mine)
 }
 
-// merge makes mine the heir of old.
+// merge has mine take over old: every name of old leads to mine from now on, and so
+// does its number. Its waiting deliveries follow in steps.
 func (w *writer) merge(src *source, old, mine *route) error {
 	if err := w.q.setRoute.int(old.id).text(old.key.Route).int(mine.id).exec(); err != nil {
 		return err
@@ -131,7 +137,8 @@ func (w *writer) merge(src *source, old, mine *route) error {
 		}
 	}
 	for _, l := range old.leases {
-		// Now, and not in steps: a settle must find it in its new queue.
+		// Running deliveries move at once: a settle must find its lease in the new
+		// queue. There are few of them.
 		w.end(l)
 		l.route = mine
 		w.grant(l)
@@ -143,13 +150,15 @@ func (w *writer) merge(src *source, old, mine *route) error {
 	return nil
 }
 
-// move is a queue whose deliveries are on their way to its heir.
+// move is a merged queue, from, whose deliveries are on their way to another.
 type move struct{ from, to *route }
 
+// moveStep is how many deliveries move in one batch.
 const moveStep = 500
 
-// moveSome moves some deliveries of merged queues, and says whether there are
-// more.
+// moveSome moves some deliveries of merged queues, and reports whether there are
+// more. It goes from index to index: what has ended well is in none and stays with
+// the old number, which leads to the new queue.
 func (w *writer) moveSome() (bool, error) {
 	if len(w.moving) == 0 {
 		return false, nil
@@ -184,6 +193,8 @@ func (w *writer) moveSome() (bool, error) {
 	return len(w.moving) > 0, nil
 }
 
+// countMoved counts n deliveries of an index out of the one queue and into the other.
+// The due time of the old queue bounds that of the new one.
 func (w *writer) countMoved(m move, index string, n int64) {
 	switch index {
 	case "fresh":
@@ -210,6 +221,8 @@ func (s *Store) Resume(ctx context.Context, k spool.RouteKey) error {
 	return s.setHold(ctx, k, nil)
 }
 
+// setHold replaces the hold of a route, nil for none. It may name a route that has no
+// queue yet: an operator may hold it before its first event.
 func (s *Store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) error {
 	text := ""
 	if h != nil {

@@ -57,7 +57,9 @@ func makeStore(path string) (err error) {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// createIn makes the tables in an empty database.
+// createIn makes the tables in an empty database, in one transaction, so that a stop
+// leaves an empty file or a whole store. auto_vacuum can only be chosen before the
+// first table.
 func createIn(c *conn) error {
 	sql := fmt.Sprintf(`PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;
 		PRAGMA synchronous=FULL; BEGIN IMMEDIATE; %s
@@ -71,7 +73,8 @@ func createIn(c *conn) error {
 	return nil
 }
 
-// makePrivate makes the file before SQLite would, whose mode is wider.
+// makePrivate makes the database's file before SQLite would, which gives it a wider
+// mode: bodies hold phone numbers and messages.
 func makePrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {

@@ -19,6 +19,8 @@ func (s *Store) Discard(ctx context.Context, seq int64, name string) (int, error
 	return n, nil
 }
 
+// discard ends the dead letters of an event, for one route or for all. Their rows
+// stay until the event is old enough, so that the log shows what was discarded.
 func (w *writer) discard(seq int64, name string) (n int, err error) {
 	src, err := w.sourceOf(seq)
 	if err != nil {
@@ -49,7 +51,8 @@ func (w *writer) discard(seq int64, name string) (n int, err error) {
 	return n, nil
 }
 
-// DiscardOdd implements spool.Operator.
+// DiscardOdd implements spool.Operator. An operator names the entry alone, which is
+// found without its source.
 func (s *Store) DiscardOdd(ctx context.Context, entry int64) error {
 	return s.do(ctx, true, 0, func(w *writer) error {
 		size := int64(-1)

@@ -13,7 +13,8 @@ type opened struct {
 	info os.FileInfo
 }
 
-// rememberFiles notes which files the connections have open.
+// rememberFiles records which files the connections have open. An opening has just made
+// sure that they are those of the directory.
 func (w *writer) rememberFiles() error {
 	w.files = w.files[:0]
 	if w.s.o.vfs != "" {
@@ -29,9 +30,10 @@ func (w *writer) rememberFiles() error {
 	return nil
 }
 
-// checkFiles checks after each durable commit, before its answers, that the files
-// are still those of the directory: what was written to one that has been
-// removed is gone when this process ends.
+// checkFiles checks after each durable commit, before its answers, that the files are
+// still those of the directory. An open file lives on without its name: commits and
+// fsyncs succeed, and all of it is gone when this process ends. Two stats a commit cost
+// little beside an fsync.
 func (w *writer) checkFiles() error {
 	for _, f := range w.files {
 		info, err := os.Stat(f.path)
@@ -45,15 +47,17 @@ func (w *writer) checkFiles() error {
 	return nil
 }
 
-// rescueLog copies into the database what the log holds that was removed under
-// us: our connection still has it open, and closing that would end it.
+// rescueLog copies into the database what a log holds that was removed while the store
+// is open. The writer's connection is the last that has it: once that is closed, which
+// reopening does first, the log's pages are gone. Where the database or the directory is
+// gone too, there is nothing left to copy into.
 func (w *writer) rescueLog() {
 	if w.c == nil || len(w.files) < 2 || w.s.lock.moved() {
 		return
 	}
 	db, err := os.Stat(w.files[0].path)
 	if err != nil || !os.SameFile(db, w.files[0].info) {
-		return // what we would write to is gone too
+		return // The file to copy into is gone as well.
 	}
 	if log, err := os.Stat(w.files[1].path); err == nil && os.SameFile(log, w.files[1].info) {
 		return

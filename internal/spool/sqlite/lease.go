@@ -12,7 +12,11 @@ import (
 
 const reasonLeaseOut = "lease ran out"
 
-// Lease implements spool.Store. When nothing is due it costs no query.
+// Lease implements spool.Store. When nothing is due it costs no query and does not
+// wait for the writer. The leases are committed and fsynced before their events are
+// read, by another connection: the events cannot go while their deliveries run. What
+// fails after the commit is given back, so that nothing stays leased to a caller
+// that does not know of it.
 func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 	if err := s.enter(); err != nil {
 		return spool.Batch{}, err
@@ -63,10 +67,11 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 	return b, nil
 }
 
-// giveBack releases what a call has leased whose caller will not learn of it.
-// The writer, which serves in order, has filled ds by then or never will.
+// giveBack releases what a call has leased when its caller will not learn of it. It
+// reads ds in the writer's turn and not before: the writer serves in order, so the
+// request that fills ds has run by then or never will.
 func (s *Store) giveBack(ctx context.Context, ds *[]spool.Delivery) {
-	s.calls.Add(1) // the caller has entered, so this does not race with Close
+	s.calls.Add(1) // The caller has entered, so this does not race with Close.
 	go func() {
 		defer s.leave()
 		_ = s.submit(context.WithoutCancel(ctx), true, 0, func(w *writer) error {
@@ -79,7 +84,10 @@ func (s *Store) giveBack(ctx context.Context, ds *[]spool.Delivery) {
 	}()
 }
 
-// leaseFromView answers from the view of the last commit when there is nothing to take.
+// leaseFromView answers from the view of the last commit when there is nothing to
+// take. Dispatchers ask often, and the writer's turn is the narrowest place. The view
+// may say that something is due when nothing is; then the writer decides. It never
+// says the opposite, because it is published before a commit is answered.
 func (s *Store) leaseFromView(p spool.Pick) (spool.Batch, bool) {
 	s.mu.Lock()
 	down := s.down != nil
@@ -103,6 +111,8 @@ func (s *Store) leaseFromView(p spool.Pick) (spool.Batch, bool) {
 	return spool.Batch{Next: timeOf(rv.next)}, true
 }
 
+// nameOf returns the key under which w.names has a route. It is one that leads
+// nowhere where the source is not known.
 func (w *writer) nameOf(k spool.RouteKey) routeName {
 	if src := w.sources[k.Source]; src != nil {
 		return routeName{src.id, k.Route}
@@ -110,14 +120,17 @@ func (w *writer) nameOf(k spool.RouteKey) routeName {
 	return routeName{}
 }
 
-// candidate is a delivery that a pick may take.
+// candidate is a delivery that a pick may take, as its row says.
 type candidate struct {
 	number, due, attempts, replay, state int64
-	logged                               bool
-	expired                              *lease
+	// logged reports that its log holds attempts.
+	logged bool
+	// expired is the lease that ran out, nil for a delivery that waits.
+	expired *lease
 }
 
-// pick chooses what a Pick asks for, in order.
+// pick chooses what a Pick asks for, in order. The number is bounded so that one
+// call cannot hold the turn for long.
 func (w *writer) pick(rt *route, p spool.Pick) ([]candidate, error) {
 	n := min(p.N, 4096)
 	if n <= 0 {
@@ -135,6 +148,9 @@ func (w *writer) pick(rt *route, p spool.Pick) ([]candidate, error) {
 	return found, err
 }
 
+// pickDue takes what is due, what fell due first before the rest. Each of the three
+// kinds (fresh, later, leases that ran out) gives its first n, which must hold the
+// first n of all.
 func (w *writer) pickDue(rt *route, n int) ([]candidate, error) {
 	found, err := collect(nil, w.q.pickFresh.int(rt.id).int(int64(n)))
 	if err == nil && rt.due <= w.now {
@@ -150,7 +166,7 @@ func (w *writer) pickDue(rt *route, n int) ([]candidate, error) {
 	return found[:min(n, len(found))], nil
 }
 
-// pickAfter takes the oldest numbers in (after, last].
+// pickAfter takes the oldest numbers in (after, last], due or not.
 func (w *writer) pickAfter(rt *route, after, last int64, n int) ([]candidate, error) {
 	found, err := collect(nil, w.q.afterFresh.int(rt.id).int(after).int(int64(n)))
 	if err == nil {
@@ -165,6 +181,7 @@ func (w *writer) pickAfter(rt *route, after, last int64, n int) ([]candidate, er
 	return found[:min(n, len(found))], nil
 }
 
+// collect appends the rows of q.
 func collect(found []candidate, q *stmt) ([]candidate, error) {
 	err := q.each(func() error {
 		found = append(found, candidate{
@@ -176,7 +193,7 @@ func collect(found []candidate, q *stmt) ([]candidate, error) {
 	return found, err
 }
 
-// addExpiredLeases adds those whose lease has run out, due since then.
+// addExpiredLeases adds the deliveries whose lease has run out, due since then.
 func (w *writer) addExpiredLeases(rt *route, found []candidate, after, last int64) []candidate {
 	if rt.leaseEnd() > w.now {
 		return found
@@ -192,8 +209,8 @@ func (w *writer) addExpiredLeases(rt *route, found []candidate, after, last int6
 	return found
 }
 
-// start leases a delivery. Taking over one whose lease ran out counts the
-// attempt that was not heard of again.
+// start leases a delivery. Taking over one whose lease ran out counts the attempt
+// that nobody reported on, as a crash does.
 func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, error) {
 	l := &lease{
 		number: c.number, fence: w.fence(), until: w.now + dur(p.LeaseFor), route: rt,
@@ -213,7 +230,7 @@ func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, er
 	return l.delivery(p.Route), w.q.start.int(l.number).int(l.fence).int(l.until).exec()
 }
 
-// interrupt counts an attempt whose end nobody told.
+// interrupt counts an attempt whose end was never reported, and logs why.
 func (w *writer) interrupt(l *lease, state, due int64, why string) error {
 	log, err := w.logOf(l.number)
 	if err != nil {
@@ -223,6 +240,7 @@ func (w *writer) interrupt(l *lease, state, due int64, why string) error {
 	return w.q.cutShort.int(l.number).int(state).int(due).int(l.attempts + 1).blob(log).exec()
 }
 
+// logOf returns the packed attempts of a delivery.
 func (w *writer) logOf(number int64) (log []byte, err error) {
 	if w.q.log.int(number).next() {
 		log = w.q.log.bytes(0)
@@ -230,8 +248,9 @@ func (w *writer) logOf(number int64) (log []byte, err error) {
 	return log, w.q.log.end()
 }
 
-// lookupLease finds a lease that is still good. One that ran out is, until its
-// delivery was taken over.
+// lookupLease returns the running delivery that l still is the lease of, or nil. A
+// lease that ran out is good until its delivery was taken over: then the fence is
+// another one.
 func (w *writer) lookupLease(l spool.Lease) *lease {
 	mine := w.leases[l.Delivery]
 	if mine == nil || mine.fence != l.Fence {
@@ -240,7 +259,8 @@ func (w *writer) lookupLease(l spool.Lease) *lease {
 	return mine
 }
 
-// Extend implements spool.Store.
+// Extend implements spool.Store. It is not fsynced: after a power cut no lease is
+// believed anyway.
 func (s *Store) Extend(ctx context.Context, leases []spool.Lease, d time.Duration) ([]spool.Lease, error) {
 	var lost []spool.Lease
 	err := s.do(ctx, false, 0, func(w *writer) error {
@@ -266,11 +286,14 @@ func (s *Store) Extend(ctx context.Context, leases []spool.Lease, d time.Duratio
 	return lost, nil
 }
 
-// Release implements spool.Store.
+// Release implements spool.Store. It is durable, because what was given back counts
+// no attempt: after a crash it would count one.
 func (s *Store) Release(ctx context.Context, leases []spool.Lease) error {
 	return s.do(ctx, true, 0, func(w *writer) error { return w.release(leases) })
 }
 
+// release has the deliveries of good leases wait again, due when they were due, or
+// now where that lay ahead.
 func (w *writer) release(leases []spool.Lease) error {
 	for _, l := range leases {
 		mine := w.lookupLease(l)

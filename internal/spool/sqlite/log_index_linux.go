@@ -16,17 +16,23 @@ import (
 // open: SQLite's form of it (https://sqlite.org/walformat.html, "The WAL-Index
 // File Format") is part of the form of a database in WAL mode.
 const (
-	indexChange = 8   // in the first of its two headers: the number of the last change
-	indexLocks  = 120 // the locks: of the writer, of who copies, of recovery, of five readers
+	// indexChange is where the first of its two headers has the number of the last
+	// change.
+	indexChange = 8
+	// indexLocks is where the bytes lie that are locked: one each for the writer, for
+	// a checkpoint and for recovery, and five for readers; indexCount of them.
+	indexLocks = 120
+	indexCount = 8
+	// indexCopier is the one for a checkpoint.
 	indexCopier = indexLocks + 1
-	indexCount  = 8
 )
 
-// logIndex is the index while nobody else may copy the log.
+// logIndex is the index while no other process may copy the log.
 type logIndex struct{ f *os.File }
 
-// lockIndex keeps other processes from copying the log, once those that do have
-// ended. Nil without an error: there is no index.
+// lockIndex keeps other processes from copying the log, and waits for one that does. It
+// returns nil where there is no index, so that nothing can be hidden by it. The lock
+// belongs to this open file alone, and keeps out connections of this process too.
 func lockIndex(ctx context.Context, path string, within time.Duration) (*logIndex, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,10 +61,10 @@ func lockIndex(ctx context.Context, path string, within time.Duration) (*logInde
 	}
 }
 
-// invalidate has SQLite make the index anew from the log, which then counts as not
-// copied at all: the two headers of the index differ, as after a process that died
-// while it wrote them. The caller holds the lock of the writer too, so that the log
-// does not begin anew meanwhile.
+// invalidate has SQLite make the index from the log, which then counts as not copied at
+// all: the two headers differ, as they do after a process that died while it wrote
+// them. Any connection that reads next sees that, takes the locks and recovers. The
+// caller holds the writer's lock too, so that the log does not begin again meanwhile.
 func (x *logIndex) invalidate() error {
 	if fi, err := x.f.Stat(); err != nil || fi.Size() < indexLocks {
 		return err
@@ -76,10 +82,11 @@ func (x *logIndex) invalidate() error {
 	return nil
 }
 
-func (x *logIndex) release() { _ = x.f.Close() } // A lock of an open file goes with it.
+// release lets other processes copy the log again. The lock goes with the open file.
+func (x *logIndex) release() { _ = x.f.Close() }
 
-// whoReads names a process that reads or writes the store beside us, as far as
-// the system tells.
+// whoReads names a process that reads or writes the store besides this one, as far as
+// the system says. An operator is to know which one to end.
 func whoReads(index string) string {
 	f, err := os.Open(index)
 	if err != nil {
@@ -89,6 +96,7 @@ func whoReads(index string) string {
 	return holder(f, indexLocks, indexCount)
 }
 
+// holder names a process that holds a lock on a part of f.
 func holder(f *os.File, start, length int64) string {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Start: start, Len: length}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l); err != nil || l.Type == unix.F_UNLCK || l.Pid <= 0 {

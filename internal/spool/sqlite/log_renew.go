@@ -17,7 +17,8 @@ const (
 	emptyFor = 500 * time.Millisecond
 )
 
-// index is the file that processes share which have the store open.
+// index returns the path of the index of the log. All processes that have the store
+// open share it in memory.
 func (s *Store) index() string {
 	if s.o.vfs != "" {
 		return s.o.index
@@ -25,12 +26,17 @@ func (s *Store) index() string {
 	return s.path + "-shm"
 }
 
-// renewLog writes the log anew while no other process may write to it or copy
-// it, and then has all of it read and copied anew. A process that stays beside us
-// keeps the index. That says how much was copied: by one whose fsync may have failed.
-// And it does not know a commit that one wrote whole before it was killed. Whoever
-// copies the log as a file, as Litestream does, has that commit; written over, it
-// would hide from them what stands in its place.
+// renewLog makes the log durable as it was found (rewriteLog), and has SQLite read and
+// copy all of it again, while no other process may write to it or copy it.
+//
+// Alone, a process gets that from SQLite itself: the first that opens the index makes it
+// from the log. A process that stays, such as a backup tool, keeps the index of the life
+// before, and that may be wrong in two ways. It says how much was copied by a process
+// whose fsync of the database may have failed. And it does not know a commit that was
+// written whole by a process that was killed before it published it; a tool that copies
+// the log as a file, as Litestream does, has that commit already, and would never see
+// what was written over it with the same salts. So the index is made invalid, and SQLite
+// makes it from the log as if the process were alone.
 func (w *writer) renewLog() (err error) {
 	x, err := lockIndex(w.s.opening, w.s.index(), busyFor)
 	if err != nil {
@@ -61,9 +67,11 @@ func (w *writer) lockLog() error {
 	return w.explainDamage(err)
 }
 
-// copyLog copies all of the log into the database, and empties it. A reader of
-// another process that stays may keep it from doing so. That is no danger: the log
-// is on the disk as a whole, and nothing of it goes before it was copied anew.
+// copyLog copies all of the log into the database and empties it. A reader of another
+// process that stays may prevent that. Nothing is lost then: the log is on the disk as
+// a whole, and SQLite does not begin it again before it was copied to its end. Where
+// the index cannot be made invalid, an old one could hide frames, so there a start
+// fails instead.
 func (w *writer) copyLog() (whole bool, err error) {
 	left, emptied, err := w.emptyLog()
 	if err != nil || emptied {
@@ -81,7 +89,9 @@ func (w *writer) copyLog() (whole bool, err error) {
 	return left == 0, nil
 }
 
-// emptyLog waits for short readers only.
+// emptyLog copies the log and empties it, and waits for short readers only. Where a
+// reader stays it copies as far as that reader allows, and returns how many pages are
+// left; 1 stands for an unknown number.
 func (w *writer) emptyLog() (left int, emptied bool, err error) {
 	if err := w.c.BusyTimeout(emptyFor); err != nil {
 		return 0, false, err
@@ -90,7 +100,7 @@ func (w *writer) emptyLog() (left int, emptied bool, err error) {
 	inLog, copied, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
 	if errors.Is(err, sqlite3.BUSY) {
 		inLog, copied, err = w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
-		if errors.Is(err, sqlite3.BUSY) { // Another process copies at this moment.
+		if errors.Is(err, sqlite3.BUSY) { // Another process is copying it now.
 			return 1, false, nil
 		}
 		if err == nil {
@@ -106,8 +116,10 @@ func (w *writer) emptyLog() (left int, emptied bool, err error) {
 	return 0, true, nil
 }
 
-// shrinkLog gives the room back of a log that grew while another process read the
-// store for long, once that has ended.
+// shrinkLog gives back the room of a log that grew while another process read the store
+// for long, once that has ended. SQLite would cut the file when the log begins again,
+// but in a store where nothing more is written that may be days away. It does not wait
+// for any lock: the keeper tries again at its next tick.
 func (s *Store) shrinkLog() {
 	if s.o.vfs != "" {
 		return
@@ -130,7 +142,8 @@ func (s *Store) shrinkLog() {
 			s.count.logBytes.Store(0)
 		}
 		if err = errors.Join(err, w.c.BusyTimeout(busyFor)); err != nil && !errors.Is(err, sqlite3.BUSY) {
-			s.fail(nil, err) // A failed fsync of the database is no better than one of the log.
+			// A failed fsync of the database is no better than one of the log.
+			s.fail(nil, err)
 			w.failed = err
 			s.wakeWriter()
 		}

@@ -11,16 +11,17 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 )
 
-// logFile is what rewriting needs of the log.
+// logFile is what rewriteLog needs of the log.
 type logFile interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
 }
 
-// forgetDatabasePages makes the page cache forget the database. All of it that may not be
-// on the disk is in the log. After a good end the cache is what the disk has, and
-// a large store would be read anew.
+// forgetDatabasePages makes the page cache forget the database, unless the process
+// before ended well and nothing has failed in this one: then the cache holds what the
+// disk has, and forgetting it would only have a large store read from the disk again.
+// Nothing is lost by it. All that the disk may lack is in the log, and is copied again.
 func (s *Store) forgetDatabasePages() error {
 	if s.o.vfs == "" && (s.count.failures.Load() > 0 || !s.lock.endedWell) {
 		return forgetCachedPages(s.path)
@@ -28,12 +29,17 @@ func (s *Store) forgetDatabasePages() error {
 	return nil
 }
 
-// rewriteLog writes the log over itself and syncs it, while nobody may write to
-// it or copy it. After a failed fsync the page cache holds frames that the disk
-// does not, and no later fsync says so: the kernel counts them as clean. A
-// checkpoint would copy their pages into the database before the log below them is
-// durable. A power cut at that moment leaves new pages under an older log, which
-// is a damaged file.
+// rewriteLog writes the log over itself and syncs it, while no process may write to it
+// or copy it: renewLog holds the locks.
+//
+// After a failed fsync the page cache holds frames that the disk does not, and no later
+// fsync says so: the kernel counts them as clean. Writing the same bytes makes them
+// dirty again, so that the next fsync really writes them. Without it a checkpoint would
+// copy their pages into the database before the log below them is durable, and a power
+// cut at that moment would leave new pages under an older log, which is a damaged file.
+//
+// On the way it follows the frames by their checksums, to log what SQLite is about to
+// drop silently.
 func (s *Store) rewriteLog() error {
 	f, sync, err := s.openLog()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,14 +70,16 @@ func (s *Store) rewriteLog() error {
 		return errors.Join(fmt.Errorf("syncing log: %w", err), f.Close())
 	}
 	if n := scan.dropped(); n > 0 {
-		// No more than that can be told of bytes that do not check; whether an
-		// event was among them, the mark knows.
+		// Bytes that do not check say no more than that. Whether an acknowledged
+		// event was among them, checkMark finds out.
 		s.log.Warn("the end of the log was not written whole, or is damaged; it is dropped",
 			"path", s.path+"-wal", "kept", scan.kept, "dropped", n)
 	}
 	return f.Close()
 }
 
+// openLog opens the log, and returns how to fsync it. It fails with fs.ErrNotExist
+// where there is none.
 func (s *Store) openLog() (logFile, func() error, error) {
 	path := s.path + "-wal"
 	if s.o.vfs == "" {

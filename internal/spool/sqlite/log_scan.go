@@ -11,19 +11,30 @@ const (
 	frameSize = frameHead + pageSize
 )
 
-// logScan follows the frames of a log by their checksums as SQLite does, to
-// tell what SQLite drops without a word: an end that was torn or never
-// committed, and all that stands behind a frame that has gone bad.
+// logScan follows the frames of a log by their checksums, as SQLite does. It is there to
+// log what SQLite drops silently: an end that was torn or never committed, and all that
+// stands behind a frame that has gone bad. The format is that of
+// https://sqlite.org/fileformat2.html#the_write_ahead_log.
 type logScan struct {
-	order  binary.ByteOrder
-	salt   [8]byte
+	// order is that of the checksums' words; nil before the header was read.
+	order binary.ByteOrder
+	// salt is what the header says all frames of this log carry.
+	salt [8]byte
+	// s1 and s2 are the running checksum, which each frame continues.
 	s1, s2 uint32
-	rest   []byte // of a unit that is not whole yet
-	size   int64  // bytes seen
-	kept   int64  // end of the last commit that checks
-	checks int64  // end of the last frame that does
+	// rest is the beginning of a header or frame that is not whole yet.
+	rest []byte
+	// size is how many bytes were added.
+	size int64
+	// kept is where the last commit ends that checks: SQLite reads up to there.
+	kept int64
+	// checks is where the last frame ends that checks, committed or not.
+	checks int64
+	// broken reports that a frame did not check: nothing behind it counts.
 	broken bool
-	torn   bool // what follows is no left-over of an older log
+	// torn reports that what did not check was written for this log. Else it is left
+	// over from an older, longer one, and nothing is missing.
+	torn bool
 }
 
 // add takes the next bytes of the log.
@@ -41,6 +52,7 @@ func (l *logScan) add(p []byte) {
 	l.rest = bytes.Clone(l.rest)
 }
 
+// head reads the header of the log. One that does not check drops the whole log.
 func (l *logScan) head(b []byte) {
 	switch binary.BigEndian.Uint32(b) {
 	case 0x377f0682:
@@ -60,6 +72,8 @@ func (l *logScan) head(b []byte) {
 	l.kept, l.checks = logHead, logHead
 }
 
+// frame reads the next frame. The first that does not check breaks the scan; those after
+// it only decide whether something of this log is missing.
 func (l *logScan) frame(b []byte) {
 	ours := bytes.Equal(b[8:16], l.salt[:])
 	if l.broken {
@@ -81,13 +95,14 @@ func (l *logScan) frame(b []byte) {
 	}
 }
 
-// mayBeOurs says whether a salt is ours, whole or cut short with zeros behind it. A log
-// that begins anew leaves the frames of the one before behind it, whose salt has
-// another first half, and a second one by chance.
+// mayBeOurs reports whether a salt is the one of this log, whole or cut short with zeros
+// behind it. A log that begins again leaves the frames of the one before behind it. Their
+// salt has another first half, which SQLite counts up, and a second one by chance.
 func (l *logScan) mayBeOurs(salt []byte) bool {
 	return bytes.Equal(salt[:4], l.salt[:4]) || binary.BigEndian.Uint32(salt[4:]) == 0
 }
 
+// sum continues the checksum over b, whose length is a multiple of eight.
 func (l *logScan) sum(b []byte) {
 	for ; len(b) >= 8; b = b[8:] {
 		l.s1 += l.order.Uint32(b) + l.s2
@@ -95,8 +110,8 @@ func (l *logScan) sum(b []byte) {
 	}
 }
 
-// dropped is how many bytes at the end SQLite will not read, without those that
-// an older log left behind.
+// dropped returns how many bytes at the end SQLite will not read, without those that an
+// older log left behind.
 func (l *logScan) dropped() int64 {
 	switch {
 	case l.torn, !l.broken:

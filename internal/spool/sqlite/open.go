@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	applicationID = 0x69626778 // "ibgx"
+	// applicationID stands in the header of the database: it is "ibgx".
+	applicationID = 0x69626778
 	schemaVersion = 1
 	pageSize      = 4096
 	// The writer's cache holds the inner pages of the id table and the hot ends of
@@ -24,7 +25,7 @@ const (
 	writerCacheKiB = 16 << 10
 	readerCacheKiB = 2 << 10
 	// clockBehind is how far the machine's clock may be behind what the store has
-	// seen, as after a small correction, before an operator is told.
+	// seen, as after a small correction, before that is logged.
 	clockBehind = time.Minute
 )
 
@@ -33,8 +34,9 @@ var schema string
 
 var errNotOurs = errors.New("the file is a database of another program; choose another directory")
 
-// open opens all connections and reads the state. first is the start of the
-// process, else the file must still be there and leases of this process live on.
+// open opens all connections and reads the state. first is the start of the process;
+// else the file must still be there, and leases of this process live on. Errors about
+// the file's bytes come back with what an operator can do.
 func (w *writer) open(first bool) error {
 	err := w.openWithoutPanic(first)
 	if first && errors.Is(err, sqlite3.READONLY) && w.s.o.vfs == "" {
@@ -44,8 +46,8 @@ func (w *writer) open(first bool) error {
 	return w.explainDamage(err)
 }
 
-// openWithoutPanic: on a damaged schema the driver can panic while it quotes the
-// statement that failed.
+// openWithoutPanic is openFiles, whose panics are damage: on a damaged schema the
+// driver can panic while it quotes the statement that failed.
 func (w *writer) openWithoutPanic(first bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -55,7 +57,12 @@ func (w *writer) openWithoutPanic(first bool) (err error) {
 	return w.openFiles(first)
 }
 
+// openFiles does the steps of an opening in the order that DESIGN.md gives ("After any
+// opening"): nothing is read before the log is on the disk as a whole, and nothing is
+// answered before the directory is synced. A crash between any two of them leaves
+// what the next opening begins with, so each may be repeated.
 func (w *writer) openFiles(first bool) error {
+	// What callers could see may not be in the file.
 	w.s.view.mu.Lock()
 	w.s.view.names, w.s.view.routes = nil, nil
 	w.s.view.mu.Unlock()
@@ -77,6 +84,8 @@ func (w *writer) openFiles(first bool) error {
 	if err != nil {
 		return err
 	}
+	// Close must not wait for another process's lock. Once open, nothing interrupts
+	// this connection, least of all in a commit.
 	c.SetInterrupt(w.s.opening)
 	defer c.SetInterrupt(context.Background())
 	w.c, w.q, w.syncFull, w.logPages = c, statements{}, true, 0
@@ -113,25 +122,32 @@ func (w *writer) openFiles(first bool) error {
 	return syncDir(w.s.dir)
 }
 
-// recoverLog makes the log durable as it was found, and copies it. It says whether
-// all of it is in the database now.
+// recoverLog makes the log durable as it was found and then copies it into the
+// database. whole reports whether all of it is there now.
+//
+// The order matters after a failed fsync: the page cache may then hold frames that the
+// disk lacks. Copied first, their pages could reach the database before the frames
+// reach the log, and a power cut between the two leaves new pages under an older log.
 func (w *writer) recoverLog() (whole bool, err error) {
 	if err := w.renewLog(); err != nil {
 		return false, err
 	}
-	// Before anything else is written: what is left of a damaged log may be needed.
+	// Before anything else is written: what is left of a damaged log may be needed
+	// to rescue what the mark says is missing.
 	if err := w.checkMark(); err != nil {
 		return false, err
 	}
-	// The database, too, may hold pages whose fsync failed: copied again from
-	// the log they are written afresh.
+	// The database, too, may hold pages whose fsync failed. They are all in the log;
+	// copied from there again they are written and fsynced again.
 	if whole, err = w.copyLog(); err == nil && whole {
 		err = w.checkFileLength()
 	}
 	return whole, err
 }
 
-// load reads the state, and makes durable that this process has begun.
+// load reads the state, and makes durable that this process has begun: its epoch must
+// be on the disk before its first fence is given, or the next process could give the
+// same one. What was running is settled in the same transaction.
 func (w *writer) load(first bool) error {
 	w.forget()
 	last, err := w.readMeta(first)
@@ -174,7 +190,7 @@ func (w *writer) load(first bool) error {
 	return nil
 }
 
-// machineNow is the machine's time.
+// machineNow returns the time of the machine's clock.
 func (s *Store) machineNow() time.Time {
 	if s.o.Now != nil {
 		return s.o.Now()
@@ -182,7 +198,8 @@ func (s *Store) machineNow() time.Time {
 	return time.Now()
 }
 
-// identify checks that the file is ours, and makes it so if it is empty.
+// identify checks that the file is a store of this version, and makes it one if it is
+// empty and the process begins.
 func (w *writer) identify(first bool) error {
 	app, err := w.c.one("PRAGMA application_id")
 	if err != nil {
@@ -214,8 +231,9 @@ func (w *writer) identify(first bool) error {
 	return err
 }
 
-// explainDamage says what to do about a file that cannot be read. It is never
-// shortened or replaced silently.
+// explainDamage adds to an error about the file's bytes what an operator can do. Other
+// errors come back as they are. The file itself is never shortened or replaced: what
+// can still be read of it is the operator's to rescue.
 func (w *writer) explainDamage(err error) error {
 	if errors.Is(err, spool.ErrDamaged) {
 		return err
@@ -229,7 +247,8 @@ func (w *writer) explainDamage(err error) error {
 }
 
 // checkFileLength finds a file that was cut short, which SQLite would only notice
-// when it reads there. All of the log is in it now, so the header tells the truth.
+// when it reads there. All of the log is in it now, so the header is right about the
+// number of its pages.
 func (w *writer) checkFileLength() error {
 	if w.s.o.vfs != "" {
 		return nil
@@ -254,6 +273,9 @@ func (w *writer) checkFileLength() error {
 	return nil
 }
 
+// openOthers opens the connections of readers and of the checkpointer. They come last:
+// SQLite makes the index of the log from the log itself for the connection that opens
+// it first, and that is to be the writer's.
 func (w *writer) openOthers() error {
 	for _, r := range []*reader{&w.s.loads, &w.s.logs} {
 		c, err := w.s.connect(false, readerCacheKiB)
@@ -271,8 +293,8 @@ func (w *writer) openOthers() error {
 	return w.s.ckpt.open(c)
 }
 
-// makeFilesPrivate covers files of which SQLite gives the mode: the directory
-// is private already.
+// makeFilesPrivate narrows the modes of the files that SQLite makes. A failure is only
+// logged, because the directory keeps others out already.
 func (s *Store) makeFilesPrivate() {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Chmod(s.path+suffix, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {

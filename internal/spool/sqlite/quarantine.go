@@ -7,7 +7,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// entryOverhead is what an entry takes beside its body and head.
+// entryOverhead is about how many bytes an entry takes beside its body and head.
 const entryOverhead = 256
 
 // Quarantine implements spool.Store.
@@ -34,13 +34,17 @@ func (s *Store) Quarantine(ctx context.Context, o spool.Odd) error {
 	})
 }
 
-// released finds the event that a body has become.
+// released returns the number of the event that a body has become since an operator
+// released it, and whether it has. The event's id leads to it: ReleaseID makes the
+// same one of the same body.
 func (w *writer) released(src *source, e *spool.Event, reason string) (seq int64, ok bool, err error) {
 	v, ok, err := w.findID(idKey{src.id, spool.ReleaseID(e, reason)})
 	return v.seq, ok && v.digest == e.Digest, err
 }
 
-// quarantine keeps a body once, and counts it after that.
+// quarantine keeps a body once, and counts it after that. Odd bodies have a tenth of
+// the store at most, so that whoever sends nonsense with a valid signature cannot
+// keep events out.
 func (w *writer) quarantine(src *source, e *spool.Event, head []byte, reason string) error {
 	n, err := w.oddEntry(src, e.Digest)
 	if err != nil {
@@ -60,7 +64,7 @@ func (w *writer) quarantine(src *source, e *spool.Event, head []byte, reason str
 		text(e.ID).text(e.Type).blob(head).blob(e.Request.Body).exec()
 }
 
-// oddEntry is the entry of the same source and body, or 0.
+// oddEntry returns the number of the entry with the same source and body, or 0.
 func (w *writer) oddEntry(src *source, d spool.Digest) (int64, error) {
 	n := int64(0)
 	if w.q.findOdd.int(src.id).blob(d[:]).next() {
@@ -69,7 +73,7 @@ func (w *writer) oddEntry(src *source, d spool.Digest) (int64, error) {
 	return n, w.q.findOdd.end()
 }
 
-// removeReleased removes the entry that an accept releases.
+// removeReleased removes the entry that an accept releases, in the same transaction.
 func (w *writer) removeReleased(src *source, number int64) error {
 	size := int64(-1)
 	if w.q.oddSize.int(number).int(src.id).next() {
@@ -84,6 +88,8 @@ func (w *writer) removeReleased(src *source, number int64) error {
 	return w.dropOdd(number, size)
 }
 
+// dropOdd removes an entry. Its number may be the largest, and then only floor keeps
+// it from being given again.
 func (w *writer) dropOdd(number, size int64) error {
 	w.oddBytes -= size
 	w.oddEntries--
@@ -93,8 +99,9 @@ func (w *writer) dropOdd(number, size int64) error {
 	return w.q.dropOdd.int(number).exec()
 }
 
-// saveFloor keeps numbers from being given again once the rows that hold the
-// largest are gone.
+// saveFloor keeps numbers from being given again once the rows that hold the largest
+// are gone. It belongs to the transaction that removes them: a start takes the largest
+// number of all rows and floor for the last one given.
 func (w *writer) saveFloor() error {
 	if w.floor == w.seq {
 		return nil

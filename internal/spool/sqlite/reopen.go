@@ -7,7 +7,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// fail marks the store as not available and answers what waits.
+// fail marks the store as not available and answers the batch and all that waits with
+// ErrUnavailable: nobody knows what of the batch is in the file. Requests that come
+// later are refused by submit until the file was reopened.
 func (s *Store) fail(batch []*request, cause error) {
 	s.mu.Lock()
 	s.down = cause
@@ -21,7 +23,12 @@ func (s *Store) fail(batch []*request, cause error) {
 	}
 }
 
-// reopen tries until the store is open again or closed for good.
+// reopen closes everything and opens the file again, until that succeeds or the store
+// is closed. State in memory and pages in SQLite's caches may be ahead of the file
+// after a failed commit, so none of it is kept, however small the cause was.
+//
+// The fences of the failed batch are remembered over all tries. A lease with one of
+// them may or may not be in the file; no caller has it, so it is given back.
 func (w *writer) reopen(cause error) {
 	w.s.count.failures.Add(1)
 	w.s.log.Error("store failed; reopening it", "path", w.s.path, "error", cause)
@@ -45,8 +52,8 @@ func (w *writer) reopen(cause error) {
 	}
 }
 
-// pause waits between two tries to reopen. Steps that are asked for meanwhile
-// are refused at once. It says whether the store is closed instead.
+// pause waits between two tries to reopen, and reports whether the store was closed
+// instead. Steps that are asked for meanwhile are refused at once.
 func (s *Store) pause(d time.Duration, cause error) (closed bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -62,6 +69,7 @@ func (s *Store) pause(d time.Duration, cause error) (closed bool) {
 	}
 }
 
+// tryReopen makes one try. unsure are the fences that the failed batch had given.
 func (w *writer) tryReopen(unsure map[int64]bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -82,7 +90,9 @@ func (w *writer) tryReopen(unsure map[int64]bool) (err error) {
 	return nil
 }
 
-// finish syncs and closes.
+// finish ends the writer: it syncs what is not synced, writes the time down, copies the
+// log and closes. Only if all of that and everything before it went well does the next
+// process believe the page cache.
 func (w *writer) finish() {
 	if w.c == nil {
 		return
@@ -94,8 +104,10 @@ func (w *writer) finish() {
 	w.s.endedWell = w.shut(clean) && w.s.count.failures.Load() == 0 && !w.s.ckpt.failed.Load()
 }
 
-// shut closes all connections. clean copies the log, and says whether all of it
-// was; the log is empty then, unless another process reads it.
+// shut closes all connections. With clean it copies the log first, and reports whether
+// all of it was copied; the log is empty then, unless another process reads it. After a
+// failure the log must stay as it is: copying it then could put pages into the
+// database whose frames are not on the disk.
 func (w *writer) shut(clean bool) (copied bool) {
 	w.s.loads.shut()
 	w.s.logs.shut()

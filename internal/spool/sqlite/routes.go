@@ -6,8 +6,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Routes implements spool.Store, from the view of the last commit but for the
-// age of what waits.
+// Routes implements spool.Store. Counts and holds come from the view of the last
+// commit, the age of what waits from one query a route. Numbers that lead to another
+// queue are left out.
 func (s *Store) Routes(ctx context.Context) ([]spool.RouteState, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -20,7 +21,7 @@ func (s *Store) Routes(ctx context.Context) ([]spool.RouteState, error) {
 		for id, rv := range s.view.routes {
 			if id == rv.id {
 				st := rv.state
-				if st.Hold != nil {
+				if st.Hold != nil { // The caller may change what it gets.
 					h := *st.Hold
 					st.Hold = &h
 				}
@@ -36,7 +37,8 @@ func (s *Store) Routes(ctx context.Context) ([]spool.RouteState, error) {
 	})
 }
 
-// HeldByHand implements spool.Store: a commit is shown before it is answered.
+// HeldByHand implements spool.Store. It needs no I/O, and is exact when Hold has
+// returned: the view is published before a commit is answered.
 func (s *Store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	s.view.mu.Lock()
 	defer s.view.mu.Unlock()
@@ -47,6 +49,8 @@ func (s *Store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	return *rv.state.Hold, true
 }
 
+// oldest fills in since when the oldest delivery of each route has waited. Numbers
+// rise with the order of commits, so the smallest one that waits is the oldest.
 func (s *Store) oldest(c *conn, states []spool.RouteState, ids []int64) error {
 	first := c.prepare(`SELECT min(
 		coalesce((SELECT number FROM deliveries INDEXED BY fresh WHERE route=?1 AND state=1 ORDER BY number LIMIT 1), ?2),

@@ -6,21 +6,28 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// view is what callers may read of the routes without asking the writer: the
-// state after the last commit.
+// view is what callers may read of sources and routes without asking the writer: the
+// state after the last commit. The writer publishes, so it is never ahead of the file.
 type view struct {
-	mu      sync.Mutex
+	// mu guards all fields. It is never held across I/O.
+	mu sync.Mutex
+	// sources are names by the number of a source.
 	sources map[int64]string
-	routes  map[int64]*routeView // merged ones lead to their heir
-	names   map[spool.RouteKey]*routeView
+	// routes are found by number; that of a merged one leads to the queue that took
+	// it over.
+	routes map[int64]*routeView
+	// names lead to the same routes.
+	names map[spool.RouteKey]*routeView
 }
 
+// sourceName returns the name of a source, or nothing.
 func (v *view) sourceName(id int64) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.sources[id]
 }
 
+// routeName returns the present name of a route, also of one that was merged.
 func (v *view) routeName(id int64) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -30,15 +37,22 @@ func (v *view) routeName(id int64) string {
 	return ""
 }
 
+// routeView is one queue as callers see it, guarded by view.mu.
 type routeView struct {
-	id    int64
-	known bool // next is exact and nothing is due before
-	next  int64
-	queue int64 // deliveries that IgnoreDue would take
+	id int64
+	// known reports that next is exact and that nothing is due before it.
+	known bool
+	// next is when something is due or a lease ends, in nanoseconds, or never.
+	next int64
+	// queue counts what a Pick with IgnoreDue would take.
+	queue int64
 	state spool.RouteState
+	// names are all that lead to the queue. Watchers get each of them.
 	names []spool.RouteKey
 }
 
+// fill copies the state of a queue into its view, whose lock the caller holds. Fresh
+// deliveries are due without a time of theirs, so next is known only without them.
 func (rt *route) fill(v *routeView) {
 	v.id = rt.id
 	v.known = rt.fresh == 0 && rt.dueExact && rt.untilExact
@@ -49,13 +63,14 @@ func (rt *route) fill(v *routeView) {
 	v.state.Hold = rt.hold
 }
 
-// publishOdd shows what is in quarantine.
+// publishOdd publishes how much is in quarantine.
 func (w *writer) publishOdd() {
 	w.s.count.oddBytes.Store(w.oddBytes)
 	w.s.count.oddEntries.Store(w.oddEntries)
 }
 
-// publish shows what a batch has touched.
+// publish publishes the queues that a batch has touched. One that was merged has no
+// view of its own any more.
 func (w *writer) publish() {
 	v := &w.s.view
 	v.mu.Lock()
@@ -67,8 +82,8 @@ func (w *writer) publish() {
 	}
 }
 
-// publishAll shows the routes themselves anew: after opening, and where names
-// have changed.
+// publishAll builds the view from nothing: after an opening, and when names or queues
+// were made or merged.
 func (w *writer) publishAll() {
 	v := &w.s.view
 	v.mu.Lock()
@@ -97,7 +112,8 @@ func (w *writer) publishAll() {
 	}
 }
 
-// tell wakes the watchers of what a batch has made due.
+// notifyWatchers wakes the watchers of what a batch has made due, under every name
+// that leads there. It runs after the answers: what it calls takes locks of others.
 func (w *writer) notifyWatchers() {
 	for rt, told := range w.touched {
 		if told {
@@ -115,9 +131,11 @@ func (w *writer) notifyWatchers() {
 	clear(w.touched)
 }
 
-// watchers are called after commits.
+// watchers are functions that are called after commits.
 type watchers[T any] struct {
-	mu   sync.Mutex
+	// mu guards last and fs. It is not held while a function runs.
+	mu sync.Mutex
+	// last is the key of the function that was added last.
 	last int
 	fs   map[int]func(T)
 }
@@ -125,6 +143,7 @@ type watchers[T any] struct {
 // Watch implements spool.Store.
 func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.add(f) }
 
+// add has f called until stop.
 func (t *watchers[T]) add(f func(T)) (stop func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -141,6 +160,7 @@ func (t *watchers[T]) add(f func(T)) (stop func()) {
 	}
 }
 
+// notify calls every function. One that was stopped meanwhile may be called once more.
 func (t *watchers[T]) notify(v T) {
 	t.mu.Lock()
 	fs := make([]func(T), 0, len(t.fs))

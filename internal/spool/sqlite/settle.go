@@ -7,7 +7,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Settle implements spool.Store.
+// Settle implements spool.Store. It is not fsynced by itself (see syncWithin): a
+// settle that a power cut takes back repeats an attempt, which the contract allows.
 func (s *Store) Settle(ctx context.Context, st spool.Settlement) error {
 	switch st.State {
 	case spool.Delivered, spool.Retrying, spool.Dead:
@@ -23,6 +24,8 @@ func (s *Store) Settle(ctx context.Context, st spool.Settlement) error {
 	})
 }
 
+// settle ends a lease with an outcome and its attempt. The log of a delivery is read
+// only where there is one: a first attempt that succeeds needs no query.
 func (w *writer) settle(l *lease, st spool.Settlement) error {
 	var log []byte
 	if l.logged {
@@ -36,7 +39,8 @@ func (w *writer) settle(l *lease, st spool.Settlement) error {
 	if !st.Attempt.Free {
 		attempts++
 	}
-	// What has ended is due no more: the column says at which age it did.
+	// What has ended is not due any more. Its column then holds the age at which it
+	// ended, by which retention goes; ended is the time to show to people.
 	due, ended, reason := w.age, w.wall(), ""
 	w.end(l)
 	switch st.State {
@@ -65,13 +69,13 @@ func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 	return n, nil
 }
 
-// storedDelivery is a delivery as its event's owner sees it.
+// storedDelivery is a delivery as its row says, for work on all those of an event.
 type storedDelivery struct {
 	number, state, replay, fence, due, attempts int64
 	route                                       *route
 }
 
-// deliveries lists those of an event.
+// deliveries returns those of an event in the order of their numbers.
 func (w *writer) deliveries(seq int64) ([]storedDelivery, error) {
 	var all []storedDelivery
 	q := w.q.ofEvent.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
@@ -89,6 +93,9 @@ func (w *writer) deliveries(seq int64) ([]storedDelivery, error) {
 	return all, err
 }
 
+// redeliver makes the next replay of what has ended, for one route or for all. A
+// route that the event was never sent to gets a delivery of its own, whose number is
+// the next of the event.
 func (w *writer) redeliver(seq int64, name string) (int, error) {
 	src, err := w.sourceOf(seq)
 	if err != nil {
@@ -137,6 +144,7 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 	return 1, w.q.extra.int(number).int(only.id).int(w.now).exec()
 }
 
+// sourceOf returns the source of an event, or nil where there is no such event.
 func (w *writer) sourceOf(seq int64) (*source, error) {
 	id := int64(0)
 	if w.q.eventSource.int(seq).next() {

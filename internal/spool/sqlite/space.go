@@ -12,27 +12,37 @@ import (
 // what is stored can still be delivered and settled.
 const DiskFloor = 2*WALCap + 64<<20
 
-// measureDiskEvery paces looks at the disk and the directory.
+// measureDiskEvery is how often the disk and the directory are looked at.
 const measureDiskEvery = time.Second
 
-// countPagesEvery paces counts of pages while little is written.
+// countPagesEvery is how often pages are counted while little is written.
 const countPagesEvery = 50 * time.Millisecond
 
-// space knows how full the store and its disk are. The writer fills it.
+// space is how full the store and its disk are. The holder of the writer's turn
+// measures in its batches; a verdict of ErrFull may lag by one measurement. Only
+// the atomic fields are read by others.
 type space struct {
+	// diskMeasured and pagesCounted are when that was done last.
 	diskMeasured time.Time
 	pagesCounted time.Time
-	unseen       int64 // bytes of requests since then
-	lowDisk      bool
-	used         int64 // bytes in used pages, at the last batch
-	full         bool
-	free         atomic.Uint64
-	usedNow      atomic.Int64
-	file         atomic.Int64
+	// unseen is how many bytes requests have brought since the pages were counted.
+	unseen int64
+	// lowDisk reports that the disk has less than DiskFloor left.
+	lowDisk bool
+	// used is how many bytes the used pages take, when they were counted last.
+	used int64
+	// full reports that used has reached Settings.MaxSize.
+	full bool
+	// free, usedNow and file are for Stats, in bytes: what the disk has left, used,
+	// and the size of the database.
+	free    atomic.Uint64
+	usedNow atomic.Int64
+	file    atomic.Int64
 }
 
-// measure measures in a batch: the pages when some have been written or a moment
-// has passed, the disk each second.
+// measure measures within a batch, of which size is how many bytes it brings: the
+// pages once a part of MaxSize has come or a moment has passed, the disk each second.
+// An error ends the batch: that the directory is gone is one.
 func (p *space) measure(w *writer, size int) error {
 	if p.unseen += int64(size); p.unseen < w.s.settings.Load().MaxSize/256 && time.Since(p.pagesCounted) < countPagesEvery {
 		return nil
@@ -74,9 +84,10 @@ func (p *space) measure(w *writer, size int) error {
 	return nil
 }
 
-// refuses says whether nothing new may be stored.
+// refuses reports whether nothing new may be stored.
 func (p *space) refuses() bool { return p.lowDisk || p.full }
 
+// pragma returns the number in the first row of q, 0 for none.
 func (w *writer) pragma(q *stmt) (int64, error) {
 	v := int64(0)
 	if q.next() {
@@ -85,12 +96,28 @@ func (w *writer) pragma(q *stmt) (int64, error) {
 	return v, q.end()
 }
 
+// counters are figures for Stats: since Open, or (log, quarantine) as they are now.
 type counters struct {
-	duplicates, conflicts, failures, logBytes, oddBytes, oddEntries, commits, calls atomic.Int64
-	refusing                                                                        atomic.Bool
+	// duplicates and conflicts are accepts that ended so, conflicts only those
+	// beyond what is kept.
+	duplicates atomic.Int64
+	conflicts  atomic.Int64
+	// failures counts how often the file had to be reopened. One is enough for the
+	// page cache not to be believed any more.
+	failures atomic.Int64
+	// logBytes is the size of the write-ahead log.
+	logBytes atomic.Int64
+	// oddBytes and oddEntries are what is in quarantine.
+	oddBytes   atomic.Int64
+	oddEntries atomic.Int64
+	// commits counts fsynced transactions, and calls the requests in them.
+	commits atomic.Int64
+	calls   atomic.Int64
+	// refusing reports that events get ErrFull.
+	refusing atomic.Bool
 }
 
-// Stats implements spool.Operator.
+// Stats implements spool.Operator. It takes no lock that is held across I/O.
 func (s *Store) Stats() spool.Stats {
 	s.mu.Lock()
 	down := s.down

@@ -9,10 +9,11 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// States as stored. Those of package spool, and again: available like fresh,
-// but queued by its due time because it has lived before (a replay, or given
-// back after a retry). Fresh ones need no due time in an index: it rises with
-// their number.
+// States of a delivery as they are stored: those of package spool, and requeued,
+// which callers see as Available. A fresh delivery waits for its first attempt and
+// needs no due time in an index, because due times rise with their numbers there. A
+// requeued one has lived before (it is a replay, or was given back after a retry),
+// so it is queued by its due time.
 const (
 	fresh     = int64(spool.Available)
 	running   = int64(spool.Running)
@@ -23,6 +24,7 @@ const (
 	discarded = int64(7)
 )
 
+// publicState returns the state that callers see for a stored one.
 func publicState(state int64) spool.State {
 	switch state {
 	case requeued:
@@ -33,37 +35,54 @@ func publicState(state int64) spool.State {
 	return spool.State(state)
 }
 
+// never is a time that does not come, in nanoseconds.
 const never = math.MaxInt64
 
+// source is a configured endpoint. It belongs to the writer.
 type source struct {
-	id        int64
-	name      string
+	id   int64
+	name string
+	// watermark is the newest created_at, in nanoseconds, among the ids that were
+	// forgotten: nothing up to it is taken as new. math.MinInt64 for none.
 	watermark int64
-	newest    int64 // created_at that was accepted, 0 for none
-	unsaved   bool  // newest is not in meta yet
+	// newest is the newest created_at that was accepted, in nanoseconds, 0 for none.
+	newest int64
+	// unsaved reports that newest is not in meta yet. It may lag there: after a
+	// crash a little more is taken as fresh.
+	unsaved bool
 }
 
+// routeName is a name as it is looked up: names are unique in a source.
 type routeName struct {
 	source int64
 	name   string
 }
 
-// route is one queue. Counts are exact; the two times are lower bounds unless
-// marked exact, so that most decisions need no query.
+// route is one queue. It belongs to the writer. Counts are exact. The two times are
+// lower bounds unless they are marked exact, so that most decisions need no query:
+// what is not due by the bound is not due at all.
 type route struct {
 	id     int64
 	source *source
-	key    spool.RouteKey
-	hold   *spool.Hold
+	// key has the present name: a renamed route keeps its queue.
+	key spool.RouteKey
+	// hold is nil unless the route is held.
+	hold *spool.Hold
 
+	// fresh, later and dead count deliveries: those that wait for their first
+	// attempt, those that wait for another one, and dead letters.
 	fresh, later, dead int64
-	due                int64 // the earliest due time of later ones
-	dueExact           bool
-	leases             map[int64]*lease
-	until              int64 // the earliest end of a lease
-	untilExact         bool
+	// due is the earliest due time of the later ones, in nanoseconds, or never.
+	due      int64
+	dueExact bool
+	// leases are its running deliveries by number.
+	leases map[int64]*lease
+	// until is the earliest end of those leases, in nanoseconds, or never.
+	until      int64
+	untilExact bool
 }
 
+// newRoute returns an empty queue.
 func newRoute(id int64, src *source, name string) *route {
 	return &route{
 		id: id, source: src, key: spool.RouteKey{Source: src.name, Route: name},
@@ -72,16 +91,24 @@ func newRoute(id int64, src *source, name string) *route {
 	}
 }
 
-// lease is a running delivery.
+// lease is a running delivery. It belongs to the writer. Times are in nanoseconds.
 type lease struct {
-	number, fence, until int64
-	route                *route
-	due                  int64
-	attempts, replay     int64
-	logged               bool // its log is not empty
-	fresh                bool // it goes back among the fresh ones
+	number int64
+	// fence is what a settle must show. It is new with every lease.
+	fence int64
+	until int64
+	route *route
+	// due is when the delivery was due: given back, it keeps its place.
+	due              int64
+	attempts, replay int64
+	// logged reports that its log holds attempts already. Else a settle need not
+	// read it.
+	logged bool
+	// fresh reports that it goes back among the fresh ones when it is released.
+	fresh bool
 }
 
+// grant counts a lease in: its delivery is running.
 func (w *writer) grant(l *lease) {
 	w.leases[l.number] = l
 	l.route.leases[l.number] = l
@@ -89,6 +116,7 @@ func (w *writer) grant(l *lease) {
 	w.touch(l.route, false)
 }
 
+// end counts a lease out. The caller says what becomes of the delivery.
 func (w *writer) end(l *lease) {
 	delete(w.leases, l.number)
 	rt := l.route
@@ -100,7 +128,8 @@ func (w *writer) end(l *lease) {
 	w.touch(rt, false)
 }
 
-// queue counts a delivery in, due at d.
+// queue counts a waiting delivery in, due at d. Watchers are notified after the
+// commit.
 func (w *writer) queue(rt *route, state, d int64) {
 	if state == fresh {
 		rt.fresh++
@@ -111,7 +140,8 @@ func (w *writer) queue(rt *route, state, d int64) {
 	w.touch(rt, true)
 }
 
-// unqueue counts a delivery out.
+// unqueue counts a waiting delivery out, which was due at d. Where it was the
+// earliest, due stays as a lower bound: the next one is not known without a query.
 func (w *writer) unqueue(rt *route, state, d int64) {
 	if state == fresh {
 		rt.fresh--
@@ -125,9 +155,11 @@ func (w *writer) unqueue(rt *route, state, d int64) {
 	w.touch(rt, false)
 }
 
+// touch has the queue published after the commit, and its watchers notified if
+// something became due.
 func (w *writer) touch(rt *route, tell bool) { w.touched[rt] = w.touched[rt] || tell }
 
-// leaseEnd makes rt.until exact.
+// leaseEnd returns the earliest end of a lease, or never.
 func (rt *route) leaseEnd() int64 {
 	if !rt.untilExact {
 		rt.until, rt.untilExact = never, true
@@ -138,7 +170,7 @@ func (rt *route) leaseEnd() int64 {
 	return rt.until
 }
 
-// laterDue makes rt.due exact.
+// laterDue returns the earliest due time of the later ones, or never.
 func (w *writer) laterDue(rt *route) (int64, error) {
 	if rt.dueExact {
 		return rt.due, nil
@@ -151,7 +183,8 @@ func (w *writer) laterDue(rt *route) (int64, error) {
 	return rt.due, w.q.firstLater.end()
 }
 
-// hasDue: something of the route is to be leased before anything newer.
+// hasDue reports whether something of the route is to be leased before anything
+// newer. A lease that has run out counts: its delivery will be taken over.
 func (w *writer) hasDue(rt *route) (bool, error) {
 	if rt.fresh > 0 || rt.until <= w.now && rt.leaseEnd() <= w.now {
 		return true, nil
@@ -163,7 +196,7 @@ func (w *writer) hasDue(rt *route) (bool, error) {
 	return d <= w.now, err
 }
 
-// next is when something of the route is due next, never for nothing.
+// next returns when something of the route is due next, or never.
 func (w *writer) next(rt *route) (int64, error) {
 	n := rt.leaseEnd()
 	d, err := w.laterDue(rt)
@@ -177,17 +210,19 @@ func (w *writer) next(rt *route) (int64, error) {
 	return n, err
 }
 
-// Tune implements spool.Store.
+// Tune implements spool.Store. The next batch goes by the new settings.
 func (s *Store) Tune(set spool.Settings) {
 	set = set.WithDefaults()
 	s.settings.Store(&set)
 }
 
+// encodeHold returns a hold as the column of its route has it. No hold is "".
 func encodeHold(h *spool.Hold) (string, error) {
 	b, err := json.Marshal(h)
 	return string(b), err
 }
 
+// decodeHold returns nil for a route that is not held.
 func decodeHold(text string) (*spool.Hold, error) {
 	if text == "" {
 		return nil, nil
@@ -196,6 +231,7 @@ func decodeHold(text string) (*spool.Hold, error) {
 	return h, json.Unmarshal([]byte(text), h)
 }
 
+// sortStates sorts by source and name.
 func sortStates(states []spool.RouteState) {
 	sort.Slice(states, func(i, j int) bool {
 		a, b := states[i].Key, states[j].Key
@@ -203,4 +239,5 @@ func sortStates(states []spool.RouteState) {
 	})
 }
 
+// dur returns nanoseconds, the unit of all stored times.
 func dur(d time.Duration) int64 { return int64(d) }

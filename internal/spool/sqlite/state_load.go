@@ -9,7 +9,8 @@ import (
 
 const reasonProcessEnded = "the process ended during the attempt"
 
-// readMeta reads the counters, and returns the last time persisted.
+// readMeta reads the numbers that are kept in meta, and returns the last time
+// persisted. The last number given is the largest of all rows and of floor.
 func (w *writer) readMeta(first bool) (last int64, err error) {
 	var id, epoch, passed int64
 	w.newestOf = map[int64]int64{}
@@ -54,7 +55,7 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 				return 0, w.explainDamage(err)
 			}
 		}
-		w.ageBegun, w.jumpAge = w.ageBase, w.ageBase
+		w.jumpAge = w.ageBase
 	}
 	events, err1 := w.c.one(`SELECT max(seq) FROM events`)
 	odd, err2 := w.c.one(`SELECT max(number) FROM quarantine`)
@@ -64,19 +65,18 @@ func (w *writer) readMeta(first bool) (last int64, err error) {
 	return last, w.explainDamage(errors.Join(err1, err2, err3, err4))
 }
 
-// readRoutes reads the queues, and ends moves between them that a stop has cut
-// short.
+// readRoutes reads the queues, and ends moves between them that a stop has cut short.
 func (w *writer) readRoutes() error {
-	heirs, err := w.readQueues()
+	mergedInto, err := w.readQueues()
 	if err != nil {
 		return err
 	}
-	return w.finishMoves(heirs)
+	return w.finishMoves(mergedInto)
 }
 
-// readQueues reads sources, routes and names, and counts what waits. heirs
-// says which queue takes over another's.
-func (w *writer) readQueues() (heirs map[int64]int64, err error) {
+// readQueues reads sources, routes and names, and counts what waits. mergedInto has the
+// number of the queue that took over another, by the number of that one.
+func (w *writer) readQueues() (mergedInto map[int64]int64, err error) {
 	byID := map[int64]*source{}
 	err = w.rows(`SELECT source, name, watermark FROM sources`, func(q *stmt) error {
 		src := &source{id: q.ColumnInt64(0), name: q.ColumnText(1), watermark: q.ColumnInt64(2)}
@@ -87,15 +87,15 @@ func (w *writer) readQueues() (heirs map[int64]int64, err error) {
 	if err != nil {
 		return nil, err
 	}
-	heirs = map[int64]int64{}
+	mergedInto = map[int64]int64{}
 	err = w.rows(`SELECT route, source, name, merged, hold FROM routes`, func(q *stmt) error {
 		src := byID[q.ColumnInt64(1)]
 		if src == nil {
 			return fmt.Errorf("%w: route %d has no source", errEncoding, q.ColumnInt64(0))
 		}
 		rt := newRoute(q.ColumnInt64(0), src, q.ColumnText(2))
-		if heirs[rt.id] = q.ColumnInt64(3); heirs[rt.id] == 0 {
-			delete(heirs, rt.id)
+		if mergedInto[rt.id] = q.ColumnInt64(3); mergedInto[rt.id] == 0 {
+			delete(mergedInto, rt.id)
 		}
 		h, err := decodeHold(q.ColumnText(4))
 		rt.hold = h
@@ -121,9 +121,10 @@ func (w *writer) readQueues() (heirs map[int64]int64, err error) {
 			return nil, w.explainDamage(fmt.Errorf("%w: nothing leads to route %q", errEncoding, rt.key.Route))
 		}
 	}
-	return heirs, w.countQueues()
+	return mergedInto, w.countQueues()
 }
 
+// rows runs f on each row of a query. Errors about the file's bytes say what to do.
 func (w *writer) rows(sql string, f func(*stmt) error) error {
 	q := w.c.prepare(sql)
 	if w.c.err != nil {
@@ -133,7 +134,9 @@ func (w *writer) rows(sql string, f func(*stmt) error) error {
 	return w.explainDamage(errors.Join(err, q.Close()))
 }
 
-// countQueues reads only indexes that hold nothing else.
+// countQueues counts what waits and what is dead in each queue. It reads only partial
+// indexes that hold nothing else: a start does not read the deliveries that have
+// ended, which are nearly all.
 func (w *writer) countQueues() error {
 	for _, set := range []struct {
 		sql string
@@ -172,18 +175,18 @@ func (w *writer) countQueues() error {
 	return nil
 }
 
-// redirectMerged has the queues that are being moved lead to their heirs.
-func (w *writer) redirectMerged(heirs map[int64]int64) error {
-	for id := range heirs {
+// redirectMerged has the queues that are being moved lead to their mergedInto.
+func (w *writer) redirectMerged(mergedInto map[int64]int64) error {
+	for id := range mergedInto {
 		old, to := w.routes[id], id
-		for n := 0; heirs[to] != 0 && n < len(heirs); n++ {
-			to = heirs[to]
+		for n := 0; mergedInto[to] != 0 && n < len(mergedInto); n++ {
+			to = mergedInto[to]
 		}
-		heir := w.routes[to]
-		if heir == nil || heirs[to] != 0 {
-			return fmt.Errorf("%w: route %d has no heir", errEncoding, id)
+		target := w.routes[to]
+		if target == nil || mergedInto[to] != 0 {
+			return fmt.Errorf("%w: route %d leads to no queue", errEncoding, id)
 		}
-		w.moving = append(w.moving, move{from: old, to: heir})
+		w.moving = append(w.moving, move{from: old, to: target})
 	}
 	for _, m := range w.moving {
 		w.routes[m.from.id] = m.to
@@ -192,8 +195,8 @@ func (w *writer) redirectMerged(heirs map[int64]int64) error {
 }
 
 // finishMoves ends moves between queues that a stop has cut short.
-func (w *writer) finishMoves(heirs map[int64]int64) error {
-	if err := w.redirectMerged(heirs); err != nil {
+func (w *writer) finishMoves(mergedInto map[int64]int64) error {
+	if err := w.redirectMerged(mergedInto); err != nil {
 		return err
 	}
 	for more := len(w.moving) > 0; more; {
@@ -205,9 +208,9 @@ func (w *writer) finishMoves(heirs map[int64]int64) error {
 	return nil
 }
 
-// recoverRunning settles what was running. At the start of a process nobody holds a
-// lease any more: the attempts count and are due at once. Where only the file
-// was reopened, leases live on, but for those that a failed commit had begun.
+// recoverRunning settles what was running. At the start of a process no lease has a
+// holder any more: the attempts count and their deliveries are due at once. Where only
+// the file was reopened, leases live on, but for those that the failed batch began.
 func (w *writer) recoverRunning(first bool) error {
 	var found []*lease
 	err := w.rows(`SELECT number, route, fence, until, due, attempts, replay, length(log)
@@ -243,6 +246,8 @@ func (w *writer) recoverRunning(first bool) error {
 	return nil
 }
 
+// recoverOne settles one of them. unsure reports that the failed batch gave its fence:
+// no caller has it, so the delivery waits again, uncounted, where it stood before.
 func (w *writer) recoverOne(l *lease, first, unsure bool) error {
 	due := min(l.due, w.now)
 	switch {

@@ -1,17 +1,19 @@
 // Package sqlite is the embedded engine of spool.Store: one SQLite file in WAL
 // mode, read and written through the pure Go driver github.com/ncruces/go-sqlite3.
+// DESIGN.md beside this file has the states, the tables, the reasons and what a
+// power cut does at each step.
 //
 // Guarantee: an Accept, Quarantine, Hold, Resume, Configure or Redeliver that
 // returned nil is fsynced. Settles, leases and releases survive the death of
 // the process when they return, and a power cut within a second. After any
 // error of a commit nothing is believed until the file was reopened and its
-// whole log was fsynced anew, and is copied into the database anew.
+// whole log was fsynced again, and is copied into the database again.
 //
 // Limits: one process opens a store, guarded by a lock file, on a local file
-// system; others may read it. Events carry checksums, and an end of the log that lacks what was
-// acknowledged is noticed; rot elsewhere in a database of more than 16 MiB is
-// noticed only where it breaks what is read. A disk or hypervisor that lies
-// about fsync is not survived.
+// system; others may read it. Events carry checksums, and an end of the log that
+// lacks what was acknowledged is noticed; rot elsewhere in a database of more than
+// 16 MiB is noticed only where it breaks what is read. A disk or hypervisor that
+// lies about fsync is not survived.
 package sqlite
 
 import (
@@ -44,50 +46,107 @@ type Options struct {
 	limits   limits                           // smaller bounds, so that a few events reach them
 }
 
-// Store is a spool.Store, and spool.Embedded.
+// Store is the embedded engine. It implements spool.Store and
+// spool.Embedded.
+//
+// A call takes one of two ways. What changes something, or must be exact, goes to
+// the writer (submit), which serves all that wait as one batch and answers after
+// its commit. What only reads is answered from the view of the last commit, or by
+// a connection that only reads. No call holds a lock across I/O that another call
+// needs. Three goroutines run from Open to Close: the writer's own, the
+// checkpointer's and the keeper's.
+//
+// Where to read on:
+//
+//	accept.go, quarantine.go        what Accept decides, and where odd bodies go
+//	lease.go, settle.go, discard.go the life of a delivery
+//	configure.go, routes*.go        queues, their names, holds; the view for callers
+//	records*.go, reader.go          the log that operators read
+//	retention*.go, maintenance.go   what leaves by age and size; steps between batches
+//	writer.go, open.go, reopen.go   batches, and every way in which a life begins
+//	backup*.go, compact.go          copies, and room that is given back
+//	check*.go, offline*.go          stores that no process uses
+//
+// The type writer has the map of the state behind them. DESIGN.md says why.
 type Store struct {
-	o        Options
-	log      *slog.Logger
-	dir      string
-	path     string
-	lock     *dirLock
-	mark     ackMark
-	clock    *spool.Clock
+	// o is as given to Open, with defaults filled in. Nothing writes to it later.
+	o Options
+	// log is o.Log, or a logger that drops everything.
+	log *slog.Logger
+	// dir is the absolute path of the data directory, path that of the database.
+	dir  string
+	path string
+	// lock keeps other processes out from Open to Close.
+	lock *dirLock
+	// mark is the number up to which events were acknowledged. The holder of the
+	// writer's turn raises it.
+	mark ackMark
+	// clock is made by the first opening, from the last time persisted. It locks
+	// itself.
+	clock *spool.Clock
+	// settings are the operator's, with defaults filled in. Tune replaces them.
 	settings atomic.Pointer[spool.Settings]
 
-	mu         sync.Mutex
-	pending    []*request
-	down       error // why the store is not available, nil when it is
-	closed     bool
-	wake       chan struct{}
-	steps      chan *step
-	copy       currentCopy
-	closeBegun chan struct{}   // closed when Close begins: no call begins any more
-	callsEnded chan struct{}   // closed when no call is running any more
-	opening    context.Context // of tries to open, ended by hurry
-	hurry      context.CancelFunc
+	// mu guards pending, down, closed and copy. It is never held across I/O.
+	mu sync.Mutex
+	// pending are the requests that no batch has taken yet, in order.
+	pending []*request
+	// down is why the store is not available, nil when it is.
+	down error
+	// closed is set when Close begins: further calls get spool.ErrClosed.
+	closed bool
+	// copy is the backup that is being made or read.
+	copy currentCopy
+
+	// wake has room for one signal to the writer's goroutine: requests wait.
+	wake chan struct{}
+	// steps hands over work that needs the writing connection between batches.
+	steps chan *step
+	// closeBegun is closed when Close begins: no call begins any more, and long
+	// ones end early.
+	closeBegun chan struct{}
+	// callsEnded is closed when no call is running any more. The goroutines end
+	// on it.
+	callsEnded chan struct{}
+	// opening is the context of tries to open. hurry ends it, so that Close does
+	// not wait for another process that holds a lock.
+	opening context.Context
+	hurry   context.CancelFunc
+	// calls counts calls that have entered, goroutines those of the store.
 	calls      sync.WaitGroup
 	goroutines sync.WaitGroup
 
-	view    view
-	space   space
-	ckpt    checkpointer
-	loads   reader // events of leased deliveries
-	logs    reader // records and routes
-	w       *writer
+	// view is what callers may read of the routes. It has a lock of its own.
+	view view
+	// space is how full the store and its disk are. The holder of the writer's
+	// turn measures; its atomic fields are for all.
+	space space
+	// ckpt copies the log into the database beside the writer.
+	ckpt checkpointer
+	// loads reads the events of leased deliveries, logs the records and routes. Two
+	// connections, so that a long search in the log delays no delivery.
+	loads reader
+	logs  reader
+	// w is the writer. Everything in it belongs to the holder of w.turn.
+	w *writer
+	// watch are the functions given to Watch, expired those given to OnExpired.
 	watch   watchers[spool.RouteKey]
-	count   counters
 	expired watchers[spool.Delivery]
-	closer  sync.Once
-	// identity names the store; 0 only before its first opening has read or given it.
+	// count are figures for Stats, since Open.
+	count counters
+	// closer makes a second Close do nothing.
+	closer sync.Once
+	// identity is the store's number, which a copy does not share. It is 0 only
+	// before the first opening has read or drawn it.
 	identity atomic.Int64
-	// learning is held while the filter of ids is made: two at once would each miss
-	// what the other was told.
+	// filterBuild is held while the filter of ids is built. Two at once would each
+	// miss the ids that were announced to the other.
 	filterBuild sync.Mutex
-	// evidence speaks for or against the machine's clock.
+	// evidence compares the machine's clock with the platform's. It locks itself.
 	evidence spool.ClockCheck
-	// endedWell: all was synced and the log copied at the end, and nothing had
-	// failed before.
+	// endedWell reports that everything was synced and the log copied at the end,
+	// and that nothing had failed before. The writer's goroutine sets it as it
+	// ends; Close reads it after that.
 	endedWell bool
 }
 
@@ -100,6 +159,10 @@ var (
 // when another process holds it (within 5 s, naming the holder), when the file
 // is damaged or of a newer version, and on network file systems. Attempts that
 // were running when the last process ended are counted and due at once.
+//
+// Each step is behind the one that makes it safe: the lock before any file is
+// touched, then the check that refuses files of another store unchanged, then what
+// former processes left behind, and the log last of all.
 func Open(dir string, o Options) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -136,6 +199,8 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.checkIdentity(); err != nil {
 		s.hurry()
 		s.mark.shut()
+		// The process that owns these files is to find the lock as it left it: it
+		// says whether the page cache may be believed.
 		s.lock.undo()
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
@@ -158,13 +223,16 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close implements spool.Store.
+// Close implements spool.Store. It waits for calls that are running and for the
+// last fsync, but not for a disk that does not answer: what was acknowledged is on
+// it, so that ending then is no worse than a kill.
 func (s *Store) Close() (err error) {
 	s.closer.Do(func() {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
 		close(s.closeBegun)
+		// The reader of a copy may be slow, and Close is not to wait for it.
 		s.endCopy(spool.ErrClosed)
 		done := make(chan struct{})
 		go func() {
@@ -187,11 +255,12 @@ func (s *Store) Close() (err error) {
 	return err
 }
 
-// closeWithin bounds Close where the disk does not answer at all. Ending then is
-// no worse than a kill.
+// closeWithin bounds Close where the disk does not answer at all.
 const closeWithin = 8 * time.Second
 
-// enter counts a call, which leave must end.
+// enter counts a call, which must call leave at its end. It fails with ErrClosed
+// once Close has begun: under the same lock as Close sets closed, so that no call
+// is added to the group after Close waits for it.
 func (s *Store) enter() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,7 +271,8 @@ func (s *Store) enter() error {
 	return nil
 }
 
-// isClosing: what takes long ends early, for a Close that waits for it.
+// isClosing reports whether Close has begun. Long calls ask between their steps
+// and end early, because Close waits for them.
 func (s *Store) isClosing() bool {
 	select {
 	case <-s.closeBegun:
@@ -212,21 +282,34 @@ func (s *Store) isClosing() bool {
 	}
 }
 
+// leave ends a call that has entered.
 func (s *Store) leave() { s.calls.Done() }
 
-// request is one piece of work for the writer.
+// request is one piece of work for the writer. The caller fills it and hands it
+// over in Store.pending; from then on it belongs to the holder of the writer's
+// turn, until done has a value.
 type request struct {
-	do      func(*writer) error
+	// do changes the state within the batch's transaction. It may run once, or not
+	// at all; what it leaves in its caller's variables counts only if err is nil.
+	do func(*writer) error
+	// durable asks that the batch be fsynced before it is answered.
 	durable bool
-	size    int
-	err     error
-	done    chan struct{}
+	// size is about how many bytes do writes. It bounds batches.
+	size int
+	// err is the answer, set before done gets its value.
+	err error
+	// done has room for the one value that answers the request, so that the writer
+	// never waits for a caller that has gone.
+	done chan struct{}
 }
 
+// requests are those that no caller holds. One whose caller went away is not put
+// back: the writer may still have it.
 var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
 
 // do has the writer run f in a transaction, and returns when that is committed:
-// fsynced if durable. f may still run when ctx has ended the waiting.
+// fsynced if durable. When ctx ends, do returns, but f may still run and its
+// changes may be committed: a write cannot be taken back.
 func (s *Store) do(ctx context.Context, durable bool, size int, f func(*writer) error) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -235,7 +318,11 @@ func (s *Store) do(ctx context.Context, durable bool, size int, f func(*writer) 
 	return s.submit(ctx, durable, size, f)
 }
 
-// submit is do for a caller that has entered.
+// submit is do for a caller that has entered already.
+//
+// A durable request whose context cannot end may be served in this goroutine
+// (runHere). Accept's context behind the gate is such a one. A caller that can
+// leave must never run a batch: other callers' requests are in it.
 func (s *Store) submit(ctx context.Context, durable bool, size int, f func(*writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -263,7 +350,8 @@ func (s *Store) submit(ctx context.Context, durable bool, size int, f func(*writ
 	}
 }
 
-// wakeWriter wakes the writer's own goroutine.
+// wakeWriter wakes the writer's own goroutine. A signal that is there already is
+// enough: the writer takes all that waits.
 func (s *Store) wakeWriter() {
 	select {
 	case s.wake <- struct{}{}:
@@ -271,15 +359,19 @@ func (s *Store) wakeWriter() {
 	}
 }
 
-// refusal is the answer to one request. Any other error of a request is one of
-// the medium or of our own, and ends the transaction for all.
+// refusal is an answer to one request alone, such as ErrFull or ErrLeaseLost: the
+// batch goes on. Any other error that a request returns comes from the medium or
+// from a mistake of ours. It ends the transaction for all, because nobody knows
+// how much of the request was done.
 type refusal struct{ error }
 
 func (r refusal) Unwrap() error { return r.error }
 
+// refuse marks err as an answer to the request that returns it.
 func refuse(err error) error { return refusal{err} }
 
-// callerError is what a caller sees of a request's own error.
+// callerError returns what the caller of a request sees of its error: without the
+// mark that refuse has put on it.
 func callerError(err error) error {
 	var r refusal
 	if errors.As(err, &r) {
