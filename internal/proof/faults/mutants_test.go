@@ -53,11 +53,11 @@ const (
 	srcGate    = "dedupe/gate.go"
 	srcWork    = "internal/deliver/attempt.go"
 	srcLife    = "internal/deliver/dispatcher.go"
-	srcFresh   = "internal/spool/sqlite/clock.go"
+	srcClock   = "internal/spool/sqlite/clock.go"
 	srcWriter  = "internal/spool/sqlite/writer.go"
 	srcOpen    = "internal/spool/sqlite/open.go"
 	srcSettle  = "internal/spool/sqlite/settle.go"
-	srcSweep   = "internal/spool/sqlite/retention.go"
+	srcForget  = "internal/spool/sqlite/ids_forget.go"
 )
 
 // mutants stand in for the mistakes that this program could be making. The names
@@ -90,11 +90,11 @@ var mutants = []mutant{
 		{File: srcOpen, Old: "if whole, err = w.copyLog(); err == nil && whole {", New: "if whole {"},
 	}, failedFsyncThenPowerCut, findsLost},
 	{"forgets ids when the clock jumps", false, []rig.Replacement{
-		{File: srcFresh, Old: "w.ageBase+int64(w.clock.Passed)", New: "w.now"},
-		{File: srcSweep, Old: "if src.id == id && mark > src.watermark {", New: "if src.id == id && mark > src.watermark && false {"},
+		{File: srcClock, Old: "w.ageBase+int64(w.clock.Passed)", New: "w.now"},
+		{File: srcForget, Old: "if src.id == id && mark > src.watermark {", New: "if src.id == id && mark > src.watermark && false {"},
 	}, clockAheadAndBack, findsDoubled},
 	{"keeps no watermark", false, []rig.Replacement{{
-		File: srcSweep, Old: "if src.id == id && mark > src.watermark {", New: "if src.id == id && mark > src.watermark && false {",
+		File: srcForget, Old: "if src.id == id && mark > src.watermark {", New: "if src.id == id && mark > src.watermark && false {",
 	}}, afterTheWindow, findsDoubled},
 	{"forgets the newest ids at a start", false, []rig.Replacement{{
 		File: srcOpen, Old: "\tif err := w.readRecentIDs(); err != nil {\n\t\treturn err\n\t}\n", New: "",

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 	"strconv"
@@ -67,12 +66,6 @@ func (w *writer) firstAge(last int64) (int64, error) {
 	return max(last, w.s.machineNow().UnixNano()), errors.Join(err1, err2)
 }
 
-// mayExpire: what has waited for too long must have had its chance in this life
-// of the process, or an hour of it where its route cannot be tried.
-func (w *writer) mayExpire(d storedDelivery) bool {
-	return d.fence>>32 == w.epoch || w.age-w.ageBase >= dur(min(w.s.settings.Load().Retention, time.Hour))
-}
-
 // wall is the time to show to people.
 func (w *writer) wall() int64 { return nanos(w.clock.Wall()) }
 
@@ -91,43 +84,4 @@ func (w *writer) hasUnsavedTime() bool {
 func (w *writer) readClock() {
 	w.clock = w.s.clock.Read()
 	w.now, w.age = w.clock.Now.UnixNano(), w.ageBase+int64(w.clock.Passed)
-}
-
-// Ids are forgotten by age, so what is to be forgotten when is kept beside
-// them: one row for those of a batch that share a second, appended and read
-// in order of time. An index on the ids would double the random writes.
-type bucketKey struct {
-	source int64
-	second int64
-}
-
-const bucketBits = 30
-
-// remember notes when the id of an accepted event may go.
-func (w *writer) remember(src *source, a *intake) {
-	base, created := w.age, nanos(a.Event.CreatedAt)
-	if created != 0 {
-		// A window from created_at on, where that lies ahead. However far that is:
-		// below the watermark that it leaves behind nothing would be fresh before.
-		base += min(max(0, created-nanos(w.clock.Wall())), dur(longAhead))
-	}
-	k := bucketKey{src.id, base/1e9 + 1}
-	b := w.buckets[k]
-	b = binary.AppendVarint(b, created)
-	w.buckets[k] = putString(b, a.Event.ID)
-}
-
-func (w *writer) flushBuckets() error {
-	// Each bucket has an accepted event of this batch, so these are numbers that
-	// no other batch has used.
-	n := w.seq
-	for k, b := range w.buckets {
-		key := k.second<<bucketBits | n&(1<<bucketBits-1)
-		n--
-		if err := w.q.bucket.int(key).int(k.source).blob(b).exec(); err != nil {
-			return err
-		}
-	}
-	clear(w.buckets)
-	return nil
 }

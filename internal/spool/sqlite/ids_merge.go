@@ -105,22 +105,6 @@ func (w *writer) mergeStep(n int) error {
 	return w.mergeSome(n)
 }
 
-// anyRecent says whether one of a bucket's ids is young. It would come back at
-// the next start.
-func (w *writer) anyRecent(source int64, ids []byte) (bool, error) {
-	for d := (decoder{b: ids}); len(d.b) > 0; {
-		d.int()
-		id := d.string()
-		if d.bad {
-			return false, errEncoding
-		}
-		if _, young := w.recent.find(idKey{source, id}); young {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // mergeOne inserts the id of an event that is about to leave the store.
 func (w *writer) mergeOne(seq int64) error {
 	var k idKey

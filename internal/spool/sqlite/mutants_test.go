@@ -86,7 +86,7 @@ var mutants = []struct {
 	{
 		"the watermark is not kept",
 		[]overlay.Replacement{{
-			File: here + "retention.go", Old: "mark > src.watermark {", New: "mark > src.watermark && !CHOSEN {",
+			File: here + "ids_forget.go", Old: "mark > src.watermark {", New: "mark > src.watermark && !CHOSEN {",
 		}},
 		[]string{"TestContract/a raised window makes nothing fresh"},
 	},

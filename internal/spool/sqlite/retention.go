@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -104,48 +103,6 @@ func (w *writer) sweepStep() (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// forgetIDs removes the ids of one bucket. From then on nothing of its source
-// that was created up to the newest of them is fresh.
-func (w *writer) forgetIDs() (bool, error) {
-	before := (w.age - dur(w.s.settings.Load().Window)) / 1e9
-	q := w.q.oldBuckets.int(before << bucketBits)
-	if !q.next() {
-		return false, q.end()
-	}
-	key, id, ids := q.ColumnInt64(0), q.ColumnInt64(1), q.bytes(2)
-	if err := q.end(); err != nil {
-		return false, err
-	}
-	if young, err := w.anyRecent(id, ids); young || err != nil {
-		if err != nil {
-			return false, err
-		}
-		return true, w.mergeStep(mergeStep)
-	}
-	mark := int64(math.MinInt64)
-	for d := (decoder{b: ids}); len(d.b) > 0; {
-		if created := d.int(); created != 0 {
-			mark = max(mark, created)
-		}
-		name := d.string()
-		if d.bad {
-			return false, errEncoding
-		}
-		if err := w.q.forget.int(id).text(name).exec(); err != nil {
-			return false, err
-		}
-	}
-	for _, src := range w.sources {
-		if src.id == id && mark > src.watermark {
-			src.watermark = mark
-			if err := w.q.watermark.int(id).int(mark).exec(); err != nil {
-				return false, err
-			}
-		}
-	}
-	return true, w.q.dropBucket.int(key).exec()
 }
 
 // dropOld looks at some events that are older than retention.

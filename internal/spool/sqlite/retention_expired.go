@@ -1,6 +1,10 @@
 package sqlite
 
-import "github.com/inboxgate/inboxgate/internal/spool"
+import (
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
 
 // OnExpired implements spool.Store.
 func (s *Store) OnExpired(f func(d spool.Delivery, reason string)) (stop func()) {
@@ -31,4 +35,10 @@ func (s *Store) notifyExpired(all []spool.Delivery) {
 func (w *writer) isRecentReplay(d storedDelivery) bool {
 	retention := dur(w.s.settings.Load().Retention)
 	return (d.state == requeued || d.replay > 0) && (d.due >= w.now-retention || w.age-w.jumpAge < retention)
+}
+
+// mayExpire: what has waited for too long must have had its chance in this life
+// of the process, or an hour of it where its route cannot be tried.
+func (w *writer) mayExpire(d storedDelivery) bool {
+	return d.fence>>32 == w.epoch || w.age-w.ageBase >= dur(min(w.s.settings.Load().Retention, time.Hour))
 }
