@@ -74,7 +74,6 @@ type intake struct {
 // decide finds the verdict and stores what it asks for. The order is that of the
 // contract: what is known is answered whatever its age and however full the store
 // is, so that the platform stops sending it; then freshness; then room.
-
 func (a *intake) decide(w *writer) error {
 	src, err := w.source(a.Event.Source)
 	if err != nil {

@@ -13,18 +13,20 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// backupPages are copied between two batches: 1 MiB, a few milliseconds.
+// backupPages is how many pages are copied between two batches: 1 MiB, a few milliseconds.
 const backupPages = 256
 
-// backup is a copy that is being made. It belongs to the writer.
+// backup is a copy that is being made. It belongs to the writer, and ends with the writer's
+// connection.
 type backup struct {
 	b    *sqlite3.Backup
 	file *backupFile
 }
 
-// Backup implements spool.Embedded. It copies by the writing connection, whose
-// own changes reach the copy: another connection would begin anew with each
-// commit, and a long read would keep the log from restarting.
+// Backup implements spool.Embedded. It copies by the writing connection, in steps between
+// batches, because SQLite carries that connection's own changes over into the copy. By
+// another connection the copy would begin again with each commit, and a long read
+// transaction would keep the log from beginning again.
 func (s *Store) Backup(ctx context.Context, by string, p spool.Progress) (spool.Copy, error) {
 	f, err := s.reserveCopy(by)
 	if err != nil {
@@ -40,7 +42,7 @@ func (s *Store) Backup(ctx context.Context, by string, p spool.Progress) (spool.
 		err = f.measure()
 	}
 	if err != nil {
-		// The room comes back before the store is asked for anything.
+		// The room comes back at once; the writer's part ends when it has its turn.
 		_ = f.Close()
 		s.wakeWriter()
 		return nil, fmt.Errorf("backing up: %w", err)
@@ -48,7 +50,8 @@ func (s *Store) Backup(ctx context.Context, by string, p spool.Progress) (spool.
 	return f, nil
 }
 
-// copyStep copies the next pages.
+// copyStep copies the next pages, and begins with the first call. A store that was reopened
+// meanwhile has lost SQLite's part of the copy, which cannot be taken up again.
 func (w *writer) copyStep(f *backupFile, p spool.Progress) (done bool, err error) {
 	defer func() {
 		if err != nil {
@@ -87,6 +90,8 @@ func (w *writer) copyStep(f *backupFile, p spool.Progress) (done bool, err error
 	return true, w.giveCopyIdentity(f)
 }
 
+// beginBackup makes the file and opens it as a database of SQLite's. It has no journal and
+// no fsync: a copy counts only once it is whole, and its reader makes it durable.
 func (w *writer) beginBackup(f *backupFile) error {
 	w.endBackup()
 	all, err := w.pragma(w.q.allPages)
@@ -100,7 +105,7 @@ func (w *writer) beginBackup(f *backupFile) error {
 	if err != nil {
 		return err
 	}
-	// The copy is worth nothing before its end, and nothing of it is to have a name.
+	// From here on nothing of it has a name, so nothing is left when the process ends.
 	b, err := w.c.BackupInit("main", fileURI(path, url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)"}}))
 	if err := errors.Join(err, f.unname()); err != nil {
 		if b != nil {
@@ -113,8 +118,9 @@ func (w *writer) beginBackup(f *backupFile) error {
 	return nil
 }
 
-// roomFor refuses a copy that still has so many bytes to write, if new events
-// could be refused for it: the live log may grow meanwhile.
+// roomFor refuses a copy that still has so many bytes to write, if new events could be refused
+// for it. Besides the copy, the log may grow up to where it begins again. It is asked before
+// each step, because others fill the same disk.
 func (w *writer) roomFor(bytes int64) error {
 	free, err := w.s.o.freeDisk(w.s.dir)
 	if err != nil {
@@ -127,7 +133,8 @@ func (w *writer) roomFor(bytes int64) error {
 	return nil
 }
 
-// endBackup ends a copy that is given up, or whose connection goes.
+// endBackup ends a copy that is given up, or whose connection is about to close. Its file is
+// its caller's to close.
 func (w *writer) endBackup() {
 	if w.backup == nil {
 		return
@@ -139,21 +146,25 @@ func (w *writer) endBackup() {
 	}
 }
 
-// dropBackup ends the copy whose caller has given it up. A copy that goes on
-// gets every change of the store, and takes room.
+// dropBackup ends the copy whose caller has given it up. SQLite would go on to carry every
+// change over into it.
 func (w *writer) dropBackup() {
 	if w.backup != nil && w.backup.file.endCause() != nil {
 		w.endBackup()
 	}
 }
 
-// currentCopy is the right to make a copy, and the one there is.
+// currentCopy is the copy that is being made or read. There is one at a time: each takes as
+// much room as the store. Its fields are guarded by Store.mu.
 type currentCopy struct {
-	file  *backupFile // guarded by Store.mu, nil when there is none
-	since time.Time   // guarded by Store.mu
-	by    string      // guarded by Store.mu
+	// file is nil when there is none.
+	file *backupFile
+	// since and by say when it began and for whom, for the error that others get.
+	since time.Time
+	by    string
 }
 
+// reserveCopy takes the right to make a copy, until it is closed.
 func (s *Store) reserveCopy(by string) (*backupFile, error) {
 	if by == "" {
 		by = "this process"
@@ -175,7 +186,7 @@ func (s *Store) reserveCopy(by string) (*backupFile, error) {
 
 var errNoRoomLeft = fmt.Errorf("%w for the copy any more: the disk has come down to what new events need", spool.ErrNoRoom)
 
-// endCopy gives up the copy there is, and says whether there was one.
+// endCopy gives up the copy there is, and reports whether there was one.
 func (s *Store) endCopy(cause error) bool {
 	s.mu.Lock()
 	f := s.copy.file

@@ -11,24 +11,30 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// backupFile is a spool.Copy. Its file loses its name as soon as it is open, so
-// that its room is free again when the process ends, however it ends.
+// backupFile is a spool.Copy. Its file loses its name as soon as it is open, so that its room is
+// free again when the process ends, however it ends. Its reader, its caller, a store that closes
+// and a disk that fills may all end it, at any moment.
 type backupFile struct {
-	s     *Store
-	begun bool // the writer's
+	s *Store
+	// begun reports that its first page was copied. It belongs to the writer.
+	begun bool
 
-	mu    sync.Mutex
-	f     *os.File
-	name  string // while it has one
-	size  int64
-	off   int64
-	cause error         // why it is gone
-	ended chan struct{} // closed with cause set
+	// mu guards the fields below, and the file against being closed under a read.
+	mu sync.Mutex
+	f  *os.File
+	// name is empty once the file has lost it.
+	name string
+	// size and off are in bytes: of the whole copy, and what was read of it.
+	size int64
+	off  int64
+	// cause is why it ended, nil while it has not. ended is closed with it.
+	cause error
+	ended chan struct{}
 }
 
 var errCopyClosed = errors.New("the copy is closed")
 
-// create makes the file.
+// create makes the file, and returns its name, which SQLite opens it by.
 func (c *backupFile) create(dir string) (path string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,13 +48,14 @@ func (c *backupFile) create(dir string) (path string, err error) {
 	return c.name, nil
 }
 
-// unname removes the name. Where an open file must have one, Close does it.
+// unname removes the name. On systems where an open file must have one, Close removes it.
 func (c *backupFile) unname() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.removeName()
 }
 
+// removeName is unname for a caller that holds mu.
 func (c *backupFile) removeName() error {
 	if c.name == "" {
 		return nil
@@ -63,6 +70,7 @@ func (c *backupFile) removeName() error {
 	return nil
 }
 
+// measure records the size of the finished copy.
 func (c *backupFile) measure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,15 +85,16 @@ func (c *backupFile) measure() error {
 	return nil
 }
 
-// endCause is why it is, nil while it is not.
+// endCause returns why the copy ended, nil while it has not.
 func (c *backupFile) endCause() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
 }
 
-// end gives the room back at once, whoever has the file open, and says why to
-// who reads it. Others may make a copy only after Close.
+// end ends the copy for a reason that its reader then gets. The file is cut to nothing first,
+// because SQLite's connection may have it open still: closing alone would free no room. Another
+// copy may only begin after Close.
 func (c *backupFile) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

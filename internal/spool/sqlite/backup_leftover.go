@@ -23,20 +23,20 @@ var (
 	dayLike = regexp.MustCompile(`^(19|20)[0-9]{2}(0[1-9]|1[0-2])([0-2][0-9]|3[01])`)
 )
 
-// isCopyNumber says whether a number is one that was drawn for a copy: of 32 bits,
+// isCopyNumber reports whether a number is one that was drawn for a copy: of 32 bits,
 // written plainly, and not what a person would write for a day.
 func isCopyNumber(number string) bool {
 	n, err := strconv.ParseUint(number, 10, 32)
 	return err == nil && strconv.FormatUint(n, 10) == number && !dayLike.MatchString(number)
 }
 
-// sweepCopies removes what is left of copies that former processes were making
-// when they were killed, before anything needs the room. It takes only what
-// looks in every respect as we made it, and follows no link.
+// sweepCopies removes what is left of copies that former processes were making when they were
+// killed, before anything needs the room. It removes files from a directory that people use, so
+// it takes only what looks in every respect as this program made it, and follows no link.
 func (s *Store) sweepCopies() {
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {
-		return // What opens the store will say it.
+		return // Opening the store reports it.
 	}
 	defer root.Close()
 	entries, err := fs.ReadDir(root.FS(), ".")
@@ -102,6 +102,7 @@ func removeLeftDir(root *os.Root, name string) (freed int64, err error) {
 	return freed, root.Remove(name)
 }
 
+// removeFile removes one private file, and returns its size.
 func removeFile(root *os.Root, name string) (freed int64, err error) {
 	fi, err := root.Lstat(name)
 	if err != nil {
@@ -113,10 +114,10 @@ func removeFile(root *os.Root, name string) (freed int64, err error) {
 	return fi.Size(), root.Remove(name)
 }
 
-// isPrivate says whether a file has the mode of all files we make.
+// isPrivate reports whether a file has the mode of all files we make.
 func isPrivate(fi fs.FileInfo) bool {
 	return fi.Mode().IsRegular() && (!unixFiles || fi.Mode().Perm() == 0o600)
 }
 
-// unixFiles: files have modes, and an open one needs no name.
+// unixFiles reports that files have modes here, and that an open one needs no name.
 const unixFiles = runtime.GOOS != "windows"

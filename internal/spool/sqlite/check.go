@@ -13,11 +13,11 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// ErrInUse: a process has the store open, so that reading it from outside would
-// tell nothing certain.
+// ErrInUse says that a process has the store open: what is read from outside then need not be
+// what is stored.
 var ErrInUse = errors.New("the store is in use")
 
-// maxDamage is how many places a Report tells in words.
+// maxDamage is how many places a Report describes.
 const maxDamage = 100
 
 // Report is what Check found.
@@ -28,7 +28,7 @@ type Report struct {
 	Events      int64 `json:"events"`
 	Deliveries  int64 `json:"deliveries"`
 	Quarantined int64 `json:"quarantined"`
-	// Damaged counts what is damaged; Damage tells of the first hundred.
+	// Damaged counts what is damaged; Damage describes the first hundred.
 	Damaged int64    `json:"damaged"`
 	Damage  []string `json:"damage,omitempty"`
 	// Added are tables, indexes, triggers and views of other programs. They are no
@@ -36,6 +36,7 @@ type Report struct {
 	Added []string `json:"added,omitempty"`
 }
 
+// damage counts one damaged place and describes it if there is room.
 func (r *Report) damage(format string, args ...any) {
 	if r.Damaged++; r.Damaged <= maxDamage {
 		r.Damage = append(r.Damage, fmt.Sprintf(format, args...))
@@ -49,7 +50,7 @@ func (r *Report) damage(format string, args ...any) {
 // error means that the check could not be made. It fails with ErrInUse where a
 // process holds the store. The database and its log are not changed; what an
 // unclean end has left in the log is read from there. progress, which may be
-// nil, is told of events.
+// nil, is called with the number of events read.
 func Check(ctx context.Context, path string, progress spool.Progress) (Report, error) {
 	r, err := inspect(ctx, path, progress)
 	if ctx.Err() != nil {
@@ -61,6 +62,7 @@ func Check(ctx context.Context, path string, progress spool.Progress) (Report, e
 	return r, nil
 }
 
+// inspect is Check without the wrapping of its errors.
 func inspect(ctx context.Context, path string, progress spool.Progress) (r Report, err error) {
 	f, err := findOffline(path)
 	if r.Path = f.path; err != nil {
@@ -88,8 +90,9 @@ func inspect(ctx context.Context, path string, progress spool.Progress) (r Repor
 	return r, k.run(ctx)
 }
 
-// openReadOnly opens a database so that nothing beside it is made or changed. Of a
-// log SQLite keeps the index in memory, which it does for who has it alone.
+// openReadOnly opens a database so that nothing beside it is made or changed. Without a log it is
+// immutable to SQLite, which then takes no locks. With one, exclusive locking makes SQLite keep
+// the index of the log in memory instead of in a file beside it.
 func openReadOnly(path string, log bool) (*conn, error) {
 	q := url.Values{"mode": {"ro"}, "vfs": {offlineVFSName}}
 	if !log {
@@ -109,7 +112,7 @@ func openReadOnly(path string, log bool) (*conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// identify refuses what is no store of ours: its damage is not ours to tell.
+// identify refuses a file that is no store of this version: nothing can be said of its damage.
 func (k *checker) identify() error {
 	app, err := k.c.one("PRAGMA application_id")
 	if err == nil && app != applicationID {

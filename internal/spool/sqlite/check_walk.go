@@ -10,15 +10,18 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// checker reads one store from its beginning to its end.
+// checker reads one store from its beginning to its end. It belongs to one goroutine.
 type checker struct {
-	c        *conn
+	c *conn
+	// r gets what is found.
 	r        *Report
 	progress spool.Progress
 
+	// sources and routes are the numbers that are in their tables, for all that names one.
 	sources, routes map[int64]bool
 }
 
+// run does all parts. Damage does not end it: an operator is to see how much there is.
 func (k *checker) run(ctx context.Context) error {
 	for _, part := range []func() error{k.structure, k.schema, k.names, k.events, k.deliveries, k.quarantine} {
 		if err := part(); err != nil {
@@ -50,7 +53,7 @@ func (k *checker) rows(what, sql string, f func(*stmt)) error {
 	return err
 }
 
-// structure is SQLite's own check.
+// structure runs SQLite's own check of pages and indexes.
 func (k *checker) structure() error {
 	return k.rows("the structure", "PRAGMA integrity_check(100)", func(q *stmt) {
 		if text := q.ColumnText(0); text != "ok" {
@@ -59,7 +62,7 @@ func (k *checker) structure() error {
 	})
 }
 
-// schema tells what other programs have added.
+// schema lists what other programs have added, and counts as damage what would change ours.
 func (k *checker) schema() error {
 	added, err := compareSchema(k.c)
 	k.r.Added = added
@@ -70,6 +73,7 @@ func (k *checker) schema() error {
 	return err
 }
 
+// names reads the sources and routes.
 func (k *checker) names() error {
 	k.sources, k.routes = map[int64]bool{}, map[int64]bool{}
 	err := k.rows("the table of sources", "SELECT source FROM sources", func(q *stmt) { k.sources[q.ColumnInt64(0)] = true })
@@ -88,6 +92,7 @@ func (k *checker) names() error {
 	})
 }
 
+// events checks every event against the digest that was stored with it.
 func (k *checker) events() error {
 	var total int64
 	err := k.rows("the table of events", "SELECT count(*) FROM events", func(q *stmt) { total = q.ColumnInt64(0) })
@@ -103,7 +108,7 @@ func (k *checker) events() error {
 	})
 }
 
-// body checks number, source, head and body in that order.
+// body checks a row whose columns are number, source, head and body.
 func (k *checker) body(what string, q *stmt) {
 	number := q.ColumnInt64(0)
 	if !k.sources[q.ColumnInt64(1)] {
@@ -119,6 +124,7 @@ func (k *checker) body(what string, q *stmt) {
 	}
 }
 
+// deliveries checks that each has a route, an event, a known state and a log that can be read.
 func (k *checker) deliveries() error {
 	return k.rows("the table of deliveries", `SELECT number, route, state, log, EXISTS (SELECT 1 FROM events WHERE seq = number >> 12)
 		FROM deliveries`, func(q *stmt) {
@@ -139,6 +145,7 @@ func (k *checker) deliveries() error {
 	})
 }
 
+// quarantine checks the entries as events are.
 func (k *checker) quarantine() error {
 	return k.rows("the quarantine", "SELECT number, source, head, body FROM quarantine", func(q *stmt) {
 		k.r.Quarantined++

@@ -12,10 +12,10 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// SQLite does not check the pages of a database, so each event carries a CRC-32C
-// over what an app would get of it. It stands behind the head, where versions
-// that do not know it read past it. Its length is no power of two and no
-// difference of two: one flipped bit in a length before cannot swallow it.
+// SQLite does not check the pages of a database, so each event carries a CRC-32C over what an app
+// would get of it: id, type, head and body. It stands behind the head, where versions that do not
+// know it read past it. Its length is no power of two and no difference of two, so that one flipped
+// bit in a length that stands before cannot make the decoder swallow it.
 const (
 	sumMark = 0xc5
 	sumSize = 5
@@ -23,6 +23,7 @@ const (
 
 const reasonDamaged = "stored event is damaged"
 
+// eventSum returns the checksum. A zero byte between id and type keeps their border in it.
 func eventSum(head []byte, e *spool.Event) uint32 {
 	h := crc32.Update(0, castagnoli, head)
 	h = crc32.Update(h, castagnoli, []byte(e.ID))
@@ -31,6 +32,7 @@ func eventSum(head []byte, e *spool.Event) uint32 {
 	return crc32.Update(h, castagnoli, e.Request.Body)
 }
 
+// appendSum appends the mark and the checksum of all that stands before.
 func appendSum(head []byte, e *spool.Event) []byte {
 	sum := eventSum(head, e)
 	return binary.LittleEndian.AppendUint32(append(head, sumMark), sum)
@@ -50,14 +52,14 @@ func decodeWhole(head []byte, e *spool.Event) error {
 	return nil
 }
 
-// isDamage says that err is about the bytes of what was read, and not about the
-// reading.
+// isDamage reports whether err is about the bytes of what was read, and not about the reading.
 func isDamage(err error) bool {
 	return errors.Is(err, errEncoding) || errors.Is(err, sqlite3.CORRUPT)
 }
 
-// settleDamaged makes dead letters of leased deliveries whose events cannot be read, so
-// that they are told and keep nothing else waiting. It returns the others.
+// settleDamaged makes dead letters of leased deliveries whose events cannot be read, and returns
+// the others. A damaged event is logged and shown as one, and keeps nothing else waiting: left in
+// its queue it would be the oldest there for ever.
 func (s *Store) settleDamaged(ctx context.Context, ds []spool.Delivery) ([]spool.Delivery, error) {
 	good := ds[:0:0]
 	var dead []spool.Lease

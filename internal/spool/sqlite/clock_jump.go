@@ -2,13 +2,14 @@ package sqlite
 
 import "time"
 
-// jumpAtLeast is what the clock must be set ahead by to be followed. Smaller
-// steps are those of a clock that is kept right.
+// jumpAtLeast is how far the clock must be set ahead to be followed. Smaller steps are those
+// of a clock that is kept right.
 const jumpAtLeast = time.Second
 
-// followClock moves the ends of all leases along when the clock was set ahead:
-// their holders are at work, and no time has passed for them. Else every attempt
-// under way would be made a second time.
+// followClock moves the ends of all leases along when the clock was set ahead, or the machine
+// slept: no time has passed for the workers that hold them. Otherwise all leases would run
+// out at once, and every attempt under way would be made a second time. Due times stay where
+// they are, so retries come early, which does no harm.
 func (w *writer) followClock() error {
 	by := w.clock.Jumped - w.jumpFollowed
 	if by < jumpAtLeast {
@@ -30,8 +31,8 @@ func (w *writer) followClock() error {
 	return nil
 }
 
-// displayDue is a time to come as people see it, whose clock the store's may be ahead
-// of.
+// displayDue returns a due time by the machine's clock, which is what people compare it
+// with. The store's own may be ahead, where the machine's was once.
 func (s *Store) displayDue(due int64) time.Time {
 	r := s.clock.Read()
 	return timeOf(due).Add(r.Wall().Sub(r.Now))

@@ -10,10 +10,11 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
+// errEncoding says that a record that was read is not one that was written.
 var errEncoding = errors.New("stored record is damaged")
 
-// nanos is a time as the store compares it: 0 for the zero time, and clamped
-// to what 64 bits hold.
+// nanos returns a time as the store compares it: 0 for the zero time, and clamped to what 64 bits
+// hold, since a created_at may name any year.
 func nanos(t time.Time) int64 {
 	switch {
 	case t.IsZero():
@@ -26,6 +27,7 @@ func nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
+// timeOf is the reverse of nanos.
 func timeOf(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
@@ -33,6 +35,7 @@ func timeOf(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
+// putString appends a string and its length before it.
 func putString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
@@ -44,13 +47,18 @@ func putTime(b []byte, t time.Time) []byte {
 	return binary.AppendUvarint(b, uint64(t.Nanosecond()))
 }
 
-// source of bytes that were written by the functions above. bad is set once
-// something does not fit.
+// decoder reads what the functions above have written. Its methods return zero values once
+// something did not fit, so that a caller checks bad only at the end. It never allocates by a
+// length that it has read before that length was found to fit what is there: the bytes may be
+// damaged.
 type decoder struct {
-	b   []byte
+	// b is what was not read yet.
+	b []byte
+	// bad reports that something did not fit.
 	bad bool
 }
 
+// uint reads an unsigned number.
 func (d *decoder) uint() uint64 {
 	v, n := binary.Uvarint(d.b)
 	if n <= 0 {
@@ -61,6 +69,7 @@ func (d *decoder) uint() uint64 {
 	return v
 }
 
+// int reads a signed number.
 func (d *decoder) int() int64 {
 	v, n := binary.Varint(d.b)
 	if n <= 0 {
@@ -71,6 +80,7 @@ func (d *decoder) int() int64 {
 	return v
 }
 
+// take reads n bytes. They stay those of the decoder.
 func (d *decoder) take(n uint64) []byte {
 	if n > uint64(len(d.b)) {
 		d.bad, d.b = true, nil
@@ -81,14 +91,17 @@ func (d *decoder) take(n uint64) []byte {
 	return v
 }
 
+// string reads what putString has written.
 func (d *decoder) string() string { return string(d.take(d.uint())) }
 
+// time reads what putTime has written.
 func (d *decoder) time() time.Time {
 	sec, nsec := d.int(), d.uint()
 	return time.Unix(sec, int64(nsec%1e9)).UTC()
 }
 
-// encodeHead packs what comes with an event beside id, type and body.
+// encodeHead packs what comes with an event beside id, type and body, which have columns of their
+// own. It is one blob because nothing of it is searched by.
 func encodeHead(e *spool.Event, received time.Time) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, 1) // version
@@ -110,7 +123,7 @@ func encodeHead(e *spool.Event, received time.Time) []byte {
 	return appendSum(b, e)
 }
 
-// decodeHead reads a head, and says how many bytes of a checksum follow it.
+// decodeHead reads a head into e, and returns how many bytes of a checksum follow it.
 func decodeHead(b []byte, e *spool.Event) (rest int, err error) {
 	d := decoder{b: b}
 	if v := d.take(1); d.bad || v[0] != 1 {
@@ -144,8 +157,9 @@ func decodeHead(b []byte, e *spool.Event) (rest int, err error) {
 	return rest, nil
 }
 
-// appendAttempt adds an attempt to a log, of which the newest are kept. Each
-// record is preceded by its length, so that old ones drop without decoding.
+// appendAttempt returns a log with an attempt added, of which the newest are kept. Each record is
+// preceded by its length, so that old ones drop without decoding, and a newer program may add to
+// its end.
 func appendAttempt(log []byte, a spool.Attempt) []byte {
 	if len(a.Response) > spool.MaxResponse {
 		a.Response = a.Response[:spool.MaxResponse]
@@ -179,6 +193,7 @@ func appendAttempt(log []byte, a spool.Attempt) []byte {
 	return append(out, r...)
 }
 
+// decodeLog returns the attempts of a log.
 func decodeLog(b []byte) ([]spool.Attempt, error) {
 	var log []spool.Attempt
 	for d := (decoder{b: b}); len(d.b) > 0; {

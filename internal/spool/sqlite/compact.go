@@ -10,9 +10,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Compact implements spool.Embedded: it moves what is in use to the front of
-// the file, some pages with each batch, and copies the log so that the file is
-// cut.
+// Compact implements spool.Embedded. It moves what is in use to the front of the file, some pages
+// with each batch, so that accepts go on. The file itself is only cut when the log that says so is
+// copied into it.
 func (s *Store) Compact(ctx context.Context, p spool.Progress) (int64, error) {
 	before, err := s.fileSize()
 	if err != nil {
@@ -49,8 +49,10 @@ func (s *Store) Compact(ctx context.Context, p spool.Progress) (int64, error) {
 	return max(before-after, 0), err
 }
 
+// fileSize returns the size of the database in bytes.
 func (s *Store) fileSize() (int64, error) { return sizeOf(s.path) }
 
+// sizeOf returns the size of a file in bytes.
 func sizeOf(path string) (int64, error) {
 	fi, err := os.Stat(path)
 	if err != nil {

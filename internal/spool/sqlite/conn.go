@@ -9,13 +9,16 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// conn is a connection with the few calls we make. It is used by one goroutine
-// at a time.
+// conn is a connection with the few calls that the engine makes. It is used by one goroutine at a
+// time.
 type conn struct {
 	*sqlite3.Conn
-	err error // of preparing
+	// err is the first error of prepare since it was cleared.
+	err error
 }
 
+// connect opens a connection to the database. Checkpoints are left to the engine: SQLite's own
+// would run within the writer's turn, after some commit, and at the close of the last connection.
 func (s *Store) connect(create bool, cacheKiB int) (*conn, error) {
 	q := url.Values{}
 	q.Set("modeof", s.path)
@@ -31,7 +34,7 @@ func (s *Store) connect(create bool, cacheKiB int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A shell or a backup tool may hold a lock for a moment.
+	// The timeout is for a shell or a backup tool that holds a lock for a moment.
 	err = c.Exec(fmt.Sprintf(`PRAGMA busy_timeout=%d; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=%d;
 		PRAGMA foreign_keys=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-%d`, busyFor.Milliseconds(), WALCap, cacheKiB))
 	if err == nil {
@@ -50,7 +53,7 @@ func fileURI(path string, q url.Values) string {
 	return u.String()
 }
 
-// shut closes c whatever state it is in.
+// shut closes c whatever state it is in: with statements open, or a transaction.
 func (c *conn) shut() error {
 	if c == nil || c.Conn == nil {
 		return nil
@@ -84,11 +87,13 @@ func (c *conn) one(sql string) (int64, error) {
 	return v, st.end()
 }
 
-// stmt is a prepared statement whose parameters are bound in order. Errors are
-// kept until exec or end.
+// stmt is a prepared statement whose parameters are bound in order, as q.int(1).text("a").exec().
+// Errors are kept until exec or end, so that each use has one place to check.
 type stmt struct {
 	*sqlite3.Stmt
-	n   int
+	// n is how many parameters are bound.
+	n int
+	// err is the first error of binding.
 	err error
 }
 
@@ -101,6 +106,7 @@ func (c *conn) prepare(sql string) *stmt {
 	return &stmt{Stmt: st}
 }
 
+// keepError keeps the first error.
 func (s *stmt) keepError(err error) *stmt {
 	if err != nil && s.err == nil {
 		s.err = err
@@ -108,20 +114,23 @@ func (s *stmt) keepError(err error) *stmt {
 	return s
 }
 
+// int binds a number to the next parameter.
 func (s *stmt) int(v int64) *stmt {
 	s.n++
 	return s.keepError(s.BindInt64(s.n, v))
 }
 
+// text binds a string to the next parameter.
 func (s *stmt) text(v string) *stmt {
 	s.n++
 	return s.keepError(s.BindText(s.n, v))
 }
 
+// blob binds bytes to the next parameter.
 func (s *stmt) blob(v []byte) *stmt {
 	s.n++
 	if v == nil {
-		v = []byte{} // nil may mean NULL
+		v = []byte{} // The driver could bind nil as NULL.
 	}
 	return s.keepError(s.BindBlob(s.n, v))
 }
@@ -131,6 +140,7 @@ func (s *stmt) next() bool {
 	return s.err == nil && s.Step()
 }
 
+// end makes the statement ready to be used again, and returns its first error.
 func (s *stmt) end() error {
 	err := s.err
 	if r := s.Reset(); err == nil {
@@ -140,6 +150,7 @@ func (s *stmt) end() error {
 	return err
 }
 
+// exec runs a statement that returns no rows.
 func (s *stmt) exec() error {
 	if s.err != nil {
 		return s.end()
@@ -149,7 +160,7 @@ func (s *stmt) exec() error {
 	return err
 }
 
-// each runs f on every row.
+// each runs f on every row, until one returns an error.
 func (s *stmt) each(f func() error) error {
 	for s.next() {
 		if err := f(); err != nil {
@@ -160,4 +171,5 @@ func (s *stmt) each(f func() error) error {
 	return s.end()
 }
 
+// bytes returns a copy of a column: the driver's own memory goes with the next row.
 func (s *stmt) bytes(col int) []byte { return s.ColumnBlob(col, nil) }

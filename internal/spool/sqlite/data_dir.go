@@ -22,10 +22,10 @@ var systemDirs = []string{
 	"/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/tmp", "/usr/local",
 }
 
-// PrepareDir makes dir, for our eyes only, or looks whether a directory that is
-// there can hold a store: it must be writable, not open to everybody, and, unless a
-// store is in it, have no files of others. What is there already keeps its mode. An
-// error is one sentence that names the directory and what to do.
+// PrepareDir makes dir, which only its user may read, or checks whether a directory that is
+// there can hold a store: it must be writable, not open to everybody, and, unless a store is
+// in it, have no files of others. What is there already keeps its mode. An error is one
+// sentence that names the directory and what to do.
 func PrepareDir(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,13 +58,13 @@ func PrepareDir(dir string) error {
 	return checkFileSystem(dir)
 }
 
+// isDiskFull reports whether err is about room on the disk.
 func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// checkEntries refuses a directory of somebody else, and links under our names:
-// only someone who wants us to write elsewhere puts them there. store says that one
-// is there.
+// checkEntries refuses a directory with other programs' files, and links under our names: only
+// someone who wants us to write elsewhere puts them there. store reports that a store is in it.
 func checkEntries(dir string, entries []fs.DirEntry) (store bool, err error) {
 	foreign := ""
 	for _, e := range entries {
@@ -91,7 +91,7 @@ func checkEntries(dir string, entries []fs.DirEntry) (store bool, err error) {
 	return false, nil
 }
 
-// tryWriting makes a file and removes it again.
+// tryWriting makes a file and removes it again: modes alone do not say whether that works.
 func tryWriting(dir string) error {
 	f, err := os.CreateTemp(dir, ".try-*")
 	if err != nil {
@@ -101,7 +101,7 @@ func tryWriting(dir string) error {
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
-// describe says what is the matter with a data directory and what to do.
+// describe returns what is wrong with a data directory and what to do about it.
 func describe(dir string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS):

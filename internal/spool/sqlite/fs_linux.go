@@ -22,6 +22,7 @@ var networkFS = map[uint32]string{
 	unix.NCP_SUPER_MAGIC:  "NCP",
 }
 
+// checkFileSystem refuses a directory on one of networkFS.
 func checkFileSystem(dir string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -30,6 +31,7 @@ func checkFileSystem(dir string) error {
 	return checkMagic(dir, uint32(st.Type))
 }
 
+// checkMagic is checkFileSystem for a number that statfs has given.
 func checkMagic(dir string, magic uint32) error {
 	if name := networkFS[magic]; name != "" {
 		return fmt.Errorf("%s is on %s: a store needs a local file system", dir, name)

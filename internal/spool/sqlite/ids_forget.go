@@ -5,22 +5,27 @@ import (
 	"math"
 )
 
-// Ids are forgotten by age, so what is to be forgotten when is kept beside
-// them: one row for those of a batch that share a second, appended and read
-// in order of time. An index on the ids would double the random writes.
+// Ids are forgotten by age, so which are to be forgotten when is kept beside them: one row
+// for those of a batch that share a second, appended, and read in order of time. An index
+// by time on the table of ids would double its random writes.
+
+// bucketKey is what the ids of one bucket share: the source, and the second (of age) from
+// which a window is counted.
 type bucketKey struct {
 	source int64
 	second int64
 }
 
+// bucketBits are the lower bits of a bucket's number, which tell those of one second apart.
 const bucketBits = 30
 
-// remember notes when the id of an accepted event may go.
+// remember records from when on the id of an accepted event may go: a window after the
+// later one of its receipt and its created_at.
 func (w *writer) remember(src *source, a *intake) {
 	base, created := w.age, nanos(a.Event.CreatedAt)
 	if created != 0 {
-		// A window from created_at on, where that lies ahead. However far that is:
-		// below the watermark that it leaves behind nothing would be fresh before.
+		// However far created_at lies ahead. Forgotten earlier, it would leave a
+		// watermark in the future, below which no new event would be fresh.
 		base += min(max(0, created-nanos(w.clock.Wall())), dur(longAhead))
 	}
 	k := bucketKey{src.id, base/1e9 + 1}
@@ -29,6 +34,7 @@ func (w *writer) remember(src *source, a *intake) {
 	w.buckets[k] = putString(b, a.Event.ID)
 }
 
+// flushBuckets writes the batch's buckets, in the transaction that accepts their events.
 func (w *writer) flushBuckets() error {
 	// Each bucket has an accepted event of this batch, so these are numbers that
 	// no other batch has used.
@@ -44,8 +50,11 @@ func (w *writer) flushBuckets() error {
 	return nil
 }
 
-// forgetIDs removes the ids of one bucket. From then on nothing of its source
-// that was created up to the newest of them is fresh.
+// forgetIDs removes the ids of one bucket, and reports whether it did anything. The same
+// commit raises the watermark of their source to the newest created_at among them: nothing
+// up to it is fresh from then on, so that no forgotten id can be accepted again, whatever
+// clocks and settings say. Where one of them is still recent it goes on with the merge
+// instead, and the bucket waits for the next step.
 func (w *writer) forgetIDs() (bool, error) {
 	before := (w.age - dur(w.s.settings.Load().Window)) / 1e9
 	q := w.q.oldBuckets.int(before << bucketBits)
@@ -86,8 +95,8 @@ func (w *writer) forgetIDs() (bool, error) {
 	return true, w.q.dropBucket.int(key).exec()
 }
 
-// anyRecent says whether one of a bucket's ids is young. It would come back at
-// the next start.
+// anyRecent reports whether one of a bucket's ids is recent. Forgotten now, it would be
+// read back from its event at the next start.
 func (w *writer) anyRecent(source int64, ids []byte) (bool, error) {
 	for d := (decoder{b: ids}); len(d.b) > 0; {
 		d.int()

@@ -6,17 +6,22 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// mergePace is how many ids are merged for one that is accepted, so that a
-// merge ends before the next one has gathered half of its own.
+// mergePace is how many ids are merged for one that is accepted. With two, a merge ends
+// before the next generation is half full, so memory is bounded, and it costs no pause
+// of its own: every batch does a share in proportion to what it has accepted.
 const mergePace = 2
 
-// recentIDs are those that the table may lack.
+// recentIDs are the ids that the table may lack, in memory. They belong to the writer.
 type recentIDs struct {
+	// gathering gets the ids that are accepted.
 	gathering *generation
-	merging   *generation // nil while none is
-	added     int         // in this batch
+	// merging is being inserted into the table, nil while none is.
+	merging *generation
+	// added counts the ids that this batch has accepted.
+	added int
 }
 
+// find looks an id up in memory.
 func (y *recentIDs) find(k idKey) (knownID, bool) {
 	v, ok := y.gathering.ids[k]
 	if !ok && y.merging != nil {
@@ -25,6 +30,7 @@ func (y *recentIDs) find(k idKey) (knownID, bool) {
 	return v, ok
 }
 
+// size returns how many ids are held.
 func (y *recentIDs) size() int {
 	n := len(y.gathering.ids)
 	if y.merging != nil {
@@ -33,7 +39,9 @@ func (y *recentIDs) size() int {
 	return n
 }
 
-// findID looks an id up, among the young ones first.
+// findID looks an id up: among the recent ones, then in the table unless the filter rules
+// it out. An id may be in both, while a merge is under way or where it had a conflict;
+// what they say is the same.
 func (w *writer) findID(k idKey) (v knownID, ok bool, err error) {
 	if v, ok = w.recent.find(k); ok {
 		return v, true, nil
@@ -52,7 +60,8 @@ func (w *writer) findID(k idKey) (v knownID, ok bool, err error) {
 	return v, ok, q.end()
 }
 
-// mergeAlong merges some ids in a batch that has accepted others.
+// mergeAlong merges a batch's share of ids, in its transaction. Where that fails, memory
+// is dropped with it, and the ids are read back from their events.
 func (w *writer) mergeAlong() error {
 	y := &w.recent
 	n := y.added * mergePace
@@ -66,20 +75,24 @@ func (w *writer) mergeAlong() error {
 	return w.mergeSome(n)
 }
 
+// beginMerge begins to merge what has gathered. No other merge may be under way: merged
+// says "all up to here", so generations are merged in turn.
 func (w *writer) beginMerge() {
 	w.recent.merging, w.recent.gathering = w.recent.gathering, newGeneration()
 	w.recent.merging.begin()
 }
 
-// mergeSome inserts the next n ids. An id that is in the table already, from a
-// merge that was cut short, stays as it is: its conflicts are counted there.
+// mergeSome inserts the next n ids. One that is in the table already, from a merge that
+// was cut short or because of a conflict, stays as it is: its conflicts are counted
+// there. With the last id the same commit raises merged. A stop before that leaves some
+// ids in both places, and the next start only inserts them again.
 func (w *writer) mergeSome(n int) error {
 	g := w.recent.merging
 	for ; n > 0 && len(g.runs) > 0; n-- {
 		k := g.next()
 		v, ok := g.ids[k]
 		if !ok {
-			continue // its event has left the store, and it has gone ahead
+			continue // mergeOne has inserted it, since its event left the store.
 		}
 		if err := w.claim(k, v); err != nil {
 			return err
@@ -92,12 +105,15 @@ func (w *writer) mergeSome(n int) error {
 	return w.setMeta("merged", g.last)
 }
 
+// claim inserts an id. The filter gets it first, so that a commit that fails can only
+// leave too much there.
 func (w *writer) claim(k idKey, v knownID) error {
 	w.filter.add(k)
 	return w.q.claim.int(k.source).text(k.id).blob(v.digest[:]).int(v.seq).exec()
 }
 
-// mergeStep goes on with a merge, or begins one, for what cannot wait.
+// mergeStep merges n ids, and begins a merge where none is under way, for retention: it
+// cannot forget an id that is not merged.
 func (w *writer) mergeStep(n int) error {
 	if w.recent.merging == nil {
 		w.beginMerge()
@@ -105,7 +121,9 @@ func (w *writer) mergeStep(n int) error {
 	return w.mergeSome(n)
 }
 
-// mergeOne inserts the id of an event that is about to leave the store.
+// mergeOne inserts the id of an event that is about to leave the store, in the same
+// transaction: without its event it would not be read back. It takes the id out of
+// memory, but not its key out of a run, which mergeSome then passes over.
 func (w *writer) mergeOne(seq int64) error {
 	var k idKey
 	q := w.q.eventID.int(seq)
@@ -127,8 +145,8 @@ func (w *writer) mergeOne(seq int64) error {
 	return w.claim(k, v)
 }
 
-// readRecentIDs reads the young ids at a start. After some crashes in a row there
-// may be more than memory should hold: then the oldest are merged at once.
+// readRecentIDs reads back the ids of all events above merged. After some crashes in a row
+// there may be more than memory should hold: then the oldest are merged at once.
 func (w *writer) readRecentIDs() error {
 	y, lim := &w.recent, w.s.o.limits
 	var late error

@@ -7,18 +7,25 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Random ids each dirty a page of their own where they are inserted one by
-// one. So the youngest are known from memory, and are inserted many at a time,
-// in order, with several to a page. What makes a young id durable is its event:
-// those numbered above w.merged are read at the start. Two rules keep that true:
-// an event leaves the store only after its id is in the table, and an id is
-// forgotten only after w.merged has passed it.
+// Ids are random, so each id that is inserted alone dirties a page of its own, which is
+// written twice: to the log, and to the database. So the most recent ids are held in
+// memory, exactly, and are inserted many at a time, in order, several to a page.
+//
+// What makes a recent id durable is its event: at a start the ids of all events numbered
+// above w.merged are read back. Two rules keep that true. An event leaves the store only
+// after its id is in the table (mergeOne). And an id is forgotten only after w.merged has
+// passed it (forgetIDs): else the next start would read it back from its event.
+//
+// ids_merge.go inserts them, ids_filter.go spares searches for new ids, and
+// ids_forget.go removes what is old.
 
+// idKey is an id as it is looked up: ids are unique in a source.
 type idKey struct {
 	source int64
 	id     string
 }
 
+// compare orders ids as the table's key does: neighbours share a page.
 func (k idKey) compare(o idKey) int {
 	if k.source != o.source {
 		return int(k.source - o.source)
@@ -26,23 +33,28 @@ func (k idKey) compare(o idKey) int {
 	return strings.Compare(k.id, o.id)
 }
 
-// knownID is what is remembered of an id.
+// knownID is what is remembered of an id: the digest of its body, by which a copy is told
+// from another body, and the number of its event.
 type knownID struct {
 	digest spool.Digest
 	seq    int64
 }
 
-// generation is a set of young ids that is merged as a whole.
+// generation is a set of recent ids that is merged as a whole. It belongs to the writer.
 type generation struct {
-	ids  map[idKey]knownID
-	runs [][]idKey // in order each, once their last is full
-	last int64     // the largest number of their events
+	ids map[idKey]knownID
+	// runs hold the keys, limits.run of them each, sorted once they are full. In a
+	// merge they are a heap by their first keys.
+	runs [][]idKey
+	// last is the largest number of their events. It becomes w.merged at the end.
+	last int64
 }
 
+// newGeneration returns an empty generation.
 func newGeneration() *generation { return &generation{ids: map[idKey]knownID{}} }
 
-// add notes an id. Runs are put in order one by one, so that no batch has to
-// wait for all of it.
+// add adds an id. Each run is sorted when it is full, so that no batch has to wait for
+// the sorting of all 65,536.
 func (g *generation) add(k idKey, v knownID, run int) {
 	n := len(g.runs) - 1
 	if n < 0 || len(g.runs[n]) >= run {
@@ -56,7 +68,7 @@ func (g *generation) add(k idKey, v knownID, run int) {
 	g.ids[k], g.last = v, max(g.last, v.seq)
 }
 
-// begin makes the runs a heap by their first ids.
+// begin makes the runs a heap by their first keys: from then on only next is called.
 func (g *generation) begin() {
 	if n := len(g.runs); n > 0 {
 		slices.SortFunc(g.runs[n-1], idKey.compare)
@@ -66,6 +78,7 @@ func (g *generation) begin() {
 	}
 }
 
+// sink moves the run at i down the heap to where it belongs.
 func (g *generation) sink(i int) {
 	r := g.runs
 	for {
@@ -83,7 +96,8 @@ func (g *generation) sink(i int) {
 	}
 }
 
-// next takes the least id that is left. There must be one.
+// next removes and returns the least key that is left. There must be one. Its id stays
+// in ids, where it is found until the whole merge is committed.
 func (g *generation) next() idKey {
 	k := g.runs[0][0]
 	if g.runs[0] = g.runs[0][1:]; len(g.runs[0]) == 0 {

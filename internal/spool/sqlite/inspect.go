@@ -9,10 +9,10 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// inspect has SQLite look at the structure of every page and hold each index
-// against its table: a flipped byte in a page's head can hide rows without any
-// error where they are not found. The bytes of events have checksums of their
-// own, which are looked at when they are read.
+// inspect has SQLite look at the structure of every page and compare each index with its
+// table, where a process begins and the database is not larger than limits.inspect: a flipped
+// byte in a page's head can hide rows, and a row that is not found is no error. The bytes of
+// events have checksums of their own, which are compared when they are read.
 func (w *writer) inspect(first bool) error {
 	if !first {
 		return nil
@@ -43,8 +43,8 @@ func (w *writer) inspect(first bool) error {
 	})
 }
 
-// countIndexed holds the partial indexes against their table, which SQLite's own
-// check does in one direction only: a page of the table may be gone.
+// countIndexed compares the partial indexes with their table. SQLite's own check finds rows
+// that an index lacks, but not entries whose rows have gone with a page of the table.
 func (w *writer) countIndexed() error {
 	for index, where := range map[string]string{
 		"fresh": "state=1", "later": "state IN (3, 6)", "inorder": "state IN (3, 6)", "running": "state=2", "dead": "state=5",

@@ -8,10 +8,10 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// object is one line of a schema.
+// object is one row of sqlite_schema: a table, index, trigger or view.
 type object struct{ kind, name, table, sql string }
 
-// errAdded: another program has added what would change what we store.
+// errAdded says that another program has added what would change what we store.
 var errAdded = errors.New("another program changes what is stored")
 
 // unmarked returns the error for a file without the mark of our stores. A copy that
@@ -33,10 +33,10 @@ var errUnmarked = errors.New("the file is no whole copy of a store")
 
 const listSchema = `SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY name`
 
-// compareSchema holds the schema against the one that this program makes: with a
-// byte of its text flipped, a column can be another, and all rows of a table be
-// hidden, while the structure of every page is sound. Tables that a tool keeps
-// beside ours are its own matter. What it hangs on ours is not.
+// compareSchema compares the schema with the one that this program makes. With one byte of
+// its text flipped, a column can become another and all rows of a table be hidden, while the
+// structure of every page is sound. Tables that a tool keeps beside ours are its own affair,
+// and are logged; a trigger or an index on one of ours is refused.
 func (w *writer) compareSchema() error {
 	added, err := compareSchema(w.c)
 	if err == nil && len(added) > 0 {
@@ -80,6 +80,8 @@ func compareSchema(c *conn) (added []string, err error) {
 	return added, err
 }
 
+// ownSchema returns the schema that this program makes, from a database in memory: SQLite
+// itself says how it writes it down.
 func ownSchema() ([]object, error) {
 	c, err := sqlite3.OpenFlags(":memory:", sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_MEMORY)
 	if err != nil {
@@ -93,6 +95,7 @@ func ownSchema() ([]object, error) {
 	return schemaOf(model)
 }
 
+// schemaOf returns the schema of a database.
 func schemaOf(c *conn) (all []object, err error) {
 	st := c.prepare(listSchema)
 	if err := c.err; err != nil {

@@ -17,16 +17,23 @@ import (
 // after a fast restart.
 const lockWithin = 4 * time.Second
 
-// dirLock is held on a file beside the database as long as the store is open.
+// dirLock is a lock on the file "lock" beside the database, held as long as the store is open.
+// The kernel frees it when the process ends, however it ends.
+//
+// What is in the file tells the next process how this one ended: the number of the process
+// while it runs and after a kill, nothing after an end before which every fsync succeeded.
 type dirLock struct {
 	f    *os.File
 	path string
-	// endedWell: the process before released it after a life in which every fsync
-	// succeeded. A kill leaves the number of the process in the file.
+	// endedWell reports that the process before ended well: the page cache has what the
+	// disk has.
 	endedWell bool
-	was       []byte // what the file held before
+	// was is what the file held before, for undo.
+	was []byte
 }
 
+// lockDir takes the lock. It waits for a process that is about to end, and names it in the
+// error if it does not.
 func lockDir(dir string) (*dirLock, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
@@ -61,7 +68,8 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{f: f, path: path, endedWell: len(was) == 0, was: was}, nil
 }
 
-// moved: the file that we hold is no longer the one in the directory.
+// moved reports whether the file that is locked is no longer the one in the directory: the
+// directory was removed or replaced, and another process may hold the lock of the new one.
 func (l *dirLock) moved() bool {
 	mine, err := l.f.Stat()
 	if err != nil {
@@ -71,8 +79,8 @@ func (l *dirLock) moved() bool {
 	return err != nil || !os.SameFile(mine, there)
 }
 
-// release leaves the file: removing it would let two others hold one each. well
-// says that nothing of the store failed.
+// release frees the lock. well reports that nothing of the store has failed in this life. The
+// file stays: where it is removed, one process may hold the old one and another a new one.
 func (l *dirLock) release(well bool) {
 	if well {
 		_ = l.f.Truncate(0)
@@ -80,7 +88,7 @@ func (l *dirLock) release(well bool) {
 	_ = l.f.Close()
 }
 
-// undo releases it as it was found, for a start that changes nothing.
+// undo frees the lock and leaves the file as it was found, for a start that changes nothing.
 func (l *dirLock) undo() {
 	if l.f.Truncate(0) == nil {
 		_, _ = l.f.WriteAt(l.was, 0)
@@ -88,7 +96,7 @@ func (l *dirLock) undo() {
 	_ = l.f.Close()
 }
 
-// syncDir makes the names of new files durable.
+// syncDir makes the names of new files durable. An fsync of a file does not do that.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -97,6 +105,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// freeDisk returns how many bytes the file system has left for this user.
 func freeDisk(dir string) (uint64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -45,6 +45,7 @@ type checkpointer struct {
 
 func (k *checkpointer) init() { k.wake = make(chan struct{}, 1) }
 
+// open hands over the connection of an opening.
 func (k *checkpointer) open(c *conn) error {
 	k.copying.Lock()
 	defer k.copying.Unlock()
@@ -53,6 +54,7 @@ func (k *checkpointer) open(c *conn) error {
 	return nil
 }
 
+// shut closes the connection, once no pass is running.
 func (k *checkpointer) shut() {
 	k.copying.Lock()
 	defer k.copying.Unlock()

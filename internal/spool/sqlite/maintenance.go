@@ -7,16 +7,19 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// step is a short step that needs the writing connection outside of any
-// transaction. It is taken between two batches.
+// step is a short piece of work that needs the writing connection outside of any
+// transaction: some pages of a backup, or a checkpoint. It is taken between two batches.
 type step struct {
-	ctx  context.Context
-	run  func(*writer) error
+	// ctx is the caller's. A step whose ctx has ended is not begun.
+	ctx context.Context
+	// run does it, in the writer's turn.
+	run func(*writer) error
+	// done has room for the answer, so that the writer does not wait for the caller.
 	done chan error
 }
 
-// betweenBatches has the writer take a step between two batches. The steps of a caller
-// whose ctx has ended are not begun any more, and one that runs is waited for.
+// betweenBatches has the writer take a step between two batches. A step that was handed
+// over is waited for even when ctx ends: what it works on belongs to the caller.
 func (s *Store) betweenBatches(ctx context.Context, run func(*writer) error) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -33,7 +36,8 @@ func (s *Store) betweenBatches(ctx context.Context, run func(*writer) error) err
 	}
 }
 
-// runWaitingStep takes one step, if one waits.
+// runWaitingStep takes one step, if one waits. Under load the writer is never idle, so a step
+// gets its chance after each batch.
 func (w *writer) runWaitingStep() {
 	select {
 	case a := <-w.s.steps:
@@ -42,6 +46,8 @@ func (w *writer) runWaitingStep() {
 	}
 }
 
+// runStep takes a step. A panic in it is its caller's error: no transaction is open that it
+// could have left half done.
 func (w *writer) runStep(a *step) {
 	defer func() {
 		if p := recover(); p != nil {

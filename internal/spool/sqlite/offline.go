@@ -12,9 +12,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Offline is a store that no process uses, open to be read: its log, and what is
-// left of it in SQLite's own after an unclean end. Nothing is written, and the
-// store is not recovered: what was running when its process ended is running.
+// Offline is a store that no process uses, open to be read: its records, with what an unclean end has
+// left in the write-ahead log. Nothing is written, and the store is not recovered: what was running
+// when its process ended is shown as running.
 //
 // While it is open no process can open the store.
 type Offline struct {
@@ -44,7 +44,8 @@ func OpenOffline(path string) (*Offline, error) {
 	return &Offline{s, f.release}, nil
 }
 
-// openOffline reads what names the sources and routes.
+// openOffline opens the connection and builds the view that records and routes are read with: the
+// state is read as at a start, but by no transaction that writes.
 func (s *Store) openOffline(f offlineFiles) error {
 	c, err := openReadOnly(f.path, f.log > 0)
 	if err != nil {
@@ -94,11 +95,15 @@ func (s *Offline) Close() {
 
 // offlineFiles are those of a store that no process can open until release.
 type offlineFiles struct {
-	path      string
-	size, log int64 // in bytes
-	release   func()
+	path string
+	// size and log are the sizes of the database and of its log in bytes.
+	size, log int64
+	// release lets processes open the store again.
+	release func()
 }
 
+// findOffline finds the database of a directory or file, and keeps processes from opening it. A file
+// of another name is a copy, which no process opens.
 func findOffline(path string) (f offlineFiles, err error) {
 	f.release = func() {}
 	if f.path, err = filepath.Abs(path); err != nil {
@@ -122,7 +127,7 @@ func findOffline(path string) (f offlineFiles, err error) {
 		if f.release, err = shareDir(filepath.Dir(f.path)); err != nil {
 			return f, err
 		}
-		// It may have changed until nobody could open it any more.
+		// It may have changed before it was locked.
 		if info, err = os.Stat(f.path); err != nil {
 			f.release()
 			return f, err

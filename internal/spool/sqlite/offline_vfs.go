@@ -12,13 +12,13 @@ import (
 )
 
 // offlineVFSName is the VFS of files that are read and never written.
-const offlineVFSName = "inbox-still"
+const offlineVFSName = "inbox-offline"
 
 func init() { vfs.Register(offlineVFSName, offlineVFS{}) }
 
 // offlineVFS opens files for reading alone, and makes none: not even the index of
-// a log, which SQLite then keeps in memory (locking_mode=EXCLUSIVE). Locks are the
-// caller's affair.
+// a log, which SQLite then keeps in memory (locking_mode=EXCLUSIVE). It locks nothing: findOffline
+// has the lock of the whole directory.
 type offlineVFS struct{}
 
 func (offlineVFS) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
@@ -44,6 +44,7 @@ func (offlineVFS) Access(name string, flags vfs.AccessFlag) (bool, error) {
 
 func (offlineVFS) FullPathname(name string) (string, error) { return filepath.Abs(name) }
 
+// offlineFile is a file of offlineVFS.
 type offlineFile struct{ f *os.File }
 
 func (s offlineFile) Close() error { return s.f.Close() }

@@ -8,12 +8,17 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// reader is a connection that only reads, in transactions no longer than a
-// page of results, so that the log can restart.
+// reader is a connection that only reads, beside the writer. Its transactions are no longer than a
+// page of results, so that the log can begin again between them.
 type reader struct {
-	turn chan struct{} // holds one token when the connection is free
-	c    *conn
-	seq  *stmt
+	// turn holds one token when the connection is free. It is a channel so that a caller
+	// whose context ends does not wait for it.
+	turn chan struct{}
+	// c is the connection, nil while the store is closed or being reopened. Like seq it
+	// belongs to the holder of the token.
+	c *conn
+	// seq reads one event by its number.
+	seq *stmt
 }
 
 func (r *reader) init() {
@@ -21,6 +26,7 @@ func (r *reader) init() {
 	r.turn <- struct{}{}
 }
 
+// open hands over the connection of an opening.
 func (r *reader) open(c *conn) error {
 	<-r.turn
 	defer func() { r.turn <- struct{}{} }()
@@ -32,6 +38,7 @@ func (r *reader) open(c *conn) error {
 	return c.err
 }
 
+// shut closes the connection, once no call reads by it.
 func (r *reader) shut() {
 	<-r.turn
 	defer func() { r.turn <- struct{}{} }()
@@ -61,8 +68,8 @@ func (r *reader) read(ctx context.Context, f func(*conn) error) (err error) {
 	return f(r.c)
 }
 
-// loadEvents reads the events of leased deliveries beside the writer: they
-// cannot go while a delivery of theirs is running. A damaged one stays nil.
+// loadEvents reads the events of leased deliveries beside the writer. They cannot go meanwhile:
+// retention leaves an event alone while a delivery of it is running. A damaged one stays nil.
 func (s *Store) loadEvents(ctx context.Context, ds []spool.Delivery) error {
 	if len(ds) == 0 {
 		return nil
@@ -81,7 +88,8 @@ func (s *Store) loadEvents(ctx context.Context, ds []spool.Delivery) error {
 	})
 }
 
-// event reads one. Of a damaged one it returns what could be read, too.
+// event reads one event by its number. Of a damaged one it returns what could be read, with an
+// error that wraps ErrDamaged. q is a statement of the columns that reader.seq has.
 func (s *Store) event(q *stmt, seq int64) (*spool.Event, error) {
 	if !q.int(seq).next() {
 		err := q.end()

@@ -12,6 +12,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
+// maxPage is the largest number of records on a page.
 const maxPage = 1000
 
 // Records implements spool.Store. A page may be shorter than its limit, and
@@ -41,19 +42,23 @@ func (s *Store) Records(ctx context.Context, q spool.Query) (spool.Page, error) 
 	return page, nil
 }
 
-// listing reads one page.
+// listing reads one page of records. It belongs to the call that made it.
 type listing struct {
 	s *Store
 	c *conn
 	q spool.Query
 
-	// known are the events that are remembered by their id, newest first.
+	// known are the numbers of the events that the table of ids has for the id asked for,
+	// newest first. They are served before the walk begins.
 	known []int64
 
+	// event reads an event, of its deliveries.
 	event, of *stmt
-	open      []*stmt
+	// open are the statements to close at the end.
+	open []*stmt
 }
 
+// prepare prepares a statement that shut closes.
 func (l *listing) prepare(sql string) *stmt {
 	st := l.c.prepare(sql)
 	if l.c.err == nil {
@@ -62,6 +67,7 @@ func (l *listing) prepare(sql string) *stmt {
 	return st
 }
 
+// shut closes the statements, and leaves the connection without an error for the next call.
 func (l *listing) shut() {
 	for _, st := range l.open {
 		st.Close()
@@ -70,10 +76,15 @@ func (l *listing) shut() {
 }
 
 const (
-	maxScan      = 5000     // rows looked at for a page
-	maxPageBytes = 16 << 20 // bodies held for a page
+	// maxScan is how many rows are looked at for a page: a query that finds nothing must not
+	// keep a read transaction open while it walks through the whole store.
+	maxScan = 5000
+	// maxPageBytes is how many bytes of bodies a page holds before it ends.
+	maxPageBytes = 16 << 20
 )
 
+// page reads candidates until the page is full or enough rows were looked at. Then Next says where
+// to go on, also where nothing was found so far.
 func (l *listing) page(ctx context.Context) (spool.Page, error) {
 	if l.q.Seq != 0 {
 		if l.q.Seq >= l.q.Cursor {
@@ -132,8 +143,10 @@ func (l *listing) page(ctx context.Context) (spool.Page, error) {
 	return page, nil
 }
 
-// candidates are the next events that may match, newest first, by what stands
-// in an index or beside the body.
+// candidates returns the numbers of the next events that may match, newest first, by what stands in
+// an index or beside the body, and how many rows that took. before is the number that the walk has
+// come to, which goes down. Each way to find them is for a query that it can serve without a walk
+// through all events.
 func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
 	if indexesOf(&l.q) != nil {
 		return l.byState(before)
@@ -154,7 +167,7 @@ func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
 		var e spool.Event
 		if _, bad := decodeHead(h.ColumnRawBlob(4), &e); bad != nil {
 			found = append(found, *before) // A damaged one is shown to every query.
-			return nil                     //nolint:nilerr // It is told in the record.
+			return nil                     //nolint:nilerr // The record reports it.
 		}
 		e.Source, e.ID, e.Type = l.s.view.sourceName(h.ColumnInt64(1)), h.ColumnText(2), h.ColumnText(3)
 		if l.matches(&e) {
@@ -165,7 +178,7 @@ func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
 	return found, n, err
 }
 
-// heads is how many events are looked at in one go.
+// heads returns how many events are looked at in one go.
 func (l *listing) heads() int64 {
 	if l.q.Seq != 0 {
 		return 1
@@ -173,6 +186,7 @@ func (l *listing) heads() int64 {
 	return 500
 }
 
+// matches reports whether an event is one that the query selects, as far as its head says.
 func (l *listing) matches(e *spool.Event) bool {
 	q := &l.q
 	return (q.Seq == 0 || q.Seq == e.Seq || e.Seq == 0) && (q.Source == "" || q.Source == e.Source) && (q.ID == "" || q.ID == e.ID) &&
@@ -180,7 +194,8 @@ func (l *listing) matches(e *spool.Event) bool {
 		(q.Until.IsZero() || e.Received.Before(q.Until))
 }
 
-// stateIndexes say where deliveries of a state are found, newest last.
+// stateIndexes say in which partial indexes the deliveries of a state are. What has ended well is in
+// none, and is found by the walk.
 var stateIndexes = map[spool.State][]string{
 	spool.Available: {
 		`INDEXED BY fresh WHERE route=?1 AND state=1`,
@@ -200,8 +215,8 @@ func indexesOf(q *spool.Query) []string {
 	return stateIndexes[q.State]
 }
 
-// byState merges the newest of every route's index: only as far down as all
-// of them have been read.
+// byState merges the newest of every route's index. Below the lowest number that all of them were
+// read down to, something may be missing: what was found there is left for the next call.
 func (l *listing) byState(before *int64) ([]int64, int, error) {
 	const step = 500
 	l.s.view.mu.Lock()
@@ -247,7 +262,8 @@ func (l *listing) byState(before *int64) ([]int64, int, error) {
 	return l.cut(seqs, floor, before)
 }
 
-// record reads an event with its deliveries, if it matches.
+// record reads an event with its deliveries, and reports whether it matches. One that is damaged
+// matches whatever was asked of the event itself: an operator must not miss it.
 func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	var rec spool.Record
 	match := !l.q.OfDeliveries()
@@ -284,6 +300,8 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	return rec, l.matches(e) && bytes.Contains(e.Request.Body, l.q.Contains) && (l.q.Match == nil || l.q.Match(e)), nil
 }
 
+// quarantined reads a page of quarantine. It is bounded, so it is walked through, maxScan entries a
+// page.
 func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 	st := l.prepare(`SELECT number, source, reason, copies, id, type, head, body
 		FROM quarantine WHERE number<? ORDER BY number DESC`)
@@ -317,7 +335,7 @@ func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 	return page, st.end()
 }
 
-// cut sorts what was found down to the lowest number that all indexes cover.
+// cut returns what was found down to floor, newest first, and moves before there.
 func (l *listing) cut(seqs map[int64]bool, floor int64, before *int64) ([]int64, int, error) {
 	found := make([]int64, 0, len(seqs))
 	for seq := range seqs {

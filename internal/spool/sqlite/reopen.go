@@ -8,7 +8,7 @@ import (
 )
 
 // fail marks the store as not available and answers the batch and all that waits with
-// ErrUnavailable: nobody knows what of the batch is in the file. Requests that come
+// ErrUnavailable, since the file may have the batch or not. Requests that come
 // later are refused by submit until the file was reopened.
 func (s *Store) fail(batch []*request, cause error) {
 	s.mu.Lock()

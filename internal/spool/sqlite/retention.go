@@ -8,36 +8,49 @@ import (
 )
 
 const (
+	// sweepEvery is how often the keeper looks for what may go.
 	sweepEvery = 5 * time.Second
-	// rewalkEvery is how often the walk over old events begins anew, past the
-	// dead letters that it has left behind.
+	// rewalkEvery is how often the walk over old events begins again from the oldest: it
+	// has left dead letters behind, which are kept longer.
 	rewalkEvery = 10 * time.Minute
-	sweepStep   = 100
-	mergeStep   = 500
-	evictStep   = 25
-	keepDead    = 30 * 24 * time.Hour
+	// sweepStep, mergeStep and evictStep are how many events, ids and events again are
+	// looked at in one batch, so that no accept waits long behind a step.
+	sweepStep = 100
+	mergeStep = 500
+	evictStep = 25
+	// keepDead is how long dead letters and quarantine are kept, in age.
+	keepDead = 30 * 24 * time.Hour
 )
 
 const reasonWaited = "waited longer than retention"
 
-// sweep is how far the removal has come.
+// sweep is how far retention has come. It belongs to the writer.
 type sweep struct {
-	seq      int64     // events up to here were looked at for their age
-	began    time.Time // when that walk began
-	evicted  int64     // events up to here were looked at for their size
-	walked   bool      // to the newest
-	lastWalk time.Time // when the walk for size began
-	expired  []spool.Delivery
+	// seq is the event up to which all were looked at for their age, in the walk that
+	// began at began.
+	seq   int64
+	began time.Time
+	// evicted is the event up to which all were looked at for their size, in the walk
+	// that began at lastWalk. walked reports that it has come to the newest.
+	evicted  int64
+	walked   bool
+	lastWalk time.Time
+	// expired are the dead letters that the present step has made. OnExpired gets them
+	// after its commit.
+	expired []spool.Delivery
 }
 
-// keep applies retention in the background.
+// maintain is the keeper's goroutine, until the last call has ended: it builds the filter of
+// ids, applies retention and cuts a log that has grown long. It enters like a call for each
+// round, so that Close waits for it.
 func (s *Store) maintain() {
 	defer s.goroutines.Done()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		if s.enter() == nil {
-			// Who cannot learn the ids looks them up, and tries again later.
+			// Without the filter, ids are looked up in the table; the next tick
+			// tries to build it again.
 			_ = s.buildFilter(context.Background())
 			s.leave()
 		}
@@ -66,18 +79,18 @@ func (s *Store) Sweep(ctx context.Context) error {
 	return s.sweepAll(ctx, true)
 }
 
-// sweepAll takes step after step, each in a batch of its own or along with
-// other work, until nothing is left to do or the store closes.
-func (s *Store) sweepAll(ctx context.Context, anew bool) error {
+// sweepAll takes step after step, each in a batch of its own or along with other work, until
+// nothing is left to do or the store closes. fromOldest begins the walks again from the oldest.
+func (s *Store) sweepAll(ctx context.Context, fromOldest bool) error {
 	for {
 		more := false
 		var expired []spool.Delivery
 		err := s.submit(ctx, false, 0, func(w *writer) (err error) {
 			w.sweep.expired = nil
-			if anew || time.Since(w.sweep.began) > rewalkEvery {
+			if fromOldest || time.Since(w.sweep.began) > rewalkEvery {
 				w.sweep.seq, w.sweep.began = 0, time.Now()
 				w.sweep.lastWalk = time.Time{}
-				anew = false
+				fromOldest = false
 			}
 			more, err = w.sweepStep()
 			expired = w.sweep.expired
@@ -95,7 +108,7 @@ func (s *Store) sweepAll(ctx context.Context, anew bool) error {
 	}
 }
 
-// sweepStep does one small piece of work, and says whether there is more.
+// sweepStep does one small piece of work, and reports whether there may be more.
 func (w *writer) sweepStep() (bool, error) {
 	for _, step := range []func() (bool, error){w.forgetIDs, w.dropOld, w.dropOldOdd, w.evict, w.shrink} {
 		if did, err := step(); did || err != nil {
@@ -105,7 +118,8 @@ func (w *writer) sweepStep() (bool, error) {
 	return false, nil
 }
 
-// dropOld looks at some events that are older than retention.
+// dropOld looks at the next events that are older than retention, and reports whether there
+// were any.
 func (w *writer) dropOld() (bool, error) {
 	before := w.age - dur(w.s.settings.Load().Retention)
 	seqs, err := w.seqs(w.sweep.seq, before, sweepStep)
@@ -118,9 +132,9 @@ func (w *writer) dropOld() (bool, error) {
 	return len(seqs) > 0, err
 }
 
-// seqs are at most n events that came before a time. The store's time never goes
-// back, so the first that is younger ends the search: to look on would read the
-// whole store, while every event waits.
+// seqs returns at most n events, numbered above after, that are older than an age. Ages rise
+// with the numbers, so the first event that is not old ends the search: to look on would read
+// the whole store in the writer's turn, while every accept waits.
 func (w *writer) seqs(after, before int64, n int) (seqs []int64, err error) {
 	q := w.q.oldEvents.int(after).int(int64(n))
 	for q.next() && q.ColumnInt64(1) < before {
@@ -129,8 +143,9 @@ func (w *writer) seqs(after, before int64, n int) (seqs []int64, err error) {
 	return seqs, q.end()
 }
 
-// retire removes an old event if all its deliveries have ended, and buries
-// what still waits.
+// retire removes an old event if all its deliveries have ended, and makes dead letters of
+// those that still wait. Nothing just goes: what was not delivered stays visible for as long
+// as dead letters are kept.
 func (w *writer) retire(seq int64) error {
 	all, err := w.deliveries(seq)
 	if err != nil {
@@ -165,6 +180,8 @@ func (w *writer) retire(seq int64) error {
 	return w.drop(seq, all)
 }
 
+// drop removes an event with all its deliveries. Two things must be in the same transaction:
+// the floor of numbers, and the id of a recent event, which would be forgotten with it.
 func (w *writer) drop(seq int64, all []storedDelivery) error {
 	for _, d := range all {
 		if d.state == dead {
@@ -188,6 +205,7 @@ func (w *writer) drop(seq int64, all []storedDelivery) error {
 	return w.q.dropEvent.int(seq).exec()
 }
 
+// dropOldOdd removes the oldest entries of quarantine once they were kept long enough.
 func (w *writer) dropOldOdd() (bool, error) {
 	var numbers, sizes []int64
 	q := w.q.oldOdd.int(sweepStep)
@@ -203,10 +221,10 @@ func (w *writer) dropOldOdd() (bool, error) {
 	return len(numbers) > 0, err
 }
 
-// evict removes the oldest finished events from the moment the store is nearly
-// full, so that it is full only by what must not be removed. One walk goes from
-// the oldest to the newest; the next one waits a while, since it has to pass
-// all that waits again.
+// evict removes the oldest finished events from the moment the store is nearly full, so that
+// it is full only by what must not be removed. It is part of every batch, because events come
+// faster than a keeper that ticks could make room. One walk goes from the oldest to the
+// newest; the next one waits a while, since it has to pass everything that waits again.
 func (w *writer) evict() (bool, error) {
 	sw := &w.sweep
 	limit := w.s.settings.Load().MaxSize
@@ -243,8 +261,8 @@ func (w *writer) evict() (bool, error) {
 	return len(seqs) > 0, nil
 }
 
-// shrink gives pages back to the file system when a quarter of the file is
-// free: some are soon used again.
+// shrink gives pages back to the file system when a quarter of the file is free, and 4,096
+// pages at least: fewer are soon used again.
 func (w *writer) shrink() (bool, error) {
 	free, err := w.pragma(w.q.freePages)
 	if err != nil {

@@ -6,12 +6,13 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// OnExpired implements spool.Store.
+// OnExpired implements spool.Store. A dispatcher learns of dead letters that it did not
+// settle itself only from here.
 func (s *Store) OnExpired(f func(d spool.Delivery, reason string)) (stop func()) {
 	return s.expired.add(func(d spool.Delivery) { f(d, reasonWaited) })
 }
 
-// recordExpired keeps what is to be told of a dead letter once it is committed.
+// recordExpired keeps what OnExpired is to get of a dead letter once it is committed.
 func (w *writer) recordExpired(seq int64, d storedDelivery) error {
 	e := &spool.Event{Seq: seq, Source: d.route.key.Source}
 	if w.q.eventID.int(seq).next() {
@@ -23,22 +24,26 @@ func (w *writer) recordExpired(seq int64, d storedDelivery) error {
 	return w.q.eventID.end()
 }
 
-// notifyExpired runs in the goroutine that sweeps: what it calls may take its
-// time, and events go on being taken.
+// notifyExpired calls the functions given to OnExpired. It runs in the goroutine that sweeps:
+// they may take their time, and accepts go on.
 func (s *Store) notifyExpired(all []spool.Delivery) {
 	for _, d := range all {
 		s.expired.notify(d)
 	}
 }
 
-// isRecentReplay: a replay of an old event has waited only since it was asked for.
+// isRecentReplay reports whether a delivery that waits again, as a replay does, became due
+// within retention: however old its event is, it has waited only since then. Its due time
+// is in now, which may have jumped ahead. Until retention has passed since a jump, or since
+// this process began, every such delivery counts as recent.
 func (w *writer) isRecentReplay(d storedDelivery) bool {
 	retention := dur(w.s.settings.Load().Retention)
 	return (d.state == requeued || d.replay > 0) && (d.due >= w.now-retention || w.age-w.jumpAge < retention)
 }
 
-// mayExpire: what has waited for too long must have had its chance in this life
-// of the process, or an hour of it where its route cannot be tried.
+// mayExpire reports whether what has waited for too long had its chance in this life of the
+// process: an attempt (its fence has this epoch), or an hour, where its route cannot be
+// tried. A machine that was off for days must not make dead letters at its start.
 func (w *writer) mayExpire(d storedDelivery) bool {
 	return d.fence>>32 == w.epoch || w.age-w.ageBase >= dur(min(w.s.settings.Load().Retention, time.Hour))
 }

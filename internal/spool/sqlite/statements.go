@@ -1,16 +1,22 @@
 package sqlite
 
-// statements of the writer, prepared once a connection.
+// statements are those of the writer, prepared once a connection, so that no batch parses SQL. They
+// belong to the holder of the writer's turn, and each must be ended (exec, each or
+// end) before it is used again: one that is left on a row keeps a read transaction open. The names
+// say what they do; the columns are in schema.sql.
 type statements struct {
 	begin, commit, meta *stmt
 
+	// Accept: sources, queues, ids, events.
 	source, watermark, conflicts, eventID    *stmt
 	newRoute, setRoute, name, hold, reroute  *stmt
 	claim, knownID, conflict, forget, bucket *stmt
 	event, delivery                          *stmt
 
+	// Quarantine.
 	findOdd, copyOdd, odd, oddSize, anyOddSize, dropOdd *stmt
 
+	// Deliveries: what is due, what is picked, leases and outcomes.
 	firstLater, firstFresh                 *stmt
 	pickFresh, pickLater                   *stmt
 	afterFresh, afterLater                 *stmt
@@ -19,6 +25,7 @@ type statements struct {
 	ofEvent, replay, eventSource, expire   *stmt
 	discard, extra                         *stmt
 
+	// Retention and room.
 	oldBuckets, dropBucket        *stmt
 	oldEvents, dropEvent, dropAll *stmt
 	oldOdd                        *stmt
@@ -31,6 +38,7 @@ type prepared struct {
 	sql string
 }
 
+// prepare prepares all statements, and returns the first error.
 func (w *writer) prepare() error {
 	for _, set := range [][]prepared{w.q.toAccept(), w.q.toDeliver(), w.q.toSweep()} {
 		for _, p := range set {
@@ -40,6 +48,7 @@ func (w *writer) prepare() error {
 	return w.c.err
 }
 
+// toAccept are the statements of an accept and of quarantine.
 func (q *statements) toAccept() []prepared {
 	return []prepared{
 		{&q.begin, `BEGIN IMMEDIATE`},
@@ -72,6 +81,8 @@ func (q *statements) toAccept() []prepared {
 	}
 }
 
+// toDeliver are those of deliveries. Those that look for one name its partial index: a plan
+// of SQLite's own choice could walk through the table of all deliveries.
 func (q *statements) toDeliver() []prepared {
 	const row = `SELECT number, due, attempts, replay, length(log), state FROM deliveries `
 	return []prepared{
@@ -103,6 +114,7 @@ func (q *statements) toDeliver() []prepared {
 	}
 }
 
+// toSweep are those of retention and of room.
 func (q *statements) toSweep() []prepared {
 	return []prepared{
 		{&q.oldBuckets, `SELECT bucket, source, ids FROM forgets WHERE bucket<? ORDER BY bucket LIMIT 1`},
@@ -117,6 +129,7 @@ func (q *statements) toSweep() []prepared {
 	}
 }
 
+// setMeta writes a number of meta within the batch's transaction.
 func (w *writer) setMeta(name string, v int64) error {
 	return w.q.meta.text(name).int(v).exec()
 }

@@ -361,7 +361,7 @@ func (s *Store) wakeWriter() {
 
 // refusal is an answer to one request alone, such as ErrFull or ErrLeaseLost: the
 // batch goes on. Any other error that a request returns comes from the medium or
-// from a mistake of ours. It ends the transaction for all, because nobody knows
+// from a mistake of ours. It ends the transaction for all, because it is not known
 // how much of the request was done.
 type refusal struct{ error }
 

@@ -104,15 +104,15 @@ type writer struct {
 	// fences how many fences it has given. Together they make the next fence.
 	epoch  int64
 	fences int64
-	// issued are the fences given in this batch. After a failed commit nobody knows
-	// whether those leases are in the file, so reopening gives them back uncounted.
+	// issued are the fences given in this batch. After a failed commit it is not
+	// known whether those leases are in the file, so reopening gives them back uncounted.
 	issued []int64
 	// seq is the last number given to an event or an entry in quarantine.
 	seq int64
 	// floor is what meta says that seq had reached. It counts where the rows with
 	// the largest numbers have gone.
 	floor int64
-	// merged: the ids of all events up to this number are in the table of ids.
+	// merged is the number up to which the ids of all events are in the table of ids.
 	merged int64
 	// recent are the ids of later events. The table may lack them.
 	recent recentIDs
