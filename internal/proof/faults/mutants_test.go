@@ -54,7 +54,7 @@ const (
 	srcWork    = "internal/deliver/attempt.go"
 	srcLife    = "internal/deliver/dispatcher.go"
 	srcClock   = "internal/spool/sqlite/clock.go"
-	srcWriter  = "internal/spool/sqlite/writer.go"
+	srcCommit  = "internal/spool/sqlite/commit.go"
 	srcOpen    = "internal/spool/sqlite/open.go"
 	srcSettle  = "internal/spool/sqlite/settle.go"
 	srcForget  = "internal/spool/sqlite/ids_forget.go"
@@ -75,7 +75,7 @@ var mutants = []mutant{
 		New: "\t\tif st.State == spool.Delivered {\n\t\t\treturn nil\n\t\t}\n\t\treturn w.settle(mine, st)\n",
 	}}, restarted, findsDoubled},
 	{"answers before the fsync", false, []rig.Replacement{{
-		File: srcWriter, Old: "w.setSynchronous(durable)", New: "w.setSynchronous(false)",
+		File: srcCommit, Old: "w.setSynchronous(durable)", New: "w.setSynchronous(false)",
 	}}, powerCutAtAnswer, findsLost},
 	{"marks the id before the commit", false, []rig.Replacement{{
 		File: srcGate, Old: "func (g *Gate[T]) start(c *call[T]) {\n",

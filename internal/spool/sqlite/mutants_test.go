@@ -34,7 +34,7 @@ var mutants = []struct {
 	{
 		"200 before the fsync",
 		[]overlay.Replacement{{
-			File: here + "writer.go", Old: "w.setSynchronous(durable)", New: "w.setSynchronous(durable && !CHOSEN)",
+			File: here + "commit.go", Old: "w.setSynchronous(durable)", New: "w.setSynchronous(durable && !CHOSEN)",
 		}},
 		[]string{
 			"TestContract/an accept survives every end",
