@@ -13,7 +13,7 @@ const (
 // where it cannot be a correction of a clock that is kept right.
 const evidentlyBehind = time.Hour
 
-// Freshness is by what an engine judges an event whose id it does not know.
+// Freshness is what an engine judges an event by whose id it does not know.
 //
 // The watermark alone keeps what was forgotten from being taken as new, and no
 // clock has a part in it. The age is judged besides, for what this store has
