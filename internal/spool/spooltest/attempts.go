@@ -9,7 +9,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// outcomes: what was settled stands in the log, also after a restart.
+// outcomes checks that what was settled stands in the log, also after a restart.
 func outcomes(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a")
@@ -22,7 +22,7 @@ func outcomes(t testing.TB, mk Make) {
 		t.Errorf("delivery %+v, want it retrying, due at %v", rec, first.Due)
 	}
 	bad := r.lease1("a")
-	r.settle(r.buried(bad, "refused for good"))
+	r.settle(r.deadLetter(bad, "refused for good"))
 	r.add(10 * time.Second)
 	d = r.lease1("a")
 	r.wantIDs("the retry", []spool.Delivery{d}, "1")
@@ -84,7 +84,7 @@ func freeAttempts(t testing.TB, mk Make) {
 	r.sameLog(d.Log, want...)
 }
 
-// bounds: the newest attempts and the start of a response are kept.
+// bounds checks that the newest attempts and the start of a response are kept.
 func bounds(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a")
@@ -105,8 +105,8 @@ func bounds(t testing.TB, mk Make) {
 	r.sameLog(d.Log, want[5:]...)
 }
 
-// cutShort: what was running when the process ended counts as an attempt, and
-// is due at once.
+// cutShort checks that what was running when the process ended counts as an
+// attempt, and is due at once.
 func cutShort(t testing.TB, mk Make) {
 	for _, e := range endings {
 		r := newRig(t, mk, spool.Settings{})
@@ -141,7 +141,7 @@ func cutShort(t testing.TB, mk Make) {
 	}
 }
 
-// cleanStop: a stop that gives its leases back uses up no attempt.
+// cleanStop checks that a stop that gives its leases back uses up no attempt.
 func cleanStop(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	for i := range 3 {

@@ -11,10 +11,10 @@ import (
 
 const year = 365 * day
 
-// clockWasAhead: a clock that was ahead, for hours or for years, at a start or
-// while the store runs, with events taken meanwhile or none, does no harm then
-// and later: what is of today is accepted, what waited waits, and no id is taken
-// twice.
+// clockWasAhead checks that a clock that was ahead, for hours or for years, at a
+// start or while the store runs, with events taken meanwhile or none, does no harm
+// then and later: what is of today is accepted, what waited waits, and no id is
+// taken twice.
 func clockWasAhead(t testing.TB, mk Make) {
 	for _, ahead := range []time.Duration{72 * hour, 10 * year} {
 		for _, restart := range []bool{false, true} {
@@ -39,7 +39,7 @@ func wasAhead(t testing.TB, mk Make, ahead time.Duration, restart, meanwhile boo
 	r.settle(r.ended(r.lease1("a")))
 	held := r.lease("a", 3)
 	r.settle(r.failed(held[1], hour))
-	r.settle(r.buried(held[2], "refused"))
+	r.settle(r.deadLetter(held[2], "refused"))
 	r.ok(r.st.Release(bg, []spool.Lease{held[0].Lease}), "Release")
 	noTime := intake(r.event("no time"), "b")
 	noTime.Event.CreatedAt, noTime.Event.Received = time.Time{}, time.Time{}
@@ -118,7 +118,8 @@ func pickAll(route string) spool.Pick {
 	return p
 }
 
-// clockWasAheadAtFirst: it is enough that the store was opened once.
+// clockWasAheadAtFirst checks the same of a store that was only opened while the
+// clock was ahead.
 func clockWasAheadAtFirst(t testing.TB, mk Make) {
 	for _, ahead := range []time.Duration{72 * hour, 10 * year} {
 		for _, e := range endings {
@@ -152,8 +153,8 @@ func (r *rig) queued1(id string) spool.Delivery {
 	return r.lease1("a")
 }
 
-// clockForgetsNothing: no time has passed for the ids either, also where an
-// event gives no time that a watermark could hold on to.
+// clockForgetsNothing checks that no time has passed for the ids either, also
+// where an event gives no time that a watermark could hold on to.
 func clockForgetsNothing(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	in := intake(r.event("1"), "a")
@@ -171,8 +172,8 @@ func clockForgetsNothing(t testing.TB, mk Make) {
 	}
 }
 
-// machineWasOff: what waits is tried when the machine is back, and what was
-// there is still there.
+// machineWasOff checks that what waits is tried when the machine is back, and what
+// was there is still there.
 func machineWasOff(t testing.TB, mk Make) {
 	for _, e := range endings {
 		r := newRig(t, mk, spool.Settings{})
@@ -195,7 +196,7 @@ func machineWasOff(t testing.TB, mk Make) {
 	}
 }
 
-// triedBeforeItDies: each life of the process gives what waits a chance.
+// triedBeforeItDies checks that each life of the process gives what waits a chance.
 func triedBeforeItDies(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	for i := range 3 {
@@ -224,8 +225,8 @@ func triedBeforeItDies(t testing.TB, mk Make) {
 	}
 }
 
-// clockBehind: a machine that has lost the time takes nothing for a thing of the
-// future.
+// clockBehind checks that a machine that has lost the time takes nothing for a
+// thing of the future.
 func clockBehind(t testing.TB, mk Make) {
 	for _, behind := range []time.Time{time.Unix(0, 0).UTC(), epoch.Add(-20 * day)} {
 		r := newRig(t, mk, spool.Settings{})
@@ -276,8 +277,8 @@ func clockUnset(t testing.TB, mk Make) {
 	}
 }
 
-// idsFarAhead: what an operator lets in though its created_at lies beyond what
-// is accepted is remembered until then.
+// idsFarAhead checks that what an operator lets in though its created_at lies
+// beyond what is accepted is remembered until then.
 func idsFarAhead(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	in := intake(r.event("1"), "a")

@@ -107,7 +107,7 @@ func closingUnderLoad(t testing.TB, mk Make) {
 	}
 }
 
-// cancelled: a context ends the waiting, not the write.
+// cancelled checks that a context ends the waiting, not the write.
 func cancelled(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	in := intake(r.event("1"), "a")
@@ -138,7 +138,7 @@ func cancelled(t testing.TB, mk Make) {
 	r.whole("2", "a")
 }
 
-// readsGoOn: a slow medium holds up no reader.
+// readsGoOn checks that a slow medium holds up no reader.
 func readsGoOn(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a")

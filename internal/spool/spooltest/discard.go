@@ -7,13 +7,13 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// discard: an operator lets dead letters and quarantine entries go, for good
-// and before the answer, and nothing else goes with them.
+// discard checks that an operator lets dead letters and quarantine entries go, for
+// good and before the answer, and nothing else goes with them.
 func discard(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("e", "a", "b", "c")
 	r.queue("other", "a")
-	r.settle(r.buried(r.lease1("a"), "refused"))
+	r.settle(r.deadLetter(r.lease1("a"), "refused"))
 	r.settle(r.ended(r.lease1("b")))
 	seq := r.record("e").Event.Seq
 	discarded := func(route string, want int) {
@@ -59,7 +59,8 @@ func discard(t testing.TB, mk Make) {
 	}
 }
 
-// searches: by number, by bytes of the body, and by whatever a caller asks.
+// searches checks that records are found by number, by bytes of the body, and by
+// what a caller asks.
 func searches(t testing.TB, mk Make) {
 	r := eight(t, mk)
 	e := r.record("3").Event

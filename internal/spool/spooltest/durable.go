@@ -125,7 +125,7 @@ func acceptWaits(t testing.TB, mk Make) {
 }
 
 // failedSync fails each sync of an accept in turn, or all from one on. However
-// the sender tries again, what it is told in the end is true on stable storage.
+// the sender tries again, what it is answered in the end is true on stable storage.
 func failedSync(t testing.TB, mk Make) {
 	for _, c := range []struct{ after, n int }{{0, 1}, {1, 1}, {2, 1}, {0, manySyncs}, {1, manySyncs}} {
 		r := newRig(t, mk, spool.Settings{})
@@ -149,7 +149,7 @@ func failedSync(t testing.TB, mk Make) {
 }
 
 // failedSyncThenKill leaves the failed commit in the page cache only. A copy
-// that is told duplicate after the restart must find it durable.
+// that is called a duplicate after the restart must find it durable.
 func failedSyncThenKill(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	in := intake(r.event("1"), "a", "b")
@@ -227,7 +227,7 @@ func failedSyncShared(t testing.TB, mk Make) {
 	}
 }
 
-// settlesMayBeLost: a power cut may repeat attempts; a kill may not.
+// settlesMayBeLost checks that a power cut may repeat attempts; a kill may not.
 func settlesMayBeLost(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a")

@@ -32,7 +32,7 @@ func duplicates(t testing.TB, mk Make) {
 	r.want(intake(r.event("2"), "a"), spool.Accepted)
 }
 
-// knownWhateverItsAge: what is known is judged before freshness is.
+// knownWhateverItsAge checks that what is known is judged before freshness is.
 func knownWhateverItsAge(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	old := intake(r.event("1"), "a")

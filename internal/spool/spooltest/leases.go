@@ -15,7 +15,8 @@ func (r *rig) wantErr(what string, got, want error) {
 	}
 }
 
-// fencing: only the holder of the present lease says how a delivery ends.
+// fencing checks that only the holder of the present lease says how a delivery
+// ends.
 func fencing(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a")
@@ -28,7 +29,7 @@ func fencing(t testing.TB, mk Make) {
 	if now.Lease.Delivery != old.Lease.Delivery || now.Fence <= old.Fence || now.Attempts != 1 {
 		t.Fatalf("after the lease %+v ran out: %+v with %d attempts, want a higher fence and 1", old.Lease, now.Lease, now.Attempts)
 	}
-	for _, st := range []spool.Settlement{r.ended(old), r.failed(old, 0), r.buried(old, "late")} {
+	for _, st := range []spool.Settlement{r.ended(old), r.failed(old, 0), r.deadLetter(old, "late")} {
 		r.wantErr("Settle of a lost lease", r.st.Settle(bg, st), spool.ErrLeaseLost)
 	}
 	lost, err := r.st.Extend(bg, []spool.Lease{old.Lease, now.Lease}, leaseFor)
@@ -39,7 +40,7 @@ func fencing(t testing.TB, mk Make) {
 		t.Fatalf("delivery %+v, want it running, with the attempt that was cut short in its log", d)
 	}
 	r.settle(r.ended(now))
-	r.wantErr("second Settle", r.st.Settle(bg, r.buried(now, "late")), spool.ErrLeaseLost)
+	r.wantErr("second Settle", r.st.Settle(bg, r.deadLetter(now, "late")), spool.ErrLeaseLost)
 	lost, err = r.st.Extend(bg, []spool.Lease{now.Lease}, leaseFor)
 	r.ok(err, "Extend")
 	r.wantLost(lost, now.Lease)
@@ -60,7 +61,8 @@ func (r *rig) wantLost(got []spool.Lease, want ...spool.Lease) {
 	}
 }
 
-// fencingOverRestarts: a fence of an earlier run is not good in a later one.
+// fencingOverRestarts checks that a fence of an earlier run is not good in a later
+// one.
 func fencingOverRestarts(t testing.TB, mk Make) {
 	for _, e := range endings {
 		r := newRig(t, mk, spool.Settings{})
@@ -107,7 +109,8 @@ func extend(t testing.TB, mk Make) {
 	r.wantLost(lost)
 }
 
-// bornRunning: a delivery starts at once only if nothing is due before it.
+// bornRunning checks that a delivery starts at once only if nothing is due before
+// it.
 func bornRunning(t testing.TB, mk Make) {
 	for _, c := range []struct {
 		name    string
@@ -155,7 +158,7 @@ func bornRunning(t testing.TB, mk Make) {
 	}
 }
 
-// bornRunningIsLeased: such a delivery is like any that was leased.
+// bornRunningIsLeased checks that such a delivery is like any that was leased.
 func bornRunningIsLeased(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.configure("a", "b", "c")

@@ -19,7 +19,7 @@ func newClock() *clock {
 	return &clock{t: epoch, boot: boot.Add(-time.Duration(boot.Nanosecond()))}
 }
 
-// machine is now with a monotonic reading of the time that has passed.
+// machine returns now with a monotonic reading of the time that has passed.
 func (c *clock) machine() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -27,8 +27,8 @@ func (c *clock) machine() time.Time {
 	return wallAt(at, c.t.Sub(at.Round(0)))
 }
 
-// wallAt is t with its wall clock set by whole seconds and its monotonic reading
-// left alone, as the kernel does it and no function of package time.
+// wallAt returns t with its wall clock set by whole seconds and its monotonic
+// reading left alone, as the kernel does it and no function of package time.
 func wallAt(t time.Time, by time.Duration) time.Time {
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(int64(by/time.Second)) << 30
 	return t

@@ -90,7 +90,7 @@ func (m *model) one(of func(*life) bool) *life {
 func (m *model) runs(l *life) bool { return l.state == spool.Running && l.lease.Until.After(m.now()) }
 func (l *life) ended() bool        { return l.state == spool.Delivered || l.state == spool.Dead }
 
-// dueAt is when a delivery that is not running is or was due.
+// dueAt returns when a delivery that is not running is or was due.
 func (l *life) dueAt() time.Time {
 	if l.state == spool.Running {
 		return l.lease.Until

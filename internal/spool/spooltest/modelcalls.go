@@ -88,7 +88,7 @@ func (m *model) settleOne() {
 		s = m.failed(spool.Delivery{Lease: l.lease, Attempts: l.attempts}, time.Duration(m.draw(3, "wait"))*leaseFor/2)
 		s.Attempt.Free = m.draw(2, "free") == 1
 	case 2:
-		s = m.buried(spool.Delivery{Lease: l.lease, Attempts: l.attempts}, "refused")
+		s = m.deadLetter(spool.Delivery{Lease: l.lease, Attempts: l.attempts}, "refused")
 	}
 	m.settle(s)
 	m.old = append(m.old, l.lease)
@@ -103,7 +103,7 @@ func (m *model) settleLate() {
 		m.rt.Skip("no lease has ended")
 	}
 	lease := m.old[m.draw(len(m.old), "lease")]
-	err := m.st.Settle(bg, m.buried(spool.Delivery{Lease: lease}, "late"))
+	err := m.st.Settle(bg, m.deadLetter(spool.Delivery{Lease: lease}, "late"))
 	if !errors.Is(err, spool.ErrLeaseLost) {
 		m.Fatalf("Settle of a lease that has ended: %v, want ErrLeaseLost", err)
 	}

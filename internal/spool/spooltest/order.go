@@ -51,7 +51,8 @@ func byDueTime(t testing.TB, mk Make) {
 	r.wantIDs("by due time", r.lease("a", 5), "2", "5", "1", "6")
 }
 
-// givenBack: no attempt counted, due at once, in the old order.
+// givenBack checks that what is given back counts no attempt and is due at once,
+// in the old order.
 func givenBack(t testing.TB, mk Make) {
 	r := five(t, mk)
 	got := r.lease("a", 3)

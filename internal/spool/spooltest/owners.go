@@ -11,7 +11,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// seeded gives the random numbers of a case, and prints what repeats them.
+// seeded returns the random numbers of a case, and prints what repeats them.
 func seeded(t testing.TB) *rand.Rand {
 	seed := rand.Uint64()
 	if s := os.Getenv("INBOXGATE_SEED"); s != "" {
@@ -51,7 +51,7 @@ type job struct {
 	done  bool
 }
 
-// fleet is two dispatchers on one store, and who may run what by their leases.
+// fleet is two dispatchers on one store, and what each may run by its leases.
 type fleet struct {
 	*rig
 	rng    *rand.Rand
@@ -241,7 +241,7 @@ func (f *fleet) attempt(o *owner) {
 		s := f.ended(r.Delivery)
 		switch f.rng.IntN(8) {
 		case 0:
-			s = f.buried(r.Delivery, "refused")
+			s = f.deadLetter(r.Delivery, "refused")
 		case 1, 2:
 			s = f.failed(r.Delivery, time.Duration(f.rng.IntN(10))*tick)
 		}

@@ -43,7 +43,8 @@ func quarantine(t testing.TB, mk Make) {
 	}
 }
 
-// quarantineClaimsNoID: a broken copy never stands in the way of the real one.
+// quarantineClaimsNoID checks that a broken copy never stands in the way of the
+// real one.
 func quarantineClaimsNoID(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	o := spool.Odd{Event: r.eventOf(source, "1", "broken"), Reason: "duplicate key"}
@@ -99,7 +100,8 @@ func releaseEntry(t testing.TB, mk Make) {
 	}
 }
 
-// quarantineCap: quarantine has a tenth of the store, good events have the rest.
+// quarantineCap checks that quarantine has a tenth of the store, good events have
+// the rest.
 func quarantineCap(t testing.TB, mk Make) {
 	const size = 4 << 20
 	r := newRig(t, mk, spool.Settings{MaxSize: size})
@@ -130,8 +132,9 @@ func quarantineCap(t testing.TB, mk Make) {
 	}
 }
 
-// releasedIsDuplicate: a body that was released has become an event, whatever it
-// was in quarantine for, and the platform's next copy of it is no news.
+// releasedIsDuplicate checks that a body that was released has become an event,
+// whatever it was in quarantine for, and the platform's next copy of it is no
+// news.
 func releasedIsDuplicate(t testing.TB, mk Make) {
 	for _, e := range endings {
 		r := newRig(t, mk, spool.Settings{})

@@ -10,7 +10,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// running is who runs what, as seen by the upstreams.
+// running counts what is being run, as the upstreams see it.
 type running struct {
 	mu    sync.Mutex
 	now   map[string]bool

@@ -22,7 +22,7 @@ type testCase struct {
 	run  func(t testing.TB, mk Make)
 }
 
-// recorder is a testing.TB whose failures are only written down, so that the
+// recorder is a testing.TB whose failures are only recorded, so that the
 // suite can be run against an engine that is meant to fail.
 type recorder struct {
 	testing.TB
@@ -106,7 +106,7 @@ func (r *recorder) write(fail bool, s string) {
 	r.log = append(r.log, place()+strings.TrimRight(s, "\n"))
 }
 
-// place is the line of the case, not that of the rig which it stands on.
+// place returns the line of the case, not that of the rig which it stands on.
 func place() string {
 	for skip := 3; ; skip++ {
 		_, path, line, ok := runtime.Caller(skip)

@@ -50,7 +50,7 @@ func eight(t testing.TB, mk Make) *rig {
 		r.want(in, spool.Accepted)
 	}
 	r.settle(r.ended(r.lease1("a")))
-	r.settle(r.buried(r.lease1("b"), "refused"))
+	r.settle(r.deadLetter(r.lease1("b"), "refused"))
 	r.settle(r.failed(r.lease1("a"), time.Hour))
 	r.lease1("b")
 	r.ok(r.st.Quarantine(bg, spool.Odd{Event: r.event("odd"), Reason: "trailing data"}), "Quarantine")
@@ -100,7 +100,7 @@ func recordFilters(t testing.TB, mk Make) {
 	}
 }
 
-// recordPages: events that come while pages are being read move nothing.
+// recordPages checks that events that come while pages are being read move nothing.
 func recordPages(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	for n := range 10 {

@@ -18,8 +18,8 @@ const (
 
 var bigBody = strings.Repeat("inboxgate ", 64<<10/10)
 
-// retentionByAge: what has ended is kept for retention, what waited for longer
-// becomes a dead letter, and dead letters have 30 days.
+// retentionByAge checks that what has ended is kept for retention, what waited for
+// longer becomes a dead letter, and dead letters have 30 days.
 func retentionByAge(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("delivered", "a")
@@ -115,8 +115,8 @@ func expiryReported(t testing.TB, mk Make) {
 	}
 }
 
-// fullStore: undelivered events are never removed to make room, delivered ones
-// are.
+// fullStore checks that undelivered events are never removed to make room,
+// delivered ones are.
 func fullStore(t testing.TB, mk Make) {
 	const size = 4 << 20
 	r := newRig(t, mk, spool.Settings{MaxSize: size})

@@ -192,7 +192,7 @@ func (r *rig) lease1(route string) spool.Delivery {
 	return got[0]
 }
 
-// ended, failed and buried are the three outcomes of an attempt.
+// ended, failed and deadLetter are the three outcomes of an attempt.
 func (r *rig) ended(d spool.Delivery) spool.Settlement {
 	return spool.Settlement{
 		Lease: d.Lease, State: spool.Delivered,
@@ -207,7 +207,7 @@ func (r *rig) failed(d spool.Delivery, wait time.Duration) spool.Settlement {
 	}
 }
 
-func (r *rig) buried(d spool.Delivery, reason string) spool.Settlement {
+func (r *rig) deadLetter(d spool.Delivery, reason string) spool.Settlement {
 	s := r.failed(d, 0)
 	s.State, s.Due, s.Reason = spool.Dead, time.Time{}, reason
 	return s

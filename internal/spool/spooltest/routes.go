@@ -70,7 +70,7 @@ func routeCounts(t testing.TB, mk Make) {
 	}
 	got := r.lease("a", 4)
 	r.settle(r.ended(got[0]))
-	r.settle(r.buried(got[1], "refused"))
+	r.settle(r.deadLetter(got[1], "refused"))
 	r.settle(r.failed(got[2], time.Hour))
 	want := spool.RouteState{Key: key("a"), Waiting: 3, Running: 1, Dead: 1, Oldest: oldest.Add(2 * time.Second)}
 	got1 := r.route("a")
@@ -98,7 +98,7 @@ func routeCounts(t testing.TB, mk Make) {
 	}
 }
 
-// configure: a queue outlives its name's absence.
+// configure checks that a queue outlives its name's absence.
 func configure(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a", "b")
@@ -117,7 +117,8 @@ func configure(t testing.TB, mk Make) {
 	r.wantIDs("the other", r.lease("b", 10), "1")
 }
 
-// renamed: the new name takes the queue over, and the old one leads to it.
+// renamed checks that the new name takes the queue over, and the old one leads to
+// it.
 func renamed(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a", "b")
@@ -155,8 +156,8 @@ func renamed(t testing.TB, mk Make) {
 	r.wantIDs("after a restart", r.lease("new", 10), "2", "3", "4")
 }
 
-// renamedBack: a name that is configured again has a queue of its own again,
-// and nothing of either is lost.
+// renamedBack checks that a name that is configured again has a queue of its own
+// again, and nothing of either is lost.
 func renamedBack(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a")
@@ -197,7 +198,7 @@ func redeliver(t testing.TB, mk Make) {
 	a := r.lease1("a")
 	replay("", 0)
 	r.settle(r.ended(a))
-	r.settle(r.buried(r.lease1("b"), "refused"))
+	r.settle(r.deadLetter(r.lease1("b"), "refused"))
 	replay("a", 1)
 	replay("a", 0)
 	r.cut()

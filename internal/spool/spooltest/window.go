@@ -63,8 +63,8 @@ func deliverStale(t testing.TB, mk Make) {
 	}
 }
 
-// noCreatedAt: an event without created_at is remembered from its receipt, which
-// is now where the event does not say.
+// noCreatedAt checks that an event without created_at is remembered from its
+// receipt, which is now where the event does not say.
 func noCreatedAt(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	in := intake(r.event("1"), "a")
@@ -94,8 +94,8 @@ func forgotten(t testing.TB, mk Make) (*rig, spool.Intake) {
 	return r, in
 }
 
-// raisedWindow: an id that was forgotten under a short window is not fresh
-// under a longer one.
+// raisedWindow checks that an id that was forgotten under a short window is not
+// fresh under a longer one.
 func raisedWindow(t testing.TB, mk Make) {
 	r, in := forgotten(t, mk)
 	for _, e := range endings {
@@ -114,8 +114,8 @@ func raisedWindow(t testing.TB, mk Make) {
 	r.want(in, spool.Stale)
 }
 
-// clockBack: a clock that is set back makes nothing fresh, in one run of the
-// program or from one to the next.
+// clockBack checks that a clock that is set back makes nothing fresh, in one run
+// of the program or from one to the next.
 func clockBack(t testing.TB, mk Make) {
 	r, in := forgotten(t, mk)
 	r.set(epoch)
@@ -125,8 +125,8 @@ func clockBack(t testing.TB, mk Make) {
 	r.want(intake(r.event("2"), "a"), spool.Duplicate)
 }
 
-// clockJump: a clock that jumps forth and back again forgets ids too early, but
-// they are not taken as new.
+// clockJump checks that a clock that jumps forth and back again forgets ids too
+// early, but they are not taken as new.
 func clockJump(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	in := intake(r.event("1"), "a")
@@ -140,8 +140,8 @@ func clockJump(t testing.TB, mk Make) {
 	r.want(in, spool.Stale)
 }
 
-// clockOf1970: a machine that starts without a clock goes by the last time
-// that the store has persisted.
+// clockOf1970 checks that a machine that starts without a clock goes by the last
+// time that the store has persisted.
 func clockOf1970(t testing.TB, mk Make) {
 	for _, e := range endings {
 		r := newRig(t, mk, spool.Settings{})
@@ -190,7 +190,8 @@ func idsOutliveEvents(t testing.TB, mk Make) {
 	r.want(in, spool.Stale)
 }
 
-// idsAhead: an id is remembered from its created_at, where that lies ahead.
+// idsAhead checks that an id is remembered from its created_at, where that lies
+// ahead.
 func idsAhead(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	in := intake(r.event("1"), "a")

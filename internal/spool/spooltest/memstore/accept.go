@@ -159,7 +159,7 @@ func (tx *tx) hasDue(queue int64) bool {
 	return false
 }
 
-// stale says why an event of an unknown id is not fresh, or nothing.
+// stale returns why an event of an unknown id is not fresh, or nothing.
 func (tx *tx) stale(ev *spool.Event) (string, error) {
 	f := spool.Freshness{
 		Clock: tx.time, Window: tx.settings.Window, Newest: tx.im.newest[ev.Source], Forgotten: tx.im.marks[ev.Source],
@@ -204,7 +204,7 @@ func (s *store) Quarantine(ctx context.Context, o spool.Odd) error {
 	return err
 }
 
-// oddEntry is the entry of the same source and body, or 0.
+// oddEntry returns the entry of the same source and body, or 0.
 func (tx *tx) oddEntry(ev *spool.Event) int64 {
 	for n, o := range tx.im.odd {
 		if o.event.Source == ev.Source && o.event.Digest == ev.Digest {

@@ -29,7 +29,7 @@ type record struct {
 
 func newDisk() *disk { return &disk{over: make(chan struct{})} }
 
-// load gives what a reader of the file sees: the page cache, durable or not.
+// load returns what a reader of the file sees: the page cache, durable or not.
 func (d *disk) load() (im *image, era int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
 )
 
-// Make gives engines for spooltest.Run, with the faults named.
+// Make returns engines for spooltest.Run, with the faults named.
 func Make(fs ...Fault) spooltest.Make {
 	return func(t testing.TB) spooltest.Engine {
 		e := &engine{disk: newDisk(), faults: faults{}}

@@ -82,8 +82,8 @@ func (im *image) clone() *image {
 	return &c
 }
 
-// waiting: the delivery may be leased, now or when it is due. A lease that
-// has run out holds nothing.
+// waiting reports whether the delivery may be leased, now or when it is due. A
+// lease that has run out holds nothing.
 func (d delivery) waiting(now time.Time) bool {
 	switch d.state {
 	case spool.Available, spool.Retrying:
@@ -94,7 +94,7 @@ func (d delivery) waiting(now time.Time) bool {
 	return false
 }
 
-// dueAt is when a waiting delivery is due.
+// dueAt returns when a waiting delivery is due.
 func (d delivery) dueAt() time.Time {
 	if d.state == spool.Running {
 		return d.until
@@ -117,7 +117,7 @@ func (d delivery) attempted(a spool.Attempt) delivery {
 	return d
 }
 
-// cutShort counts an attempt whose dispatcher was not heard of again, and makes
+// cutShort counts an attempt whose dispatcher never reported back, and makes
 // the delivery due at once.
 func (d delivery) cutShort(now time.Time, why string) delivery {
 	d = d.attempted(spool.Attempt{N: d.attempts + 1, Replay: d.replay, Start: now, Error: why})

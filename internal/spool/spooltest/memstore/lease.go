@@ -62,7 +62,7 @@ func byEvent(a, b delivery) int {
 	return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.number, b.number))
 }
 
-// next is when something of the queue is to be leased again.
+// next returns when something of the queue is to be leased again.
 func (tx *tx) next(queue int64) (next time.Time) {
 	for _, d := range tx.im.deliveries {
 		if d.queue != queue || d.finished() {

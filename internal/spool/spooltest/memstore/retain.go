@@ -16,7 +16,7 @@ func (s *store) Sweep(ctx context.Context) error {
 	_, err := do(ctx, s, func() (struct{}, error) {
 		return struct{}{}, s.update(true, func(tx *tx) error {
 			tx.forgetIDs()
-			tx.buryOld()
+			tx.expireOld()
 			tx.dropEnded()
 			tx.dropOdd()
 			tx.makeRoom(0)
@@ -46,8 +46,8 @@ func (tx *tx) forgetIDs() {
 	}
 }
 
-// buryOld turns what has waited too long into dead letters.
-func (tx *tx) buryOld() {
+// expireOld turns what has waited too long into dead letters.
+func (tx *tx) expireOld() {
 	for _, d := range tx.im.deliveries {
 		old := tx.age-tx.im.ages[d.seq] > tx.settings.Retention
 		tried := d.process == tx.process || tx.age-tx.begun >= time.Hour || tx.faults[ExpiresUntried]
@@ -101,7 +101,7 @@ func (tx *tx) dropEnded() {
 	}
 }
 
-// ends says until when an event is kept, once nothing of it is undelivered.
+// ends returns until when an event is kept, once nothing of it is undelivered.
 func (tx *tx) ends(seq int64) (undelivered bool, until time.Duration) {
 	until = tx.im.ages[seq] + tx.settings.Retention
 	for _, d := range tx.im.deliveries {
@@ -145,7 +145,7 @@ func (tx *tx) dropOdd() {
 }
 
 // makeRoom removes delivered events, the oldest first, until need fits into
-// MaxSize. It says whether it does.
+// MaxSize. It reports whether it does.
 func (tx *tx) makeRoom(need int64) bool {
 	size := tx.im.size() + need
 	if size <= tx.settings.MaxSize {
@@ -168,7 +168,7 @@ func (tx *tx) makeRoom(need int64) bool {
 	return size <= tx.settings.MaxSize
 }
 
-// delivered: nothing of the event waits, runs or is a dead letter.
+// delivered reports whether nothing of the event waits, runs or is a dead letter.
 func (tx *tx) delivered(seq int64) bool {
 	for _, d := range tx.im.deliveries {
 		if d.seq == seq && d.state != spool.Delivered {

@@ -8,7 +8,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// queueOf is the queue that a name leads to, a new one for a new name.
+// queueOf returns the queue that a name leads to, a new one for a new name.
 func (tx *tx) queueOf(k spool.RouteKey) int64 {
 	if q, ok := tx.im.names[k]; ok {
 		return q
