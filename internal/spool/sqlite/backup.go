@@ -118,9 +118,9 @@ func (w *writer) beginBackup(f *backupFile) error {
 	return nil
 }
 
-// roomFor refuses a copy that still has so many bytes to write, if new events could be refused
-// for it. Besides the copy, the log may grow up to where it begins again. It is asked before
-// each step, because others fill the same disk.
+// roomFor refuses a copy that still has so many bytes to write, if new events could be
+// refused for it. Besides the copy, the log may grow up to where it begins again. It is
+// asked before each step, because others fill the same disk.
 func (w *writer) roomFor(bytes int64) error {
 	free, err := w.s.o.freeDisk(w.s.dir)
 	if err != nil {
@@ -133,8 +133,8 @@ func (w *writer) roomFor(bytes int64) error {
 	return nil
 }
 
-// endBackup ends a copy that is given up, or whose connection is about to close. Its file is
-// its caller's to close.
+// endBackup ends a copy that is given up, or whose connection is about to close. Its
+// file is its caller's to close.
 func (w *writer) endBackup() {
 	if w.backup == nil {
 		return

@@ -11,9 +11,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// backupFile is a spool.Copy. Its file loses its name as soon as it is open, so that its room is
-// free again when the process ends, however it ends. Its reader, its caller, a store that closes
-// and a disk that fills may all end it, at any moment.
+// backupFile is a spool.Copy. Its file loses its name as soon as it is open, so that
+// its room is free again when the process ends, however it ends. Its reader, its
+// caller, a store that closes and a disk that fills may all end it, at any moment.
 type backupFile struct {
 	s *Store
 	// begun reports that its first page was copied. It belongs to the writer.
@@ -92,9 +92,9 @@ func (c *backupFile) endCause() error {
 	return c.cause
 }
 
-// end ends the copy for a reason that its reader then gets. The file is cut to nothing first,
-// because SQLite's connection may have it open still: closing alone would free no room. Another
-// copy may only begin after Close.
+// end ends the copy for a reason that its reader then gets. The file is cut to nothing
+// first, because SQLite's connection may have it open still: closing alone would free
+// no room. Another copy may only begin after Close.
 func (c *backupFile) end(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -30,9 +30,10 @@ func isCopyNumber(number string) bool {
 	return err == nil && strconv.FormatUint(n, 10) == number && !dayLike.MatchString(number)
 }
 
-// sweepCopies removes what is left of copies that former processes were making when they were
-// killed, before anything needs the room. It removes files from a directory that people use, so
-// it takes only what looks in every respect as this program made it, and follows no link.
+// sweepCopies removes what is left of copies that former processes were making when
+// they were killed, before anything needs the room. It removes files from a directory
+// that people use, so it takes only what looks in every respect as this program made
+// it, and follows no link.
 func (s *Store) sweepCopies() {
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// ErrInUse says that a process has the store open: what is read from outside then need not be
-// what is stored.
+// ErrInUse says that a process has the store open: what is read from outside then need
+// not be what is stored.
 var ErrInUse = errors.New("the store is in use")
 
 // maxDamage is how many places a Report describes.
@@ -90,9 +90,9 @@ func inspect(ctx context.Context, path string, progress spool.Progress) (r Repor
 	return r, k.run(ctx)
 }
 
-// openReadOnly opens a database so that nothing beside it is made or changed. Without a log it is
-// immutable to SQLite, which then takes no locks. With one, exclusive locking makes SQLite keep
-// the index of the log in memory instead of in a file beside it.
+// openReadOnly opens a database so that nothing beside it is made or changed. Without a
+// log it is immutable to SQLite, which then takes no locks. With one, exclusive locking
+// makes SQLite keep the index of the log in memory instead of in a file beside it.
 func openReadOnly(path string, log bool) (*conn, error) {
 	q := url.Values{"mode": {"ro"}, "vfs": {offlineVFSName}}
 	if !log {
@@ -112,7 +112,8 @@ func openReadOnly(path string, log bool) (*conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// identify refuses a file that is no store of this version: nothing can be said of its damage.
+// identify refuses a file that is no store of this version: nothing can be said of its
+// damage.
 func (k *checker) identify() error {
 	app, err := k.c.one("PRAGMA application_id")
 	if err == nil && app != applicationID {

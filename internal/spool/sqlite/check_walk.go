@@ -124,7 +124,8 @@ func (k *checker) body(what string, q *stmt) {
 	}
 }
 
-// deliveries checks that each has a route, an event, a known state and a log that can be read.
+// deliveries checks that each has a route, an event, a known state and a log that can
+// be read.
 func (k *checker) deliveries() error {
 	return k.rows("the table of deliveries", `SELECT number, route, state, log, EXISTS (SELECT 1 FROM events WHERE seq = number >> 12)
 		FROM deliveries`, func(q *stmt) {

@@ -12,10 +12,11 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// SQLite does not check the pages of a database, so each event carries a CRC-32C over what an app
-// would get of it: id, type, head and body. It stands behind the head, where versions that do not
-// know it read past it. Its length is no power of two and no difference of two, so that one flipped
-// bit in a length that stands before cannot make the decoder swallow it.
+// SQLite does not check the pages of a database, so each event carries a CRC-32C over
+// what an app would get of it: id, type, head and body. It stands behind the head,
+// where versions that do not know it read past it. Its length is no power of two and no
+// difference of two, so that one flipped bit in a length that stands before cannot make
+// the decoder swallow it.
 const (
 	sumMark = 0xc5
 	sumSize = 5
@@ -52,14 +53,15 @@ func decodeWhole(head []byte, e *spool.Event) error {
 	return nil
 }
 
-// isDamage reports whether err is about the bytes of what was read, and not about the reading.
+// isDamage reports whether err is about the bytes of what was read, and not about the
+// reading.
 func isDamage(err error) bool {
 	return errors.Is(err, errEncoding) || errors.Is(err, sqlite3.CORRUPT)
 }
 
-// settleDamaged makes dead letters of leased deliveries whose events cannot be read, and returns
-// the others. A damaged event is logged and shown as one, and keeps nothing else waiting: left in
-// its queue it would be the oldest there for ever.
+// settleDamaged makes dead letters of leased deliveries whose events cannot be read,
+// and returns the others. A damaged event is logged and shown as one, and keeps nothing
+// else waiting: left in its queue it would be the oldest there for ever.
 func (s *Store) settleDamaged(ctx context.Context, ds []spool.Delivery) ([]spool.Delivery, error) {
 	good := ds[:0:0]
 	var dead []spool.Lease

@@ -64,8 +64,9 @@ func (w *writer) saveTime() error {
 	return w.setMeta("now", w.now)
 }
 
-// firstAge returns where age begins in a store that has none yet, which is new or of a former
-// version: not behind the ages that its rows have. last is the last time persisted.
+// firstAge returns where age begins in a store that has none yet, which is new or of a
+// former version: not behind the ages that its rows have. last is the last time
+// persisted.
 func (w *writer) firstAge(last int64) (int64, error) {
 	event, err1 := w.c.one(`SELECT coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0)`)
 	entry, err2 := w.c.one(`SELECT coalesce((SELECT at FROM quarantine ORDER BY number DESC LIMIT 1), 0)`)
@@ -78,8 +79,8 @@ func (w *writer) firstAge(last int64) (int64, error) {
 // wall returns the time to show to people, in nanoseconds.
 func (w *writer) wall() int64 { return nanos(w.clock.Wall()) }
 
-// hasUnsavedTime reports whether the store would lose times with this process that are worth
-// a commit at its end.
+// hasUnsavedTime reports whether the store would lose times with this process that are
+// worth a commit at its end.
 func (w *writer) hasUnsavedTime() bool {
 	w.readClock()
 	for _, src := range w.sources {

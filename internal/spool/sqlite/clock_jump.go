@@ -2,14 +2,14 @@ package sqlite
 
 import "time"
 
-// jumpAtLeast is how far the clock must be set ahead to be followed. Smaller steps are those
-// of a clock that is kept right.
+// jumpAtLeast is how far the clock must be set ahead to be followed. Smaller steps are
+// those of a clock that is kept right.
 const jumpAtLeast = time.Second
 
-// followClock moves the ends of all leases along when the clock was set ahead, or the machine
-// slept: no time has passed for the workers that hold them. Otherwise all leases would run
-// out at once, and every attempt under way would be made a second time. Due times stay where
-// they are, so retries come early, which does no harm.
+// followClock moves the ends of all leases along when the clock was set ahead, or the
+// machine slept: no time has passed for the workers that hold them. Otherwise all
+// leases would run out at once, and every attempt under way would be made a second
+// time. Due times stay where they are, so retries come early, which does no harm.
 func (w *writer) followClock() error {
 	by := w.clock.Jumped - w.jumpFollowed
 	if by < jumpAtLeast {

@@ -13,8 +13,8 @@ import (
 // errEncoding says that a record that was read is not one that was written.
 var errEncoding = errors.New("stored record is damaged")
 
-// nanos returns a time as the store compares it: 0 for the zero time, and clamped to what 64 bits
-// hold, since a created_at may name any year.
+// nanos returns a time as the store compares it: 0 for the zero time, and clamped to
+// what 64 bits hold, since a created_at may name any year.
 func nanos(t time.Time) int64 {
 	switch {
 	case t.IsZero():
@@ -47,10 +47,10 @@ func putTime(b []byte, t time.Time) []byte {
 	return binary.AppendUvarint(b, uint64(t.Nanosecond()))
 }
 
-// decoder reads what the functions above have written. Its methods return zero values once
-// something did not fit, so that a caller checks bad only at the end. It never allocates by a
-// length that it has read before that length was found to fit what is there: the bytes may be
-// damaged.
+// decoder reads what the functions above have written. Its methods return zero values
+// once something did not fit, so that a caller checks bad only at the end. It never
+// allocates by a length that it has read before that length was found to fit what is
+// there: the bytes may be damaged.
 type decoder struct {
 	// b is what was not read yet.
 	b []byte
@@ -100,8 +100,8 @@ func (d *decoder) time() time.Time {
 	return time.Unix(sec, int64(nsec%1e9)).UTC()
 }
 
-// encodeHead packs what comes with an event beside id, type and body, which have columns of their
-// own. It is one blob because nothing of it is searched by.
+// encodeHead packs what comes with an event beside id, type and body, which have
+// columns of their own. It is one blob because nothing of it is searched by.
 func encodeHead(e *spool.Event, received time.Time) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, 1) // version
@@ -157,9 +157,9 @@ func decodeHead(b []byte, e *spool.Event) (rest int, err error) {
 	return rest, nil
 }
 
-// appendAttempt returns a log with an attempt added, of which the newest are kept. Each record is
-// preceded by its length, so that old ones drop without decoding, and a newer program may add to
-// its end.
+// appendAttempt returns a log with an attempt added, of which the newest are kept. Each
+// record is preceded by its length, so that old ones drop without decoding, and a newer
+// program may add to its end.
 func appendAttempt(log []byte, a spool.Attempt) []byte {
 	if len(a.Response) > spool.MaxResponse {
 		a.Response = a.Response[:spool.MaxResponse]

@@ -10,9 +10,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Compact implements spool.Embedded. It moves what is in use to the front of the file, some pages
-// with each batch, so that accepts go on. The file itself is only cut when the log that says so is
-// copied into it.
+// Compact implements spool.Embedded. It moves what is in use to the front of the file,
+// some pages with each batch, so that accepts go on. The file itself is only cut when
+// the log that says so is copied into it.
 func (s *Store) Compact(ctx context.Context, p spool.Progress) (int64, error) {
 	before, err := s.fileSize()
 	if err != nil {

@@ -9,16 +9,17 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// conn is a connection with the few calls that the engine makes. It is used by one goroutine at a
-// time.
+// conn is a connection with the few calls that the engine makes. It is used by one
+// goroutine at a time.
 type conn struct {
 	*sqlite3.Conn
 	// err is the first error of prepare since it was cleared.
 	err error
 }
 
-// connect opens a connection to the database. Checkpoints are left to the engine: SQLite's own
-// would run within the writer's turn, after some commit, and at the close of the last connection.
+// connect opens a connection to the database. Checkpoints are left to the engine:
+// SQLite's own would run within the writer's turn, after some commit, and at the close
+// of the last connection.
 func (s *Store) connect(create bool, cacheKiB int) (*conn, error) {
 	q := url.Values{}
 	q.Set("modeof", s.path)
@@ -87,8 +88,9 @@ func (c *conn) one(sql string) (int64, error) {
 	return v, st.end()
 }
 
-// stmt is a prepared statement whose parameters are bound in order, as q.int(1).text("a").exec().
-// Errors are kept until exec or end, so that each use has one place to check.
+// stmt is a prepared statement whose parameters are bound in order, as
+// q.int(1).text("a").exec(). Errors are kept until exec or end, so that each use has
+// one place to check.
 type stmt struct {
 	*sqlite3.Stmt
 	// n is how many parameters are bound.

@@ -22,10 +22,10 @@ var systemDirs = []string{
 	"/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/tmp", "/usr/local",
 }
 
-// PrepareDir makes dir, which only its user may read, or checks whether a directory that is
-// there can hold a store: it must be writable, not open to everybody, and, unless a store is
-// in it, have no files of others. What is there already keeps its mode. An error is one
-// sentence that names the directory and what to do.
+// PrepareDir makes dir, which only its user may read, or checks whether a directory
+// that is there can hold a store: it must be writable, not open to everybody, and,
+// unless a store is in it, have no files of others. What is there already keeps its
+// mode. An error is one sentence that names the directory and what to do.
 func PrepareDir(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,8 +63,9 @@ func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// checkEntries refuses a directory with other programs' files, and links under our names: only
-// someone who wants us to write elsewhere puts them there. store reports that a store is in it.
+// checkEntries refuses a directory with other programs' files, and links under our
+// names: only someone who wants us to write elsewhere puts them there. store reports
+// that a store is in it.
 func checkEntries(dir string, entries []fs.DirEntry) (store bool, err error) {
 	foreign := ""
 	for _, e := range entries {

@@ -13,11 +13,11 @@ import (
 // millions in it, reading a page that no cache holds (measured: a quarter of an accept's
 // CPU at two million). A Bloom filter answers nearly all of these from memory.
 //
-// It may only ever say that the table lacks an id: what it does not rule out is looked up.
-// So an id must be in the filter before its row is in the table. It is never stored, and is
-// seeded by each process differently, so that no sender can choose ids that all collide. A start
-// builds it from the table beside the traffic; until then, and where the table is too
-// large, every id is looked up.
+// It may only ever say that the table lacks an id: what it does not rule out is looked
+// up. So an id must be in the filter before its row is in the table. It is never
+// stored, and is seeded by each process differently, so that no sender can choose ids
+// that all collide. A start builds it from the table beside the traffic; until then,
+// and where the table is too large, every id is looked up.
 
 // filterRooms are the sizes, in ids, that are tried one after the other until all ids have
 // room, at less than 3 % of needless searches: by default twice 64 KiB to 16 MiB of memory.
@@ -32,8 +32,8 @@ const (
 	filterReadStep = 4096
 )
 
-// idFilter is the filter of ids. It belongs to the writer, and outlives a reopening: what it
-// knows too much does no harm.
+// idFilter is the filter of ids. It belongs to the writer, and outlives a reopening:
+// what it knows too much does no harm.
 type idFilter struct {
 	// seed makes its hashes another function in each process.
 	seed maphash.Seed
@@ -126,8 +126,8 @@ func (s *Store) buildFilter(ctx context.Context) error {
 	return s.withFilter(ctx, func(f *idFilter) { f.table, f.since, f.building, f.tooLarge = nil, nil, nil, true })
 }
 
-// readIDs reads the whole table into a set with room for so many ids. It returns nil if they
-// are more.
+// readIDs reads the whole table into a set with room for so many ids. It returns nil if
+// they are more.
 func (s *Store) readIDs(ctx context.Context, room int) (*idSet, error) {
 	read, after := newIDSet(room), idKey{}
 	for page := make([]idKey, 0, filterReadStep); ; {

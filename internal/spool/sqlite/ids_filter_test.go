@@ -17,7 +17,7 @@ func learn(t *testing.T, s *Store) {
 }
 
 // TestFilterHidesNoID: an id is a duplicate wherever it was when the filter was
-// made: in the table, young, half merged, or there because of a conflict.
+// made: in the table, recent, half merged, or there because of a conflict.
 func TestFilterHidesNoID(t *testing.T) {
 	t.Parallel()
 	for name, rooms := range map[string]filterRooms{

@@ -65,7 +65,7 @@ func (w *writer) forgetIDs() (bool, error) {
 	if err := q.end(); err != nil {
 		return false, err
 	}
-	if young, err := w.anyRecent(id, ids); young || err != nil {
+	if recent, err := w.anyRecent(id, ids); recent || err != nil {
 		if err != nil {
 			return false, err
 		}
@@ -104,7 +104,7 @@ func (w *writer) anyRecent(source int64, ids []byte) (bool, error) {
 		if d.bad {
 			return false, errEncoding
 		}
-		if _, young := w.recent.find(idKey{source, id}); young {
+		if _, recent := w.recent.find(idKey{source, id}); recent {
 			return true, nil
 		}
 	}

@@ -42,7 +42,7 @@ func other(n, version int64) *spool.Event {
 }
 
 // TestPowerCutInMerge stops the power at each sync while ids are gathered and
-// merged twice over, with conflicts of young and of merged ids between. After
+// merged twice over, with conflicts of recent and of merged ids between. After
 // each stop every id that was acknowledged is known with its number, and just
 // as many of its conflicts have been counted.
 func TestPowerCutInMerge(t *testing.T) {

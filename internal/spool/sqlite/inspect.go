@@ -9,10 +9,11 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
-// inspect has SQLite look at the structure of every page and compare each index with its
-// table, where a process begins and the database is not larger than limits.inspect: a flipped
-// byte in a page's head can hide rows, and a row that is not found is no error. The bytes of
-// events have checksums of their own, which are compared when they are read.
+// inspect has SQLite look at the structure of every page and compare each index with
+// its table, where a process begins and the database is not larger than limits.inspect:
+// a flipped byte in a page's head can hide rows, and a row that is not found is no
+// error. The bytes of events have checksums of their own, which are compared when they
+// are read.
 func (w *writer) inspect(first bool) error {
 	if !first {
 		return nil

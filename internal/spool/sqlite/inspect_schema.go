@@ -33,10 +33,10 @@ var errUnmarked = errors.New("the file is no whole copy of a store")
 
 const listSchema = `SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY name`
 
-// compareSchema compares the schema with the one that this program makes. With one byte of
-// its text flipped, a column can become another and all rows of a table be hidden, while the
-// structure of every page is sound. Tables that a tool keeps beside ours are its own affair,
-// and are logged; a trigger or an index on one of ours is refused.
+// compareSchema compares the schema with the one that this program makes. With one byte
+// of its text flipped, a column can become another and all rows of a table be hidden,
+// while the structure of every page is sound. Tables that a tool keeps beside ours are
+// its own affair, and are logged; a trigger or an index on one of ours is refused.
 func (w *writer) compareSchema() error {
 	added, err := compareSchema(w.c)
 	if err == nil && len(added) > 0 {

@@ -17,7 +17,8 @@ type dirLock struct {
 	endedWell bool // always false: nothing is known of it here
 }
 
-// lockDir makes the file. It does not wait: there is no way to see whether its maker still runs.
+// lockDir makes the file. It does not wait: there is no way to see whether its maker
+// still runs.
 func lockDir(dir string) (*dirLock, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)

@@ -17,8 +17,8 @@ import (
 // after a fast restart.
 const lockWithin = 4 * time.Second
 
-// dirLock is a lock on the file "lock" beside the database, held as long as the store is open.
-// The kernel frees it when the process ends, however it ends.
+// dirLock is a lock on the file "lock" beside the database, held as long as the store
+// is open. The kernel frees it when the process ends, however it ends.
 //
 // What is in the file tells the next process how this one ended: the number of the process
 // while it runs and after a kill, nothing after an end before which every fsync succeeded.
@@ -79,8 +79,9 @@ func (l *dirLock) moved() bool {
 	return err != nil || !os.SameFile(mine, there)
 }
 
-// release frees the lock. well reports that nothing of the store has failed in this life. The
-// file stays: where it is removed, one process may hold the old one and another a new one.
+// release frees the lock. well reports that nothing of the store has failed in this
+// life. The file stays: where it is removed, one process may hold the old one and
+// another a new one.
 func (l *dirLock) release(well bool) {
 	if well {
 		_ = l.f.Truncate(0)
@@ -88,7 +89,8 @@ func (l *dirLock) release(well bool) {
 	_ = l.f.Close()
 }
 
-// undo frees the lock and leaves the file as it was found, for a start that changes nothing.
+// undo frees the lock and leaves the file as it was found, for a start that changes
+// nothing.
 func (l *dirLock) undo() {
 	if l.f.Truncate(0) == nil {
 		_, _ = l.f.WriteAt(l.was, 0)

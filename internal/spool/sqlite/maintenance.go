@@ -36,8 +36,8 @@ func (s *Store) betweenBatches(ctx context.Context, run func(*writer) error) err
 	}
 }
 
-// runWaitingStep takes one step, if one waits. Under load the writer is never idle, so a step
-// gets its chance after each batch.
+// runWaitingStep takes one step, if one waits. Under load the writer is never idle, so
+// a step gets its chance after each batch.
 func (w *writer) runWaitingStep() {
 	select {
 	case a := <-w.s.steps:

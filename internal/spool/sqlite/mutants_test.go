@@ -15,7 +15,7 @@ import (
 // mutant is the name of the mistake that this process makes. The product does
 // not know it: what reads it is laid over the source by TestMutants, for a build
 // of this package's tests alone. Empty, the build behaves as the source says.
-var mutant = os.Getenv(mutantEnv)
+var mutant = os.Getenv(mutantEnv) //nolint:unused // What is laid over the source reads it.
 
 const (
 	mutantEnv = "SPOOL_MUTANT"

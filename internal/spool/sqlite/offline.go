@@ -12,9 +12,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// Offline is a store that no process uses, open to be read: its records, with what an unclean end has
-// left in the write-ahead log. Nothing is written, and the store is not recovered: what was running
-// when its process ended is shown as running.
+// Offline is a store that no process uses, open to be read: its records, with what an
+// unclean end has left in the write-ahead log. Nothing is written, and the store is not
+// recovered: what was running when its process ended is shown as running.
 //
 // While it is open no process can open the store.
 type Offline struct {
@@ -44,8 +44,8 @@ func OpenOffline(path string) (*Offline, error) {
 	return &Offline{s, f.release}, nil
 }
 
-// openOffline opens the connection and builds the view that records and routes are read with: the
-// state is read as at a start, but by no transaction that writes.
+// openOffline opens the connection and builds the view that records and routes are read
+// with: the state is read as at a start, but by no transaction that writes.
 func (s *Store) openOffline(f offlineFiles) error {
 	c, err := openReadOnly(f.path, f.log > 0)
 	if err != nil {
@@ -102,8 +102,8 @@ type offlineFiles struct {
 	release func()
 }
 
-// findOffline finds the database of a directory or file, and keeps processes from opening it. A file
-// of another name is a copy, which no process opens.
+// findOffline finds the database of a directory or file, and keeps processes from
+// opening it. A file of another name is a copy, which no process opens.
 func findOffline(path string) (f offlineFiles, err error) {
 	f.release = func() {}
 	if f.path, err = filepath.Abs(path); err != nil {

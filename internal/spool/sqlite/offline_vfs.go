@@ -16,9 +16,9 @@ const offlineVFSName = "inbox-offline"
 
 func init() { vfs.Register(offlineVFSName, offlineVFS{}) }
 
-// offlineVFS opens files for reading alone, and makes none: not even the index of
-// a log, which SQLite then keeps in memory (locking_mode=EXCLUSIVE). It locks nothing: findOffline
-// has the lock of the whole directory.
+// offlineVFS opens files for reading alone, and makes none: not even the index of a
+// log, which SQLite then keeps in memory (locking_mode=EXCLUSIVE). It locks nothing:
+// findOffline has the lock of the whole directory.
 type offlineVFS struct{}
 
 func (offlineVFS) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {

@@ -58,7 +58,7 @@ func (w *writer) openWithoutPanic(first bool) (err error) {
 }
 
 // openFiles does the steps of an opening in the order that DESIGN.md gives ("After any
-// opening"): nothing is read before the log is on the disk as a whole, and nothing is
+// opening"): no state is read before the log is on the disk as a whole, and nothing is
 // answered before the directory is synced. A crash between any two of them leaves
 // what the next opening begins with, so each may be repeated.
 func (w *writer) openFiles(first bool) error {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forgetCachedPages makes the page cache forget a file, so that what is read next is what the
-// disk has. All that the disk may lack must be held elsewhere.
+// forgetCachedPages makes the page cache forget a file, so that what is read next is
+// what the disk has. All that the disk may lack must be held elsewhere.
 //
 // After a failed fsync the cache holds pages that the disk lacks, and calls them clean. To
 // write them again is not enough: ext4 takes blocks whose first write failed for allocated,

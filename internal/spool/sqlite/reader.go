@@ -8,8 +8,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// reader is a connection that only reads, beside the writer. Its transactions are no longer than a
-// page of results, so that the log can begin again between them.
+// reader is a connection that only reads, beside the writer. Its transactions are no
+// longer than a page of results, so that the log can begin again between them.
 type reader struct {
 	// turn holds one token when the connection is free. It is a channel so that a caller
 	// whose context ends does not wait for it.
@@ -68,8 +68,9 @@ func (r *reader) read(ctx context.Context, f func(*conn) error) (err error) {
 	return f(r.c)
 }
 
-// loadEvents reads the events of leased deliveries beside the writer. They cannot go meanwhile:
-// retention leaves an event alone while a delivery of it is running. A damaged one stays nil.
+// loadEvents reads the events of leased deliveries beside the writer. They cannot go
+// meanwhile: retention leaves an event alone while a delivery of it is running. A
+// damaged one stays nil.
 func (s *Store) loadEvents(ctx context.Context, ds []spool.Delivery) error {
 	if len(ds) == 0 {
 		return nil
@@ -88,8 +89,9 @@ func (s *Store) loadEvents(ctx context.Context, ds []spool.Delivery) error {
 	})
 }
 
-// event reads one event by its number. Of a damaged one it returns what could be read, with an
-// error that wraps ErrDamaged. q is a statement of the columns that reader.seq has.
+// event reads one event by its number. Of a damaged one it returns what could be read,
+// with an error that wraps ErrDamaged. q is a statement of the columns that reader.seq
+// has.
 func (s *Store) event(q *stmt, seq int64) (*spool.Event, error) {
 	if !q.int(seq).next() {
 		err := q.end()

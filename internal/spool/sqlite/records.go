@@ -76,15 +76,15 @@ func (l *listing) shut() {
 }
 
 const (
-	// maxScan is how many rows are looked at for a page: a query that finds nothing must not
-	// keep a read transaction open while it walks through the whole store.
+	// maxScan is how many rows are looked at for a page: a query that finds nothing
+	// must not keep a read transaction open while it walks through the whole store.
 	maxScan = 5000
 	// maxPageBytes is how many bytes of bodies a page holds before it ends.
 	maxPageBytes = 16 << 20
 )
 
-// page reads candidates until the page is full or enough rows were looked at. Then Next says where
-// to go on, also where nothing was found so far.
+// page reads candidates until the page is full or enough rows were looked at. Then Next
+// says where to go on, also where nothing was found so far.
 func (l *listing) page(ctx context.Context) (spool.Page, error) {
 	if l.q.Seq != 0 {
 		if l.q.Seq >= l.q.Cursor {
@@ -143,10 +143,10 @@ func (l *listing) page(ctx context.Context) (spool.Page, error) {
 	return page, nil
 }
 
-// candidates returns the numbers of the next events that may match, newest first, by what stands in
-// an index or beside the body, and how many rows that took. before is the number that the walk has
-// come to, which goes down. Each way to find them is for a query that it can serve without a walk
-// through all events.
+// candidates returns the numbers of the next events that may match, newest first, by
+// what stands in an index or beside the body, and how many rows that took. before is
+// the number that the walk has come to, which goes down. Each way to find them is for a
+// query that it can serve without a walk through all events.
 func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
 	if indexesOf(&l.q) != nil {
 		return l.byState(before)
@@ -194,8 +194,8 @@ func (l *listing) matches(e *spool.Event) bool {
 		(q.Until.IsZero() || e.Received.Before(q.Until))
 }
 
-// stateIndexes say in which partial indexes the deliveries of a state are. What has ended well is in
-// none, and is found by the walk.
+// stateIndexes say in which partial indexes the deliveries of a state are. What has
+// ended well is in none, and is found by the walk.
 var stateIndexes = map[spool.State][]string{
 	spool.Available: {
 		`INDEXED BY fresh WHERE route=?1 AND state=1`,
@@ -215,8 +215,9 @@ func indexesOf(q *spool.Query) []string {
 	return stateIndexes[q.State]
 }
 
-// byState merges the newest of every route's index. Below the lowest number that all of them were
-// read down to, something may be missing: what was found there is left for the next call.
+// byState merges the newest of every route's index. Below the lowest number that all of
+// them were read down to, something may be missing: what was found there is left for
+// the next call.
 func (l *listing) byState(before *int64) ([]int64, int, error) {
 	const step = 500
 	l.s.view.mu.Lock()
@@ -262,8 +263,9 @@ func (l *listing) byState(before *int64) ([]int64, int, error) {
 	return l.cut(seqs, floor, before)
 }
 
-// record reads an event with its deliveries, and reports whether it matches. One that is damaged
-// matches whatever was asked of the event itself: an operator must not miss it.
+// record reads an event with its deliveries, and reports whether it matches. One that
+// is damaged matches whatever was asked of the event itself: an operator must not miss
+// it.
 func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	var rec spool.Record
 	match := !l.q.OfDeliveries()
@@ -300,8 +302,8 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	return rec, l.matches(e) && bytes.Contains(e.Request.Body, l.q.Contains) && (l.q.Match == nil || l.q.Match(e)), nil
 }
 
-// quarantined reads a page of quarantine. It is bounded, so it is walked through, maxScan entries a
-// page.
+// quarantined reads a page of quarantine. It is bounded, so it is walked through,
+// maxScan entries a page.
 func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 	st := l.prepare(`SELECT number, source, reason, copies, id, type, head, body
 		FROM quarantine WHERE number<? ORDER BY number DESC`)

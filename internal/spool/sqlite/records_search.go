@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// containing returns those of the next maxScan numbers whose bodies hold the bytes asked for. SQLite
-// looks for them, so that bodies without them never leave it.
+// containing returns those of the next maxScan numbers whose bodies hold the bytes
+// asked for. SQLite looks for them, so that bodies without them never leave it.
 func (l *listing) containing(before *int64) ([]int64, int, error) {
 	newest, err := l.c.one(`SELECT max(seq) FROM events`)
 	top := min(*before, newest+1)
@@ -29,10 +29,11 @@ func (l *listing) containing(before *int64) ([]int64, int, error) {
 	return found, maxScan, err
 }
 
-// byID returns the events of an id that the table of ids leads to, newest first. That spares most
-// searches the walk to where they lie. The walk goes on behind the last, because an id that was
-// forgotten may have come twice. Recent ids are not in the table, but the walk begins with them. It
-// returns nothing unless every source asked for has the id there: then the walk must not jump.
+// byID returns the events of an id that the table of ids leads to, newest first. That
+// spares most searches the walk to where they lie. The walk goes on behind the last,
+// because an id that was forgotten may have come twice. Recent ids are not in the
+// table, but the walk begins with them. It returns nothing unless every source asked
+// for has the id there: then the walk must not jump.
 func (l *listing) byID() ([]int64, error) {
 	if l.q.ID == "" || l.q.Cursor != never || l.q.Seq != 0 {
 		return nil, nil

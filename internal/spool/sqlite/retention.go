@@ -40,9 +40,9 @@ type sweep struct {
 	expired []spool.Delivery
 }
 
-// maintain is the keeper's goroutine, until the last call has ended: it builds the filter of
-// ids, applies retention and cuts a log that has grown long. It enters like a call for each
-// round, so that Close waits for it.
+// maintain is the keeper's goroutine, until the last call has ended: it builds the
+// filter of ids, applies retention and cuts a log that has grown long. It enters like a
+// call for each round, so that Close waits for it.
 func (s *Store) maintain() {
 	defer s.goroutines.Done()
 	tick := time.NewTicker(sweepEvery)
@@ -79,8 +79,9 @@ func (s *Store) Sweep(ctx context.Context) error {
 	return s.sweepAll(ctx, true)
 }
 
-// sweepAll takes step after step, each in a batch of its own or along with other work, until
-// nothing is left to do or the store closes. fromOldest begins the walks again from the oldest.
+// sweepAll takes step after step, each in a batch of its own or along with other work,
+// until nothing is left to do or the store closes. fromOldest begins the walks again
+// from the oldest.
 func (s *Store) sweepAll(ctx context.Context, fromOldest bool) error {
 	for {
 		more := false
@@ -132,9 +133,9 @@ func (w *writer) dropOld() (bool, error) {
 	return len(seqs) > 0, err
 }
 
-// seqs returns at most n events, numbered above after, that are older than an age. Ages rise
-// with the numbers, so the first event that is not old ends the search: to look on would read
-// the whole store in the writer's turn, while every accept waits.
+// seqs returns at most n events, numbered above after, that are older than an age. Ages
+// rise with the numbers, so the first event that is not old ends the search: to look on
+// would read the whole store in the writer's turn, while every accept waits.
 func (w *writer) seqs(after, before int64, n int) (seqs []int64, err error) {
 	q := w.q.oldEvents.int(after).int(int64(n))
 	for q.next() && q.ColumnInt64(1) < before {
@@ -143,9 +144,9 @@ func (w *writer) seqs(after, before int64, n int) (seqs []int64, err error) {
 	return seqs, q.end()
 }
 
-// retire removes an old event if all its deliveries have ended, and makes dead letters of
-// those that still wait. Nothing just goes: what was not delivered stays visible for as long
-// as dead letters are kept.
+// retire removes an old event if all its deliveries have ended, and makes dead letters
+// of those that still wait. Nothing just goes: what was not delivered stays visible for
+// as long as dead letters are kept.
 func (w *writer) retire(seq int64) error {
 	all, err := w.deliveries(seq)
 	if err != nil {
@@ -180,8 +181,9 @@ func (w *writer) retire(seq int64) error {
 	return w.drop(seq, all)
 }
 
-// drop removes an event with all its deliveries. Two things must be in the same transaction:
-// the floor of numbers, and the id of a recent event, which would be forgotten with it.
+// drop removes an event with all its deliveries. Two things must be in the same
+// transaction: the floor of numbers, and the id of a recent event, which would be
+// forgotten with it.
 func (w *writer) drop(seq int64, all []storedDelivery) error {
 	for _, d := range all {
 		if d.state == dead {
@@ -221,10 +223,11 @@ func (w *writer) dropOldOdd() (bool, error) {
 	return len(numbers) > 0, err
 }
 
-// evict removes the oldest finished events from the moment the store is nearly full, so that
-// it is full only by what must not be removed. It is part of every batch, because events come
-// faster than a keeper that ticks could make room. One walk goes from the oldest to the
-// newest; the next one waits a while, since it has to pass everything that waits again.
+// evict removes the oldest finished events from the moment the store is nearly full, so
+// that it is full only by what must not be removed. It is part of every batch, because
+// events come faster than a keeper that ticks could make room. One walk goes from the
+// oldest to the newest; the next one waits a while, since it has to pass everything
+// that waits again.
 func (w *writer) evict() (bool, error) {
 	sw := &w.sweep
 	limit := w.s.settings.Load().MaxSize

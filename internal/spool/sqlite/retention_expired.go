@@ -24,8 +24,8 @@ func (w *writer) recordExpired(seq int64, d storedDelivery) error {
 	return w.q.eventID.end()
 }
 
-// notifyExpired calls the functions given to OnExpired. It runs in the goroutine that sweeps:
-// they may take their time, and accepts go on.
+// notifyExpired calls the functions given to OnExpired. It runs in the goroutine that
+// sweeps: they may take their time, and accepts go on.
 func (s *Store) notifyExpired(all []spool.Delivery) {
 	for _, d := range all {
 		s.expired.notify(d)

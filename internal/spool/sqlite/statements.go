@@ -1,9 +1,9 @@
 package sqlite
 
-// statements are those of the writer, prepared once a connection, so that no batch parses SQL. They
-// belong to the holder of the writer's turn, and each must be ended (exec, each or
-// end) before it is used again: one that is left on a row keeps a read transaction open. The names
-// say what they do; the columns are in schema.sql.
+// statements are those of the writer, prepared once a connection, so that no batch
+// parses SQL. They belong to the holder of the writer's turn, and each must be ended
+// (exec, each or end) before it is used again: one that is left on a row keeps a read
+// transaction open. The names say what they do; the columns are in schema.sql.
 type statements struct {
 	begin, commit, meta *stmt
 

@@ -64,8 +64,8 @@ func (s *Store) checkIdentity() error {
 		"move all of %s away, make it anew, and put the copy there as spool.db", s.path, errAnother, beside, s.dir)
 }
 
-// identityOf returns the identity in the database alone, without its log: the log is what is
-// in question.
+// identityOf returns the identity in the database alone, without its log: the log is
+// what is in question.
 func identityOf(path string) (i identity, err error) {
 	c, err := openReadOnly(path, false)
 	if err != nil {
@@ -84,10 +84,10 @@ func identityOf(path string) (i identity, err error) {
 	return identity{id, epoch}, errors.Join(err1, err2)
 }
 
-// recordIdentity notes beside the database which one it is, once the database alone knows it:
-// else the next start would refuse the store. whole reports that all of the log was
-// copied when this process began. A number drawn by this process is only in its own first
-// commit, which is therefore copied first.
+// recordIdentity notes beside the database which one it is, once the database alone
+// knows it: else the next start would refuse the store. whole reports that all of the
+// log was copied when this process began. A number drawn by this process is only in its
+// own first commit, which is therefore copied first.
 func (w *writer) recordIdentity(whole bool) error {
 	if !whole || w.s.o.vfs != "" {
 		return nil

@@ -17,9 +17,9 @@ const (
 	maxBatchBytes = 8 << 20
 	// syncWithin bounds how long a settle stays unsynced; the promise is 1 s.
 	syncWithin = 500 * time.Millisecond
-	// persistEvery is how often the clock's time is written along.
+	// saveEvery is how often the clock's time is written along.
 	saveEvery = time.Second
-	// persistIdle is how often it is written where nothing else is.
+	// saveIdle is how often it is written where nothing else is.
 	saveIdle = 5 * time.Minute
 )
 
