@@ -66,6 +66,7 @@ type Options struct {
 //	writer.go, open.go, reopen.go   batches, and every way in which a life begins
 //	backup*.go, compact.go          copies, and room that is given back
 //	check*.go, offline*.go          stores that no process uses
+//	data_dir.go, lock_*.go, fs_*.go the directory, and the system below it
 //
 // The type writer has the map of the state behind them. DESIGN.md says why.
 type Store struct {

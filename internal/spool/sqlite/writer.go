@@ -38,6 +38,7 @@ const (
 //	ids_*.go                 which ids are known: recent ones, the table, the filter
 //	clock*.go                what is due, what is old, and a clock that was set
 //	acknowledged.go          the mark beside the database
+//	*_identity.go            which store and which files these are
 //	retention*.go, space.go  what leaves, and how full the store is
 type writer struct {
 	// turn is the right to touch everything below. It is held for a batch.
