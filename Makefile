@@ -21,8 +21,9 @@ VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 IMAGE_ARCH ?= $(shell go env GOARCH)
 IMAGE_DIR  ?= .build/image
 CA_BUNDLE  ?= /etc/ssl/certs/ca-certificates.crt
-# The packages a target is about.
+# The packages a target is about, and the one whose tests `make room` runs.
 PKG      ?= ./...
+ROOM     ?= internal/deliver
 
 .DEFAULT_GOAL := help
 
@@ -37,6 +38,10 @@ run: ## run the sidecar with a demonstration of the whole way
 .PHONY: test
 test: ## run all tests
 	go test $(PKG)
+
+.PHONY: room
+room: ## run one package's tests in their short form (ROOM=internal/deliver, RUN=part of a name)
+	go test -short -count=1 $(if $(RUN),-run '$(RUN)') ./$(ROOM)
 
 .PHONY: race
 race: ## run all tests with the race detector

@@ -92,6 +92,41 @@ func TestDocumentsLinkToWhatExists(t *testing.T) {
 	}
 }
 
+// Every target of make that a document names is in the Makefile, and CONTRIBUTING.md
+// names only files that exist.
+func TestDocumentsNameTargetsThatExist(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const contributing = "../../CONTRIBUTING.md"
+	for _, path := range append(documents(t), contributing) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("(?m)(?:`|^ {4})make ([a-z][a-z0-9-]*)").FindAllStringSubmatch(string(text), -1) {
+			if !strings.Contains(string(makefile), "\n"+m[1]+":") {
+				t.Errorf("%s names make %s, which is not in the Makefile", path, m[1])
+			}
+		}
+		if path != contributing {
+			continue
+		}
+		found := 0
+		for _, m := range regexp.MustCompile("`((?:docs|internal|caddymodule)/[a-z0-9/_.]+)`").FindAllStringSubmatch(string(text), -1) {
+			found++
+			if _, err := os.Stat(filepath.Join("../..", m[1])); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		if found < 10 {
+			t.Errorf("only %d files found", found)
+		}
+	}
+}
+
 // Every alert has a section that tells what to do, and no section is of an
 // alert that is gone.
 func TestEveryAlertIsExplained(t *testing.T) {
