@@ -86,7 +86,7 @@ func TestAdminReleases(t *testing.T) {
 	eventually(t, "all bodies at the app", func() bool { return len(app.arrivals()) == 4 })
 	ids := make(map[string]string)
 	for _, a := range app.arrivals() {
-		ids[string(a.body)] = a.id
+		ids[string(a.Body)] = a.ID
 	}
 	if got := ids[string(other)]; !strings.HasPrefix(got, id+"~") {
 		t.Errorf("the conflict was released as %q, want %s~…", got, id)
@@ -148,7 +148,7 @@ func TestAdminSteers(t *testing.T) {
 		return n.Changed == 1
 	})
 	eventually(t, "the second arrival", func() bool { return app.count(first) == 2 })
-	if h := app.arrivals()[1].header; h.Get("X-Inbox-Replay") != "1" || h.Get("Idempotency-Key") != first+":r1" {
+	if h := app.arrivals()[1].Header; h.Get("X-Inbox-Replay") != "1" || h.Get("Idempotency-Key") != first+":r1" {
 		t.Errorf("headers of a replay: %v", h)
 	}
 

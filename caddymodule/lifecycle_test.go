@@ -284,7 +284,7 @@ func TestExitDuringAttempt(t *testing.T) {
 		rec := in.records(spool.Query{ID: id})
 		return rec[0].Deliveries[0].State == spool.Delivered
 	})
-	if got := a.arrivals()[len(a.arrivals())-1].header.Get("X-Inbox-Attempt"); got != "1" {
+	if got := a.arrivals()[len(a.arrivals())-1].Header.Get("X-Inbox-Attempt"); got != "1" {
 		t.Errorf("delivered as attempt %s", got)
 	}
 }
@@ -308,7 +308,7 @@ func TestParkedAndAdopted(t *testing.T) {
 	if err := in.load("", fmt.Sprintf("inbox_webhook /hook {\n to %s {\n name new\n was old\n}\n}", a.addr())); err != nil {
 		t.Fatal(err)
 	}
-	if got := a.await(t, id); got.header.Get("X-Inbox-Route") != "new" {
-		t.Errorf("delivered as route %s", got.header.Get("X-Inbox-Route"))
+	if got := a.await(t, id); got.Header.Get("X-Inbox-Route") != "new" {
+		t.Errorf("delivered as route %s", got.Header.Get("X-Inbox-Route"))
 	}
 }

@@ -105,7 +105,7 @@ func TestForgedMarksGoNoFurther(t *testing.T) {
 	}
 	a.await(t, id)
 	var via []string
-	for name, values := range a.arrivals()[0].header {
+	for name, values := range a.arrivals()[0].Header {
 		if strings.EqualFold(strings.NewReplacer("_", "-", ".", "-").Replace(name), viaName) {
 			via = append(via, values...)
 		}

@@ -3,7 +3,6 @@ package caddymodule_test
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -40,7 +39,7 @@ func TestMetricsOutliveReloads(t *testing.T) {
 	if err := in.load("", "inbox_webhook /hook {\nname m-failed\nto app:1\n}\nroot {$nothing} {\n"); err == nil {
 		t.Fatal("a configuration that is broken was loaded")
 	}
-	busy := strings.TrimPrefix(app.URL, "http://")
+	busy := app.Addr
 	if err := in.load("servers {\nprotocols h1\n}", "inbox_webhook /hook {\nname m-failed\nto app:1\n}\n}\nhttp://"+busy+" {\nreverse_proxy 127.0.0.1:1 {\nlb_policy nothing\n}\n"); err == nil {
 		t.Fatal("a configuration that is broken was loaded")
 	}

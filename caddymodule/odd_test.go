@@ -75,7 +75,7 @@ func TestContentEncodingThatIsNone(t *testing.T) {
 		app.await(t, id)
 	}
 	for _, a := range app.arrivals() {
-		if v, ok := a.header["Content-Encoding"]; ok {
+		if v, ok := a.Header["Content-Encoding"]; ok {
 			t.Errorf("the app is told Content-Encoding %q", v)
 		}
 	}
@@ -139,8 +139,8 @@ func TestReleaseGoesWhereItBelongs(t *testing.T) {
 		t.Errorf("unrouted: %+v", got)
 	}
 	for _, a := range app.arrivals() {
-		if a.header.Get("X-Inbox-Event-Type") != "message.action" {
-			t.Errorf("%s came with type %q", a.id, a.header.Get("X-Inbox-Event-Type"))
+		if a.Header.Get("X-Inbox-Event-Type") != "message.action" {
+			t.Errorf("%s came with type %q", a.ID, a.Header.Get("X-Inbox-Event-Type"))
 		}
 	}
 }

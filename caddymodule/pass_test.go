@@ -62,7 +62,7 @@ func TestPass(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 		last := a.arrivals()[len(a.arrivals())-1]
-		if !bytes.Equal(last.body, body) || last.header.Get("X-Event-Type") != "message.action" || last.header.Get("X-Inbox-Signature") == "" {
+		if !bytes.Equal(last.Body, body) || last.Header.Get("X-Event-Type") != "message.action" || last.Header.Get("X-Inbox-Signature") == "" {
 			t.Errorf("the app got %+v", last)
 		}
 		had := len(a.arrivals())

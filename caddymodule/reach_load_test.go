@@ -200,8 +200,8 @@ func TestTrailingSlashReachesTheApp(t *testing.T) {
 		if got := post(t, in.url(path), body); got.result != "accepted" {
 			t.Errorf("%s: %+v", path, got)
 		}
-		if got := a.await(t, id); got.uri != path {
-			t.Errorf("the app got %s, want %s", got.uri, path)
+		if got := a.await(t, id); got.URI != path {
+			t.Errorf("the app got %s, want %s", got.URI, path)
 		}
 	}
 }

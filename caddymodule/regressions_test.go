@@ -89,7 +89,7 @@ func TestRoutesDoNotSeeEachOthersHeaders(t *testing.T) {
 		id, body := sample(t, "message.read")
 		post(t, in.url("/hook"), body)
 		one.await(t, id)
-		if got := other.await(t, id).header.Get("Content-Type"); got != "application/json" {
+		if got := other.await(t, id).Header.Get("Content-Type"); got != "application/json" {
 			t.Fatalf("the other route got %q", got)
 		}
 	}
@@ -177,8 +177,8 @@ func TestPassShowsOnlyItsOwnHeaders(t *testing.T) {
 	r.Header["X-Inbox-Event-Id"], r.Header["X-Inbox-Replay"] = []string{"forged"}, []string{"7"}
 	send(t, r)
 	got := a.await(t, id)
-	if got.header.Get("X-Inbox-Replay") != "" || got.header.Get(verify.Header) == "" {
-		t.Errorf("got %v", got.header)
+	if got.Header.Get("X-Inbox-Replay") != "" || got.Header.Get(verify.Header) == "" {
+		t.Errorf("got %v", got.Header)
 	}
 }
 

@@ -10,12 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +23,7 @@ import (
 	"github.com/inboxgate/inboxgate/caddymodule"
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -248,81 +247,29 @@ func unanswered(err error) bool {
 		strings.Contains(err.Error(), "server closed idle connection")
 }
 
-// app is a receiving application that remembers what it got.
-type app struct {
-	*httptest.Server
-	mu    sync.Mutex
-	got   []arrival
-	woken chan struct{}
-	// answer, if set, decides about a request instead of a 200.
-	answer func(w http.ResponseWriter, r *http.Request, n int)
-}
+// app is the receiving application of these tests.
+type app struct{ *testapp.App }
 
-type arrival struct {
-	id, uri, host, method string
-	header                http.Header
-	body                  []byte
-}
-
+// newApp starts an app. answer, if it is not nil, answers the requests, which it gets
+// counted from 1, instead of a 200.
 func newApp(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, n int)) *app {
 	t.Helper()
-	a := &app{woken: make(chan struct{}, 1), answer: answer}
-	a.Server = httptest.NewServer(http.HandlerFunc(a.serve))
-	t.Cleanup(a.Server.Close)
-	return a
+	if answer == nil {
+		return &app{testapp.New(t, nil)}
+	}
+	return &app{testapp.New(t, func(w http.ResponseWriter, r *http.Request, a testapp.Arrival) { answer(w, r, a.N) })}
 }
 
-func (a *app) serve(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	a.mu.Lock()
-	a.got = append(a.got, arrival{r.Header.Get("X-Inbox-Event-Id"), r.RequestURI, r.Host, r.Method, r.Header.Clone(), body})
-	n := len(a.got)
-	a.mu.Unlock()
-	select {
-	case a.woken <- struct{}{}:
-	default:
-	}
-	if a.answer != nil {
-		a.answer(w, r, n)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
-}
+func (a *app) addr() string { return a.Addr }
 
-func (a *app) addr() string { return strings.TrimPrefix(a.URL, "http://") }
+func (a *app) arrivals() []testapp.Arrival { return a.Arrivals() }
 
-func (a *app) arrivals() []arrival {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return append([]arrival(nil), a.got...)
-}
-
-func (a *app) count(id string) (n int) {
-	for _, g := range a.arrivals() {
-		if g.id == id {
-			n++
-		}
-	}
-	return n
-}
+func (a *app) count(id string) int { return len(a.Of(id)) }
 
 // await waits until the app has got the event, and returns its first arrival.
-func (a *app) await(t *testing.T, id string) arrival {
+func (a *app) await(t *testing.T, id string) testapp.Arrival {
 	t.Helper()
-	var found arrival
-	eventually(t, "event "+id+" at the app", func() bool {
-		for _, g := range a.arrivals() {
-			if g.id == id {
-				found = g
-				return true
-			}
-		}
-		return false
-	})
-	return found
+	return a.Event(t, id)
 }
 
 // eventually asks until the answer is yes.

@@ -89,9 +89,9 @@ func TestTraceOfAttempts(t *testing.T) {
 		t.Errorf("stored traceparent %q, want %q", stored, want)
 	}
 	for n, a := range app.arrivals() {
-		part := strings.Split(a.header.Get("Traceparent"), "-")
+		part := strings.Split(a.Header.Get("Traceparent"), "-")
 		if len(part) != 4 || part[1] != parent.TraceID().String() {
-			t.Fatalf("attempt %d: traceparent %q", n+1, a.header.Get("Traceparent"))
+			t.Fatalf("attempt %d: traceparent %q", n+1, a.Header.Get("Traceparent"))
 		}
 		s, ok := attempts[part[2]]
 		if !ok || s.Parent.SpanID() != parent.SpanID() {
@@ -121,7 +121,7 @@ func TestTraceWithCaddysDirective(t *testing.T) {
 	eventually(t, "two attempts", func() bool { return app.count(id) == 2 })
 	seen := map[string]bool{traceparent: true, in.records(spool.Query{})[0].Event.Request.Header.Get("Traceparent"): true}
 	for n, a := range app.arrivals() {
-		got := a.header.Get("Traceparent")
+		got := a.Header.Get("Traceparent")
 		if !strings.HasPrefix(got, "00-"+traceID+"-") || seen[got] {
 			t.Errorf("attempt %d: traceparent %q is none of its own in the sender's trace", n+1, got)
 		}
@@ -141,8 +141,8 @@ func TestTraceOff(t *testing.T) {
 	send(t, r)
 	eventually(t, "two attempts", func() bool { return app.count(id) == 2 })
 	for n, a := range app.arrivals() {
-		if a.header.Get("Traceparent") != traceparent || a.header.Get("Tracestate") != "vendor=1" {
-			t.Errorf("attempt %d: %q, %q", n+1, a.header.Get("Traceparent"), a.header.Get("Tracestate"))
+		if a.Header.Get("Traceparent") != traceparent || a.Header.Get("Tracestate") != "vendor=1" {
+			t.Errorf("attempt %d: %q, %q", n+1, a.Header.Get("Traceparent"), a.Header.Get("Tracestate"))
 		}
 	}
 }

@@ -115,11 +115,11 @@ func testAsItCame(t *testing.T, in *instance, all *app) {
 		t.Fatalf("got %+v", got)
 	}
 	a := all.await(t, id)
-	if !bytes.Equal(a.body, body) {
-		t.Errorf("body changed: %q", a.body)
+	if !bytes.Equal(a.Body, body) {
+		t.Errorf("body changed: %q", a.Body)
 	}
-	if a.uri != "/hook?tenant=7&x=%2F" || a.host != "hooks.example.com" || a.method != http.MethodPost {
-		t.Errorf("uri %s, host %s, method %s", a.uri, a.host, a.method)
+	if a.URI != "/hook?tenant=7&x=%2F" || a.Host != "hooks.example.com" || a.Method != http.MethodPost {
+		t.Errorf("uri %s, host %s, method %s", a.URI, a.Host, a.Method)
 	}
 	want := map[string]string{
 		"X-Inbox-Signature": verify.Sign([]byte(secret), body), "Content-Type": "application/json", "User-Agent": "Inbox-Webhooks/1.0",
@@ -129,7 +129,7 @@ func testAsItCame(t *testing.T, in *instance, all *app) {
 		"Cookie": "", "X-Inbox-Replay": "", "Accept-Encoding": "",
 	}
 	for name, v := range want {
-		if got := a.header.Get(name); got != v {
+		if got := a.Header.Get(name); got != v {
 			t.Errorf("%s is %q, want %q", name, got, v)
 		}
 	}
@@ -288,8 +288,8 @@ func testQuarantine(t *testing.T, in *instance, all *app) {
 	if got := post(t, in.url("/hook"), other); got.status != 200 || got.result != "quarantined" || !strings.Contains(got.reason, "another body") {
 		t.Errorf("conflict: %+v", got)
 	}
-	if got := all.await(t, id); !bytes.Equal(got.body, body) {
-		t.Errorf("the first did not win: %s", got.body)
+	if got := all.await(t, id); !bytes.Equal(got.Body, body) {
+		t.Errorf("the first did not win: %s", got.Body)
 	}
 	if all.count(id) != 1 {
 		t.Error("the conflict was delivered")
@@ -311,7 +311,7 @@ func testForgedHeaders(t *testing.T, in *instance, all *app) {
 	if got := send(t, r); got.status != 200 {
 		t.Fatalf("got %+v", got)
 	}
-	for name, values := range all.await(t, id).header {
+	for name, values := range all.await(t, id).Header {
 		if strings.Contains(strings.Join(values, " "), "forged") {
 			t.Errorf("the app saw %s: %v", name, values)
 		}
