@@ -3,40 +3,10 @@ package caddymodule
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/inboxgate/inboxgate/internal/env"
-	"github.com/inboxgate/inboxgate/verify"
 )
-
-func TestTakeSecrets(t *testing.T) {
-	t.Parallel()
-	a, b := "5d41402abc4b2a76", "7d793037a0760186574b"
-	for text, want := range map[string][]string{
-		a:                     {a},
-		a + "\n":              {a},
-		a + "\r\n" + b:        {a, b},
-		"\n" + a + "\n\n" + b: {a, b},
-		// Whether a comma separates or belongs to the secret nobody can see.
-		a + "," + b:   {a, b, a + "," + b},
-		a + " , " + b: {a, b, a + " , " + b},
-		// A comma belongs to the secret when a part would be too short.
-		a + ",short":                 {a + ",short"},
-		a + "," + b + "\n" + a:       {a, b, a + "," + b, a},
-		"\ufeff" + a:                 {a},
-		" " + a + "\t\r\n" + b + " ": {a, b},
-		a + "\r" + b:                 {a, b},
-		"":                           nil,
-	} {
-		values, odd, err := verify.ParseSecrets("secret", text)
-		if got := env.Texts(values); err != nil || odd != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: got %q, %q, %v, want %q", text, got, odd, err, want)
-		}
-	}
-}
 
 func TestResolveSecrets(t *testing.T) {
 	long := "0123456789abcdef"
