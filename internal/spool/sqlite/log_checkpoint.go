@@ -119,6 +119,7 @@ func (w *writer) requestPass() {
 	}
 	if size-k.passed.Load() >= passEvery {
 		k.passed.Store(size)
+		w.cutForCopier() // Before the log is copied whole, and may begin again.
 		select {
 		case k.wake <- struct{}{}:
 		default:

@@ -88,7 +88,7 @@ func (w *writer) openFiles(first bool) error {
 	// this connection, least of all in a commit.
 	c.SetInterrupt(w.s.opening)
 	defer c.SetInterrupt(context.Background())
-	w.c, w.q, w.syncFull, w.logPages = c, statements{}, true, 0
+	w.c, w.q, w.syncFull, w.logPages, w.cutting = c, statements{}, true, 0, false
 	c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
 		w.logPages = pages
 		return nil

@@ -67,6 +67,8 @@ type writer struct {
 	// blockedAt is when a reader of another process last kept the log from being
 	// copied to its end.
 	blockedAt time.Time
+	// cutting reports that the file of the log is cut when the log begins again.
+	cutting bool
 	// files are the database and its log as c has them open.
 	files []opened
 	// changes is how many rows c had changed when the batch began.
