@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/sidecar/sidecartest"
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
 // Litestream is killed, and started again after the log has begun anew without it:
@@ -20,13 +20,13 @@ func TestLitestreamWasAway(t *testing.T) {
 	program := litestream(t)
 	dir := t.TempDir()
 	data, replica := filepath.Join(dir, "data"), "file://"+filepath.Join(dir, "replica")
-	beside := func() *sidecartest.Process {
+	beside := func() *proctest.Process {
 		tool := exec.Command(program, "replicate", "-log-level", "debug", filepath.Join(data, "spool.db"), replica)
 		tool.Dir = dir
-		return sidecartest.Start(t, tool)
+		return proctest.Start(t, tool)
 	}
-	address := sidecartest.FreeAddress(t)
-	p := sidecartest.Start(t, gate(dir, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN="+address, "INBOX_DATA_DIR="+data))
+	address := proctest.FreeAddress(t)
+	p := proctest.Start(t, gate(t, dir, "INBOX_UPSTREAM=127.0.0.1:1", "INBOX_LISTEN="+address, "INBOX_DATA_DIR="+data))
 	p.Await(t, "serving initial configuration", 1)
 	s := &senders{t: t, url: "http://" + address + "/webhooks/inbox", born: time.Now().UTC().Format(time.RFC3339), taken: map[string]string{}}
 	first := beside()
@@ -61,7 +61,7 @@ func TestLitestreamWasAway(t *testing.T) {
 		t.Fatalf("restoring: %v\n%s", err, out)
 	}
 	s.allStored("what was restored", restored)
-	check := gate(dir)
+	check := gate(t, dir)
 	check.Args = append(check.Args, "store", "check", restored)
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Errorf("store check: %v\n%s", err, out)

@@ -145,6 +145,7 @@ func (w *writer) limitLog() error {
 	if time.Since(w.blockedAt) < blockedPause {
 		return nil
 	}
+	w.cutForCopier()
 	inLog, copied, err := w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
 	if errors.Is(err, sqlite3.BUSY) {
 		return nil
