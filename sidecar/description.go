@@ -31,7 +31,7 @@ Without arguments it runs on these variables of the environment:
 	for _, v := range variables {
 		row(v.name, v.use, v.byDefault)
 	}
-	row(env.AdminToken, "needed where other machines reach INBOX_ADMIN", "")
+	row(env.AdminToken, "needed where other machines reach "+env.Admin, "")
 	row(env.AdminTokenFile, "or a file that holds it", "")
 	_ = w.Flush() // A strings.Builder takes everything.
 	fmt.Fprintf(&b, `

@@ -97,7 +97,7 @@ func (s *settings) makeRoom() error {
 		return nil // The store tells the same of its directory.
 	}
 	if _, mode, _ := strings.Cut(s.Admin, "|"); strings.Contains(mode, "|") || strings.Contains(mode, "/") {
-		return fmt.Errorf("%s holds a bar, which ends the path of the admin socket there: choose another INBOX_DATA_DIR, or set %s", filepath.Dir(path), env.Admin)
+		return fmt.Errorf("%s holds a bar, which ends the path of the admin socket there: choose another %s, or set %s", filepath.Dir(path), env.DataDir, env.Admin)
 	}
 	if len(path) > maxSocket {
 		return fmt.Errorf("the admin socket %s has a path of %d bytes, and %d are allowed: set %s to a shorter one such as unix//run/inboxgate.sock, or to off",
@@ -105,7 +105,7 @@ func (s *settings) makeRoom() error {
 	}
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		_ = c.Close()
-		return fmt.Errorf("another inboxgate answers at %s: stop it, or give this one an INBOX_DATA_DIR of its own", path)
+		return fmt.Errorf("another inboxgate answers at %s: stop it, or give this one an %s of its own", path, env.DataDir)
 	}
 	if err := prepareDataDir(s.dataDir()); err != nil {
 		return fmt.Errorf("%s: %w", env.DataDir, err)

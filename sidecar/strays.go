@@ -34,7 +34,7 @@ func strays(values map[string]string) (all []string) {
 // two has no words that the other lacks.
 func meant(name string, known []string) (best string) {
 	if name == "INBOX_PORT" || name == "INBOX_ADDRESS" || name == "INBOX_HOST" {
-		return "INBOX_LISTEN"
+		return env.Listen
 	}
 	if best = slip(name, known, 2); best != "" {
 		return best

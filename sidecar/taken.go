@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/inboxgate/inboxgate/internal/env"
 )
 
 // checkFree refuses addresses that another process listens on. Caddy's listeners
@@ -23,7 +25,7 @@ func (s settings) checkFree() error {
 	for _, a := range addresses {
 		l, err := net.Listen("tcp", a.Address) // Without SO_REUSEPORT.
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("another process listens on %s: stop it, or choose another address with INBOX_LISTEN, INBOX_OPS_LISTEN or INBOX_ADMIN", a.Address)
+			return fmt.Errorf("another process listens on %s: stop it, or choose another address with %s, %s or %s", a.Address, env.Listen, env.OpsListen, env.Admin)
 		}
 		if err == nil {
 			_ = l.Close()

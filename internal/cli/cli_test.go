@@ -25,10 +25,10 @@ const secret = "a-secret-of-the-test-0123456789"
 // a machine that is well.
 const patience = 60 * time.Second
 
-// exitCode is an error that names the code with which a program would end.
-type exitCode int
+// codeError is an error that names the code with which a program would end.
+type codeError int
 
-func (c exitCode) Error() string { return fmt.Sprint("exit code ", int(c)) }
+func (c codeError) Error() string { return fmt.Sprint("exit code ", int(c)) }
 
 // program is the tree as Caddy mounts it, below a root like Caddy's.
 func program() *cobra.Command {
@@ -37,7 +37,7 @@ func program() *cobra.Command {
 		Program:      cli.ProgramName(""),
 		DefaultAdmin: "localhost:2019",
 		DataDir:      env.DefaultDataDir(filepath.Join(os.TempDir(), "no-caddy-here")),
-		Exit:         func(_ *cobra.Command, code int) error { return exitCode(code) },
+		Exit:         func(_ *cobra.Command, code int) error { return codeError(code) },
 	})
 	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
 	root.AddCommand(inbox)

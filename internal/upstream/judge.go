@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/via"
 )
 
@@ -63,10 +64,7 @@ func isLoop(rec *Recorder) bool {
 
 // errTimeout is what an operator reads of an app that needs longer than its route
 // gives it.
-var errTimeout = fmt.Errorf("the upstream did not answer in time: let it answer first and work later, or set a longer `timeout` for the route (%s for all routes of the sidecar)", envTimeout)
-
-// envTimeout is the sidecar's variable for the time of an attempt.
-const envTimeout = "INBOX_TIMEOUT"
+var errTimeout = fmt.Errorf("the upstream did not answer in time: let it answer first and work later, or set a longer `timeout` for the route (%s for all routes of the sidecar)", env.Timeout)
 
 // statusCancelled is what Caddy writes where a request was cancelled.
 const statusCancelled = 499
