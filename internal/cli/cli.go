@@ -54,7 +54,7 @@ from the file that ` + env.SecretFile + ` names, or from --secret-file. In the
 same way the API key is read from ` + env.APIKey + ` or ` + env.APIKeyFile + `.
 ` + aboutExit
 
-// Options are what the commands have to know of the program that they are in.
+// Options say what the commands have to know of the program that they are mounted in.
 type Options struct {
 	// Program is how the user starts a command of the tree: see ProgramName.
 	Program string

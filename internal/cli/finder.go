@@ -30,7 +30,7 @@ type finder struct {
 // the environment names, the one whose socket is in the data directory, or the only
 // one that runs here.
 func (s *finder) find() (string, error) {
-	if address := os.Getenv(env.Admin); address != "" && address != "off" {
+	if address := env.AdminAddress(); address != "" {
 		return address, nil
 	}
 	dir, err := env.CanonicalDir(env.DataDirOr(s.dataDir))

@@ -4,8 +4,18 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 )
+
+// AdminAddress returns the address of the operator's API that the environment names,
+// or "" if it names none or turns the API off.
+func AdminAddress() string {
+	if address := os.Getenv(Admin); address != "off" {
+		return address
+	}
+	return ""
+}
 
 // Loopback reports whether only this machine reaches a listener on host. What is
 // no address and cannot be looked up counts as one that others reach.

@@ -22,3 +22,12 @@ func TestDialHost(t *testing.T) {
 		}
 	}
 }
+
+func TestAdminAddress(t *testing.T) {
+	for value, want := range map[string]string{"": "", "off": "", "127.0.0.1:2019": "127.0.0.1:2019", "unix//run/x.sock": "unix//run/x.sock"} {
+		t.Setenv(Admin, value)
+		if got := AdminAddress(); got != want {
+			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}
