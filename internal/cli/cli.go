@@ -1,12 +1,18 @@
-// Package cli is inboxgate's command tree: what asks a running instance for its
-// operator, and what plays the platform for a developer.
+// Package cli is inboxgate's command tree: commands with which an operator asks a
+// running instance, and commands that do a developer's part of the platform.
 //
-// Guarantee: an error is one line that ends in the fix, and the exit code says
-// whether it was the user's, the instance's, or nobody answered. What the API and
-// the platform say never reaches a terminal as control characters.
+// Each file named after a command holds it. What they share: operator.go is one run
+// of a command that asks an instance, finder.go finds that instance, offline.go reads
+// a store without one; filter.go and bulk.go choose and change many events; printer.go
+// writes text or JSON; exit.go gives errors their exit codes.
 //
-// Limits: it knows no Caddy. The program that it is mounted in says its own name
-// and how it exits.
+// Guarantee: an error is one line that ends in the fix, and the exit code tells wrong
+// usage, a failure and an instance that does not answer apart. Text from the API or
+// the platform reaches a terminal without control characters. A secret is never an
+// argument.
+//
+// Limits: it knows no Caddy. The program that it is mounted in gives its own name,
+// its defaults and how it exits.
 package cli
 
 import (
