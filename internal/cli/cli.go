@@ -6,8 +6,8 @@
 // a store without one; filter.go and bulk.go choose and change many events; printer.go
 // writes text or JSON; exit.go gives errors their exit codes.
 //
-// Guarantee: an error is one line that ends in the fix, and the exit code tells wrong
-// usage, a failure and an instance that does not answer apart. Text from the API or
+// Guarantee: an error is one line that ends in the fix, and the exit code is one
+// for wrong usage, one for a failure, and one for an instance that does not answer. Text from the API or
 // the platform reaches a terminal without control characters. A secret is never an
 // argument.
 //

@@ -105,7 +105,7 @@ func TestOnATerminal(t *testing.T) {
 	}
 }
 
-// Who looks at a list sees the time of their own clock and how long ago it was; a
+// A list on a terminal has times of the local clock and how long ago they were; a
 // pipe gets UTC.
 func TestTimesOnATerminal(t *testing.T) {
 	t.Parallel()
@@ -129,7 +129,7 @@ func TestTimesOnATerminal(t *testing.T) {
 	}
 }
 
-// A body must not move the cursor of who looks at it.
+// A body must not move the cursor of the terminal.
 func TestRawOnATerminal(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

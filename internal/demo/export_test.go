@@ -17,7 +17,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // Of plays the demo's story with a platform that cheats. tampered is asked
 // about each request: a nil body is never sent and yet answered with status,
-// another body is sent in place of the right one, another status than 200 is
+// another body is sent instead of the right one, another status than 200 is
 // what the platform is told.
 func Of(ctx context.Context, out io.Writer, tampered func(n int, body []byte) (send []byte, status int)) ([]string, error) {
 	honest := &http.Transport{}

@@ -1,6 +1,6 @@
 // Package diagnose explains why a signature is not that of a body. It tries the
-// mistakes that are usual on the way from the sender to here: a body that was
-// written anew, a secret with a newline, a digest in another notation.
+// mistakes that are usual on the way from the sender to here: a body that a
+// parser has rewritten, a secret with a newline, a digest in another notation.
 //
 // Guarantee: a finding was tried and fits the signature, or it says that none does.
 // Findings show neither body nor secret.

@@ -14,7 +14,7 @@ import "github.com/inboxgate/inboxgate/verify"
 // Prefix is what the names of all variables begin with.
 const Prefix = "INBOX_"
 
-// Names of the variables that say who may send and who may ask.
+// Names of the variables for what senders and operators must show.
 const (
 	Secret         = verify.EnvSecret
 	SecretFile     = verify.EnvSecretFile

@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// alive tells whether there is such a process.
+// alive reports whether there is such a process.
 func alive(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
-// ours tells whether a file belongs to this user or to root.
+// ours reports whether a file belongs to this user or to root.
 func ours(info fs.FileInfo) bool {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	return ok && (owner.Uid == 0 || int(owner.Uid) == os.Getuid())

@@ -68,7 +68,8 @@ func Announce(p Pointer, dirs []string) (withdraw func(), err error) {
 	return nil, fmt.Errorf("leaving a pointer for commands: %w", errors.Join(errs...))
 }
 
-// write: others may read a pointer, because it tells them whom to become; the
+// write writes the file of a pointer. Other users may read it, because an error then
+// names the user as which they can run a command; the
 // socket itself stays closed to them.
 func write(dir, path string, raw []byte) error {
 	switch err := os.Mkdir(dir, 0o755); {
@@ -111,7 +112,7 @@ func trusted(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is no directory", dir)
 	}
-	// /run belongs to root, so who has a directory there was given it.
+	// /run belongs to root, so a directory there was made for its owner.
 	if given := filepath.Dir(dir) == "/run"; info.Mode()&0o022 != 0 || !given && !ours(info) {
 		return fmt.Errorf("%s belongs to somebody else, or others may write to it", dir)
 	}
