@@ -68,9 +68,9 @@ func Announce(p Pointer, dirs []string) (withdraw func(), err error) {
 	return nil, fmt.Errorf("leaving a pointer for commands: %w", errors.Join(errs...))
 }
 
-// write writes the file of a pointer. Other users may read it, because an error then
-// names the user as which they can run a command; the
-// socket itself stays closed to them.
+// write writes the file of a pointer. Other users may read it, so that the error of
+// their command can name the user as which to run it; the socket itself stays closed
+// to them.
 func write(dir, path string, raw []byte) error {
 	switch err := os.Mkdir(dir, 0o755); {
 	case err == nil:
