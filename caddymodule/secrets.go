@@ -1,12 +1,9 @@
 package caddymodule
 
 import (
-	"time"
-
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/secrets"
-	"github.com/inboxgate/inboxgate/verify"
 )
 
 // replacePlaceholders is Caddy's way to fill in {env.NAME} and {file./path}.
@@ -19,9 +16,4 @@ func configsOf(configured []Secret) (all []secrets.Config) {
 		all = append(all, secrets.Config(s))
 	}
 	return all
-}
-
-// resolveSecrets turns the configured secrets into keys.
-func resolveSecrets(configured []Secret, now time.Time) (keys []verify.Secret, warnings []string, err error) {
-	return secrets.Resolve(configsOf(configured), replacePlaceholders, now)
 }
