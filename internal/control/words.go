@@ -46,9 +46,10 @@ type Word struct {
 	narrow func(*Filter, *spool.Query)
 }
 
-// words are all words of a Filter, in the order of its fields. A word is a line here
-// and a field there: parsing, flags, help, completion, errors and openapi.json come
-// from both.
+// words are all words of a Filter, in the order of its fields. A new word is an entry
+// here and a field there: parsing, flags, help, completion and errors come from both.
+// TestWords fails for one that is half done; openapi.json and docs/reference.md are
+// written anew by go test -run TestOpenAPI -update, and by TestReference likewise.
 var words = []Word{
 	{
 		Name: "source", Help: "of this source", lists: ofAll,
