@@ -29,9 +29,11 @@ type source struct {
 	// configuration that never runs shall leave no series behind.
 	meters  func() *metrics.Source
 	tracing tracing.Source
-	refused metrics.Burst    // Of requests without a valid signature.
-	table   *table           // Finds the routes of an event type.
-	keys    []spool.RouteKey // Of Routes, in their order.
+	refused metrics.Burst // Of requests without a valid signature.
+	// puzzling bounds how often a signature that fits no secret is looked into.
+	puzzling seldom
+	table    *table           // Finds the routes of an event type.
+	keys     []spool.RouteKey // Of Routes, in their order.
 	// memory is a reference to the pool's in pass mode, where there is no store; else
 	// nil. The set's lock guards it once provisioned.
 	memory *idmemory.Memory
@@ -121,7 +123,7 @@ func (s *sourceSet) join(conf Source) (src *source, made bool, err error) {
 	if s.byName == nil {
 		s.byName = make(map[string]*source)
 	}
-	src = &source{Source: conf, fingerprint: string(raw)}
+	src = &source{Source: conf, fingerprint: string(raw), puzzling: seldom{every: mismatchEvery}}
 	s.byName[conf.Name] = src
 	return src, true, nil
 }

@@ -43,12 +43,26 @@ const maxReserialised = 256 << 10
 // valid. It finds the smallest change first, and two together where one is not
 // enough. program is how the reader starts commands, for the fix that names one.
 func Explain(body []byte, signature string, secrets []string, program string) []Finding {
-	sum, form := readSignature(signature)
-	if sum == nil {
-		return form
+	if found, ok := Mistake(body, signature, secrets); ok {
+		return found
 	}
+	sum, form := readSignature(signature)
+	switch digits := 2 * len(sum); {
+	case sum == nil:
+		return form
+	case digits != 2*sha256.Size:
+		return append(form, Finding{fmt.Sprintf("the signature has %d hex digits and must have 64", digits), fixAlgorithm})
+	}
+	return append(form, unexplained(body, len(secrets), program))
+}
+
+// Mistake returns the findings with which the signature fits one of the secrets. ok
+// reports whether there are any: of a signature that a stranger has made up there are
+// none.
+func Mistake(body []byte, signature string, secrets []string) (found []Finding, ok bool) {
+	sum, form := readSignature(signature)
 	if slices.ContainsFunc(secrets, func(s string) bool { return hmac.Equal(mac(sha256.New, []byte(s), body), sum) }) {
-		return form // Nothing but its form is wrong.
+		return form, true // Nothing but its form is wrong.
 	}
 	for _, a := range algorithms {
 		if a.size != len(sum) {
@@ -57,19 +71,16 @@ func Explain(body []byte, signature string, secrets []string, program string) []
 		if a.plain {
 			for _, b := range bodySuspects(body) {
 				if hmac.Equal(plainSum(a.hash, b.value), sum) {
-					return joinFindings(form, a.Finding, b.Finding)
+					return joinFindings(form, a.Finding, b.Finding), true
 				}
 			}
 			continue
 		}
 		if b, k, ok := search(a.hash, sum, bodySuspects(body), secretSuspects(secrets)); ok {
-			return joinFindings(form, a.Finding, b.Finding, k.Finding)
+			return joinFindings(form, a.Finding, b.Finding, k.Finding), true
 		}
 	}
-	if digits := 2 * len(sum); digits != 2*sha256.Size {
-		return append(form, Finding{fmt.Sprintf("the signature has %d hex digits and must have 64", digits), fixAlgorithm})
-	}
-	return append(form, unexplained(body, len(secrets), program))
+	return nil, false
 }
 
 // search tries every body with every secret, first those with the fewest changes.

@@ -179,6 +179,8 @@ func TestDiagnoseSecret(t *testing.T) {
 		{name: "from hex", signature: sha256Of(ourSecret, body), secrets: []string{hexSecret}, says: []string{"decoded from hex"}},
 		{name: "from base64", signature: sha256Of(ourSecret, body), secrets: []string{b64Secret}, says: []string{"decoded from base64"}},
 		{name: "from whsec_ base64", signature: sha256Of(ourSecret, body), secrets: []string{"whsec_" + b64Secret}, says: []string{"decoded from base64"}},
+		{name: "with whsec_", signature: sha256Of("whsec_"+ourSecret, body), says: []string{"with whsec_ before it"}},
+		{name: "in upper case", signature: sha256Of(strings.ToUpper(hexSecret), body), secrets: []string{hexSecret}, says: []string{"in upper case"}},
 		{name: "without whsec_", signature: sha256Of(b64Secret, body), secrets: []string{"whsec_" + b64Secret}, says: []string{"without its whsec_"}},
 		{name: "to hex", signature: sha256Of(hexSecret, body), says: []string{"encoded to hex"}},
 		{name: "to base64", signature: sha256Of(b64Secret, body), says: []string{"encoded to base64"}},

@@ -228,6 +228,13 @@ func addDecoded(add func(value []byte, cause, fix string), secret string) {
 	}
 	if bare != secret {
 		add([]byte(bare), "was used without its whsec_", fix)
+	} else {
+		add([]byte("whsec_"+secret), "was used with whsec_ before it", "copy all of the secret, with its whsec_")
+	}
+	for name, other := range map[string]string{"lower": strings.ToLower(secret), "upper": strings.ToUpper(secret)} {
+		if other != secret {
+			add([]byte(other), "was used in "+name+" case", fix)
+		}
 	}
 	add([]byte(hex.EncodeToString([]byte(secret))), "was encoded to hex before it was used", fix)
 	add([]byte(base64.StdEncoding.EncodeToString([]byte(secret))), "was encoded to base64 before it was used", fix)

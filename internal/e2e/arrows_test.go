@@ -59,7 +59,7 @@ var house = []room{
 	{path: "internal/nearest"},
 	{path: "internal/metrics", may: []string{"verify", "internal/spool", "internal/deliver"}},
 	{path: "internal/loghandler"},
-	{path: "internal/secrets", may: []string{"verify"}},
+	{path: "internal/secrets", may: []string{"internal/diagnose", "verify"}},
 	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/loghandler", "internal/metrics", "internal/spool", "internal/spool/sqlite"}},
 	{path: "internal/upstream", may: []string{"internal/deliver", "internal/via"}},
 	{path: "internal/via"},

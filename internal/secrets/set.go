@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/inboxgate/inboxgate/internal/diagnose"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -27,7 +28,9 @@ type Counter interface{ Inc() }
 type Set struct {
 	*verify.Verifier
 	// labels are the fingerprints of the secrets, in their order.
-	labels  []string
+	labels []string
+	// keys are the secrets as text, by which a sender's mistake is found.
+	keys    []string
 	counter func(fingerprint string) Counter
 	// spare are those of lines that are also taken apart at their commas. One of
 	// the two readings is nobody's secret, so these are shown only once used.
@@ -48,6 +51,7 @@ func NewSet(keys []verify.Secret, counter func(fingerprint string) Counter) (*Se
 	for i, k := range keys {
 		c.spare[i] = strings.HasSuffix(k.Label, verify.WholeLine)
 		c.labels = append(c.labels, Fingerprint(k.Key))
+		c.keys = append(c.keys, string(k.Key))
 	}
 	c.used = sync.OnceValue(func() []Counter {
 		all := make([]Counter, len(c.labels))
@@ -76,6 +80,12 @@ func (c *Set) Check(body []byte, signatures []string) error {
 	}
 	c.counter(c.labels[match.Index]).Inc()
 	return nil
+}
+
+// Mistake returns the mistake by which a signature would be that of body under one of
+// the secrets, if it is a usual one.
+func (c *Set) Mistake(body []byte, signature string) ([]diagnose.Finding, bool) {
+	return diagnose.Mistake(body, signature, c.keys)
 }
 
 // Valid returns the fingerprints of the secrets that are valid now.
