@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -26,7 +25,7 @@ func commandSecrets(cmd *cobra.Command) ([]string, error) {
 		return nil, err
 	}
 	if _, err := verify.New(keysOf(values)...); err != nil {
-		return nil, err
+		return nil, usageError{err}
 	}
 	return values, nil
 }
@@ -39,21 +38,25 @@ func secretValues(cmd *cobra.Command) ([]string, error) {
 		return nil, err
 	}
 	if path == "" {
-		return env.ReadSecrets()
+		values, err := env.ReadSecrets()
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return values, nil
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading --%s: %w", secretFileFlag, err)
+		return nil, Usagef("reading --%s: %w", secretFileFlag, err)
 	}
 	values, odd, err := verify.ParseSecrets("secret", string(raw))
 	if err != nil {
-		return nil, fmt.Errorf("--%s: %w", secretFileFlag, err)
+		return nil, Usagef("--%s: %w", secretFileFlag, err)
 	}
 	for _, what := range odd {
 		cmd.PrintErrln("warning: the secret " + what)
 	}
 	if len(values) == 0 {
-		return nil, fmt.Errorf("no secret in %s: put the webhook's secret into it, at least %d bytes long", path, verify.MinSecret)
+		return nil, Usagef("no secret in %s: put the webhook's secret into it, at least %d bytes long", path, verify.MinSecret)
 	}
 	return env.Texts(values), nil
 }

@@ -110,6 +110,8 @@ func runTrigger(cmd *cobra.Command, args []string) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("stopped after %d posts", t.sent)
+	case t.alone > 0 && t.alone == t.sent:
+		return unreachableError{fmt.Errorf("%d of %d answers were not the expected %d: nobody answers at %s", t.wrong, t.sent, t.expected(), o.to)}
 	case t.strange > 0:
 		return fmt.Errorf("%d of %d answers came from something else than inboxgate, and no event was stored: does the path fit the one of inbox_webhook (handle_path takes its prefix off), is the Host that of the site, does something answer before it? (--direct if the URL is an app's own)", t.strange, t.sent)
 	case t.wrong > 0:

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"time"
 
@@ -21,6 +23,7 @@ type trigger struct {
 	sent    int // posts
 	wrong   int // among them, those without the right answer
 	strange int // among wrong, those whose answer was not inboxgate's
+	alone   int // among wrong, those that met nobody
 }
 
 // notOurs is the reason that is printed for a 200 without a result: it came from a
@@ -80,6 +83,9 @@ func (t *trigger) post(ctx context.Context, m message) error {
 		}
 		if !right {
 			t.wrong++
+		}
+		if op, ok := errors.AsType[*net.OpError](r.err); ok && op.Op == "dial" {
+			t.alone++
 		}
 		if err := t.out.line(m, r, right); err != nil {
 			return fmt.Errorf("writing a line: %w", err)

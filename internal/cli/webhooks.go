@@ -159,7 +159,10 @@ func (t *tree) newWebhooksCall(cmd *cobra.Command) (*webhooksCall, error) {
 		return nil, err
 	}
 	if key == "" {
-		return nil, platform.ErrNoKey
+		return nil, usageError{platform.ErrNoKey}
+	}
+	if _, err := platform.CheckURL(url); err != nil {
+		return nil, usageError{err}
 	}
 	return &webhooksCall{
 		client: &platform.Client{BaseURL: url, Key: key, HTTP: &http.Client{Timeout: timeout}},

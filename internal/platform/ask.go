@@ -85,8 +85,11 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 }
 
 // base returns the API's address without a slash at its end.
-func (c *Client) base() (string, error) {
-	base := c.BaseURL
+func (c *Client) base() (string, error) { return CheckURL(c.BaseURL) }
+
+// CheckURL returns an address of the API as a Client uses it, or says why it is none.
+// Empty stands for DefaultURL.
+func CheckURL(base string) (string, error) {
 	if base == "" {
 		base = DefaultURL
 	}
