@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -90,13 +91,18 @@ func (o *operator) deadGroups(ctx context.Context) error {
 	if len(g.Groups) == 0 {
 		return o.say("There are none.")
 	}
-	return o.rows("COUNT\tROUTE\tSTATUS\tERROR\tREASON\tFIRST\tLAST", func(row func(...any)) {
+	mixed := slices.ContainsFunc(g.Groups, func(v control.Group) bool { return v.Source != g.Groups[0].Source })
+	return o.rows(withSource(mixed, "COUNT\tROUTE\tSTATUS\tERROR\tREASON\tFIRST\tLAST"), func(row func(...any)) {
 		for _, v := range g.Groups {
 			status := "-"
 			if v.Status != 0 {
 				status = fmt.Sprint(v.Status)
 			}
-			row(v.Count, v.Route, status, orDash(v.Error), orDash(v.Reason), o.when(v.Oldest), o.when(v.Newest))
+			cells := []any{v.Count, v.Route, status, orDash(v.Error), orDash(v.Reason), o.when(v.Oldest), o.when(v.Newest)}
+			if mixed {
+				cells = slices.Insert(cells, 1, any(v.Source))
+			}
+			row(cells...)
 		}
 	})
 }

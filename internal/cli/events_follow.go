@@ -136,11 +136,37 @@ func (t *follower) print(page []control.Event) error {
 			}
 			continue
 		}
-		if err := t.say("%s  %d  %-24s  %-17s  %s", instant(e.Received), e.Number, term.Cell(e.ID), term.Cell(e.Type), t.deliveries(e)); err != nil {
+		if err := t.line(e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// line writes an event. On a terminal a head stands above the first one, and again
+// above the first of another source, from which on the lines name it.
+func (t *follower) line(e control.Event) error {
+	mixed := t.mixes([]control.Event{e})
+	at, width := instant(e.Received), 20
+	if t.onTerminal() {
+		at, width = e.Received.Local().Format(time.DateTime), 19
+	}
+	source := func(s string) string {
+		if !mixed {
+			return ""
+		}
+		return fmt.Sprintf("%-10s  ", term.Cell(s))
+	}
+	if t.onTerminal() {
+		if head := t.head(fmt.Sprintf("%-*s  %-8s  %s%-24s  %-17s  %s", width, "RECEIVED", "NUMBER", source("SOURCE"), "ID", "TYPE", "DELIVERIES")); head != "" {
+			if err := t.say("%s", term.Cut(head, term.Screen(t.w))); err != nil {
+				return err
+			}
+		}
+		text := fmt.Sprintf("%s  %-8d  %s%-24s  %-17s  %s", at, e.Number, source(e.Source), term.Cell(e.ID), term.Cell(e.Type), t.deliveries(e))
+		return t.say("%s", term.Cut(text, term.Screen(t.w)))
+	}
+	return t.say("%s  %d  %s%-24s  %-17s  %s", at, e.Number, source(e.Source), term.Cell(e.ID), term.Cell(e.Type), t.deliveries(e))
 }
 
 // exported is an event in an export, which has one on each line.

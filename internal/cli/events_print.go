@@ -66,21 +66,6 @@ func (l listed) text(quarantine bool) string {
 	return humanize.Comma(int64(l.n)) + " of " + total
 }
 
-// onTerminal reports whether the output is a terminal.
-func (o *operator) onTerminal() bool {
-	f, ok := o.w.(*os.File)
-	return ok && term.IsTerminal(f)
-}
-
-// when returns a time for a person: local, with its age. Into a pipe it is in UTC and
-// has none, so that the same list is the same text everywhere.
-func (o *operator) when(t time.Time) string {
-	if t.IsZero() || !o.onTerminal() {
-		return instant(t)
-	}
-	return fmt.Sprintf("%s (%s)", t.Local().Format(time.DateTime), ago(t, time.Now()))
-}
-
 // head returns the head of a list for its first page, and "" for the others: the
 // pages are one table.
 func (o *operator) head(text string) string {
@@ -162,7 +147,7 @@ func (o *operator) event(e control.Event) error {
 	if o.json != nil {
 		return o.encode(e)
 	}
-	table := term.NewTable(o.w)
+	table := term.NewList(o.w)
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(table, "%s\t%s\n", name, term.Cell(value))
@@ -174,9 +159,9 @@ func (o *operator) event(e control.Event) error {
 	line("type", e.Type)
 	line("message", e.MessageID)
 	if !e.CreatedAt.IsZero() {
-		line("created", moment(e.CreatedAt))
+		line("created", o.exactly(e.CreatedAt))
 	}
-	line("received", moment(e.Received))
+	line("received", o.exactly(e.Received))
 	line("size", fmt.Sprintf("%d bytes", e.Size))
 	line("in quarantine", e.Reason)
 	if e.Copies > 1 {
@@ -206,7 +191,7 @@ func (o *operator) delivery(d control.Delivery) error {
 		text += ", " + term.Cell(d.Reason)
 	}
 	if !d.Due.IsZero() {
-		text += ", due " + moment(d.Due)
+		text += ", due " + o.exactly(d.Due)
 	}
 	if err := o.say("%s", text); err != nil || len(d.Log) == 0 {
 		return err
@@ -225,7 +210,7 @@ func (o *operator) delivery(d control.Delivery) error {
 			if a.Replay > 0 {
 				replay = fmt.Sprint(a.Replay)
 			}
-			row(n, replay, moment(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
+			row(n, replay, o.clock(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
 		}
 	})
 }

@@ -82,6 +82,43 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
+// onTerminal reports whether the output is a terminal.
+func (o *printer) onTerminal() bool { return term.Screen(o.w) > 0 }
+
+// when returns a time for a person: local, with its age. Into a pipe it is in UTC and
+// has none, so that the same list is the same text everywhere.
+func (o *printer) when(t time.Time) string {
+	if t.IsZero() || !o.onTerminal() {
+		return instant(t)
+	}
+	return t.Local().Format(time.DateTime) + aside(t)
+}
+
+// exactly is when, to the millisecond.
+func (o *printer) exactly(t time.Time) string {
+	if t.IsZero() || !o.onTerminal() {
+		return moment(t)
+	}
+	return o.clock(t) + aside(t)
+}
+
+// clock is exactly without the age.
+func (o *printer) clock(t time.Time) string {
+	if t.IsZero() || !o.onTerminal() {
+		return moment(t)
+	}
+	return t.Local().Format(time.DateTime + ".000")
+}
+
+// aside returns how far from now a time is, for behind it.
+func aside(t time.Time) string {
+	now := time.Now()
+	if t.After(now) {
+		return " (in " + age(t.Sub(now)) + ")"
+	}
+	return " (" + ago(t, now) + ")"
+}
+
 // count returns n with the right form of its noun.
 func count(n int64, one, many string) string {
 	if n == 1 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -46,21 +47,26 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 	return cmd
 }
 
-// screen prints a status, each line cut to the width of a terminal: the whole text is
-// in the JSON form.
+// screen prints a status, each line cut to the width of the terminal, or of a usual
+// one: the whole text is in the JSON form.
 func (o *operator) screen(s control.Status, now time.Time) error {
 	takes := o.paint.Good("takes events")
 	if !s.Takes {
 		takes = o.paint.Bad("takes no events") + ": " + term.Cell(s.Why)
 	}
+	width := cmp.Or(term.Screen(o.w), term.Columns)
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		text := fmt.Sprintf(format, args...)
-		fmt.Fprintf(&b, "%-11s %s\n", name, term.Cut(term.Cell(text), term.Columns-12))
+		fmt.Fprintf(&b, "%-11s %s\n", name, term.Cut(term.Cell(text), max(width, 32)-12))
 	}
 	fmt.Fprintf(&b, "%-11s %s\n", "state", takes)
 	if !s.Started.IsZero() {
-		line("running", "%s, since %s, version %s", age(now.Sub(s.Started)), instant(s.Started), orDash(s.Version))
+		since := instant(s.Started)
+		if o.onTerminal() {
+			since = s.Started.Local().Format(time.DateTime)
+		}
+		line("running", "%s, since %s, version %s", age(now.Sub(s.Started)), since, orDash(s.Version))
 	}
 	event := "none in the log"
 	if !s.LastEvent.IsZero() {

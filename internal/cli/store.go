@@ -63,7 +63,7 @@ func (o *operator) status(s control.Store) error {
 		state = o.paint.Bad("full") + ": new events get 503"
 	}
 	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
-	table := term.NewTable(o.w)
+	table := term.NewList(o.w)
 	fmt.Fprintf(table, "state\t%s\nused\t%s of a file of %s, and a log of %s\n", state, size(s.Used), size(s.File), size(s.Log))
 	if s.Free > 0 {
 		fmt.Fprintf(table, "disk\t%s free; new events need %s\n", humanize.IBytes(s.Free), humanize.IBytes(s.Floor))

@@ -48,7 +48,7 @@ func (o *printer) webhook(w platform.Webhook) error {
 		}
 		return o.encode(w)
 	}
-	table := term.NewTable(o.w)
+	table := term.NewList(o.w)
 	fmt.Fprintf(table, "  url\t%s\n  events\t%s\n", term.Cell(w.URL), term.Cell(strings.Join(w.Events, ", ")))
 	if w.Description != "" {
 		fmt.Fprintf(table, "  description\t%s\n", term.Cell(w.Description))
@@ -71,7 +71,7 @@ func (o *printer) list(api string, all []platform.Webhook) error {
 	}
 	return o.rows("ID\tURL\tEVENTS\tCREATED\tDESCRIPTION", func(row func(...any)) {
 		for _, w := range all {
-			row(w.ID, w.URL, strings.Join(w.Events, ","), instant(w.CreatedAt), w.Description)
+			row(w.ID, w.URL, strings.Join(w.Events, ","), o.when(w.CreatedAt), w.Description)
 		}
 	})
 }
@@ -110,7 +110,7 @@ func (o *printer) logs(id string, entries []platform.LogEntry) error {
 			if e.ResponseStatus == 0 {
 				answer = orDash(e.Error)
 			}
-			row(moment(e.AttemptedAt), orDash(e.EventID), e.EventType, e.Attempt, answer, fmt.Sprint(e.DurationMS, " ms"), e.Status, moment(e.NextAttemptAt))
+			row(o.clock(e.AttemptedAt), orDash(e.EventID), e.EventType, e.Attempt, answer, fmt.Sprint(e.DurationMS, " ms"), e.Status, o.clock(e.NextAttemptAt))
 		}
 	})
 }

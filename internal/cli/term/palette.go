@@ -10,6 +10,19 @@ import (
 // IsTerminal reports whether f is a terminal.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// Screen returns the width of the terminal that w is, or of a usual one where it does
+// not say, and 0 for anything else.
+func Screen(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !IsTerminal(f) {
+		return 0
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return Columns
+}
+
 // Palette colours words; the zero value leaves them alone.
 type Palette bool
 

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Cell returns s as one cell of a line or a table: with a space for each character
@@ -17,13 +18,30 @@ func Cell(s string) string {
 	}, s)
 }
 
-// Cut returns text in at most width columns, with a mark where it was cut.
+// Cut returns text in at most width columns, with a mark where it was cut. Colours
+// take none, and end where they would have.
 func Cut(text string, width int) string {
-	r := []rune(text)
-	if len(r) <= width {
+	if Width(text) <= width {
 		return text
 	}
-	return string(r[:width-1]) + "…"
+	var b strings.Builder
+	left := width - 1
+	for len(text) > 0 {
+		if at := colour.FindStringIndex(text); at != nil && at[0] == 0 {
+			b.WriteString(text[:at[1]])
+			text = text[at[1]:]
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(text)
+		if left > 0 {
+			b.WriteString(text[:size])
+		} else if left == 0 {
+			b.WriteString("…")
+		}
+		left--
+		text = text[size:]
+	}
+	return b.String()
 }
 
 // plainWord is what a shell reads as one word without quotes.
