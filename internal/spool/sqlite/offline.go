@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -82,6 +83,11 @@ func (s *Store) openOffline(f offlineFiles) error {
 // Records implements spool.Log.
 func (s *Offline) Records(ctx context.Context, q spool.Query) (spool.Page, error) {
 	return s.s.Records(ctx, q)
+}
+
+// Count implements spool.Counter.
+func (s *Offline) Count(ctx context.Context, q spool.Query, within time.Duration) (spool.Count, error) {
+	return s.s.Count(ctx, q, within)
 }
 
 // Routes implements spool.Log.

@@ -66,6 +66,9 @@ func TestOfflineReadsAndWritesNothing(t *testing.T) {
 				}
 			}
 		}
+		if c, err := still.Count(t.Context(), spool.Query{State: spool.Available}, 0); err != nil || c.N != n || c.Partial {
+			t.Errorf("%s: counted %+v, %v, want %d", name, c, err, n)
+		}
 		waiting, err := still.Records(t.Context(), spool.Query{State: spool.Available})
 		if err != nil || len(waiting.Records) != n || waiting.Records[0].Deliveries[0].Due.IsZero() {
 			t.Errorf("%s: %d wait, %v", name, len(waiting.Records), err)
