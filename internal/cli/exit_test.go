@@ -14,7 +14,7 @@ func TestExitCodes(t *testing.T) {
 	nobody := closedPort(t)
 	body := writeFile(t, "{}")
 	for _, c := range []struct {
-		code    exitCode
+		code    codeError
 		env     string // Of INBOX_WEBHOOK_SECRET and INBOX_API_KEY, the one that is unset.
 		command string
 	}{
@@ -51,7 +51,7 @@ func TestExitCodes(t *testing.T) {
 				t.Setenv(c.env, "")
 			}
 			r := runCommand(t.Context(), "", strings.Fields(c.command)...)
-			code, ok := errors.AsType[exitCode](r.failed)
+			code, ok := errors.AsType[codeError](r.failed)
 			if !ok && r.failed != nil {
 				code = 1
 			}
