@@ -32,8 +32,7 @@ type room struct {
 // editor shows them.
 var house = []room{
 	{path: "", may: []string{"caddymodule"}, caddy: true},
-	{path: "sidecar", may: []string{"caddymodule", "internal/address", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
-	{path: "sidecar", may: []string{"caddymodule", "internal/cli", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
+	{path: "sidecar", may: []string{"caddymodule", "internal/address", "internal/cli", "internal/env", "internal/instance", "internal/nearest", "internal/spool/sqlite"}, tests: []string{"..."}, caddy: true},
 	{path: "caddymodule", may: []string{"..."}, caddy: true},
 	{path: "verify", bare: true},
 	{path: "dedupe"},
@@ -61,7 +60,7 @@ var house = []room{
 	{path: "internal/loghandler"},
 	{path: "internal/secrets", may: []string{"internal/diagnose", "verify"}},
 	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/loghandler", "internal/metrics", "internal/spool", "internal/spool/sqlite"}},
-	{path: "internal/upstream", may: []string{"internal/deliver", "internal/via"}},
+	{path: "internal/upstream", may: []string{"internal/deliver", "internal/env", "internal/via"}},
 	{path: "internal/via"},
 	{path: "internal/tracing", may: []string{"internal/deliver"}},
 	{path: "internal/bench", may: []string{"..."}, caddy: true},

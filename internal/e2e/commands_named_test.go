@@ -8,6 +8,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	_ "github.com/inboxgate/inboxgate/caddymodule" // Registers the commands.
 )
 
 // named is a command as documents write one: in backquotes, after a slash as in
