@@ -57,7 +57,7 @@ func fill(ctx context.Context, store spool.Store, n int, route string) error {
 		}
 		now := time.Now()
 		hold := spool.Hold{Since: now, Reason: "filled by the benchmark", NextProbe: now}
-		if err := store.Hold(ctx, spool.RouteKey{Source: source, Route: route}, hold); err != nil {
+		if err := store.Hold(ctx, "", spool.RouteKey{Source: source, Route: route}, hold); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ func TestStatus(t *testing.T) {
 	d.accept(3, "message.read", map[string]spool.State{"app": 0})
 	d.odd("odd")
 	reason := "dial tcp 127.0.0.1:3000: connect: connection refused, " + strings.Repeat("and so on ", 20)
-	d.ok(d.store.Hold(t.Context(), spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Since: time.Now().Add(-3 * time.Minute), Reason: reason}))
+	d.ok(d.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Since: time.Now().Add(-3 * time.Minute), Reason: reason}))
 	got := runCommand(t.Context(), "", "status", "--admin", d.api.URL)
 	if got.failed != nil || got.err != "" {
 		t.Fatalf("%v, %q", got.failed, got.err)

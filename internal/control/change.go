@@ -262,7 +262,7 @@ func (a *api) hold(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Store.Hold(r.Context(), k, spool.Hold{Since: time.Now(), Reason: why.Reason, ByHand: true}); err != nil {
+	if err := a.Store.Hold(r.Context(), "", k, spool.Hold{Since: time.Now(), Reason: why.Reason, ByHand: true}); err != nil {
 		return nil, err
 	}
 	a.audit(r, "hold", "source", k.Source, "route", k.Route, "reason", why.Reason)
@@ -274,7 +274,7 @@ func (a *api) resume(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Store.Resume(r.Context(), k); err != nil {
+	if err := a.Store.Resume(r.Context(), "", k); err != nil {
 		return nil, err
 	}
 	a.audit(r, "resume", "source", k.Source, "route", k.Route)

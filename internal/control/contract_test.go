@@ -103,7 +103,7 @@ func TestContract(t *testing.T) {
 		e := &spool.Event{Source: "inbox", Digest: spool.Digest{byte(len(body))}, Request: spool.Request{Body: []byte(body)}}
 		r.ok(r.store.Quarantine(t.Context(), spool.Odd{Event: e, Reason: "body is not JSON"}))
 	}
-	r.ok(r.store.Hold(t.Context(), spool.RouteKey{Source: "inbox", Route: "crm"}, spool.Hold{Reason: "refused", Probes: 1}))
+	r.ok(r.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: "crm"}, spool.Hold{Reason: "refused", Probes: 1}))
 	c := r.readContract()
 	entries := decode[control.Page](t, second(r.call("GET", control.Prefix+"quarantine", "", "", ""))).Events
 

@@ -96,7 +96,7 @@ func TestReplaySharesCommits(t *testing.T) {
 	for n := range events {
 		r.accept(100+n, "message.read", "app", spool.Dead)
 	}
-	r.ok(r.store.Hold(t.Context(), spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Reason: "test", ByHand: true}))
+	r.ok(r.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Reason: "test", ByHand: true}))
 	before := r.store.Stats().Commits
 	step, err := r.client().Replay(t.Context(), control.Bulk{All: true, Rate: 10000}, nil)
 	if err != nil || step.Changed != events {

@@ -30,7 +30,7 @@ func TestAnOperatorsHoldIsImmediate(t *testing.T) {
 			r.store.setLatency(2 * time.Millisecond)
 			r.backlog(4, 10) // Reported; the lease is under way when the hold comes.
 			time.Sleep(late)
-			must(t, r.store.Hold(t.Context(), app, byHand))
+			must(t, r.store.Hold(t.Context(), "", app, byHand))
 			r.mustSend(d, 4)
 			if d.Reserve(app) {
 				d.Unreserve(app) // It may not know yet, but the store does.
@@ -45,7 +45,7 @@ func TestAnOperatorsHoldIsImmediate(t *testing.T) {
 				t.Errorf("held %v later: %d attempts in an hour", late, n)
 			}
 			r.setAnswer(always(status(200)))
-			must(t, r.store.Resume(t.Context(), app))
+			must(t, r.store.Resume(t.Context(), "", app))
 			time.Sleep(2 * time.Second)
 			r.end(d)
 			if n := r.store.inState(spool.Delivered); n != 12 {
@@ -64,12 +64,12 @@ func TestAnOperatorsHoldStopsAProbe(t *testing.T) {
 		before := r.nTries()
 		r.store.setLatency(100 * time.Millisecond)
 		time.Sleep(1450 * time.Millisecond)
-		must(t, r.store.Hold(t.Context(), app, byHand))
+		must(t, r.store.Hold(t.Context(), "", app, byHand))
 		time.Sleep(time.Minute)
 		if n, run := r.nTries(), r.store.inState(spool.Running); n != before || run != 0 {
 			t.Errorf("%d attempts after the hold, %d running", n-before, run)
 		}
-		must(t, r.store.Resume(t.Context(), app))
+		must(t, r.store.Resume(t.Context(), "", app))
 		time.Sleep(2 * time.Second)
 		if r.nTries() == before {
 			t.Error("no attempt after the resume")
@@ -90,14 +90,14 @@ func TestAHoldAsShortAsNothing(t *testing.T) {
 		synctest.Wait()
 		r.mustSend(d, 4)
 		synctest.Wait()
-		must(t, r.store.Hold(t.Context(), app, byHand))
+		must(t, r.store.Hold(t.Context(), "", app, byHand))
 		r.setAnswer(always(status(200)))
 		answers <- status(200)
 		synctest.Wait()
 		if n := r.nTries(); n != 1 {
 			t.Errorf("%d attempts, want the one before the hold", n)
 		}
-		must(t, r.store.Resume(t.Context(), app))
+		must(t, r.store.Resume(t.Context(), "", app))
 		time.Sleep(pollEvery + time.Second)
 		r.end(d)
 		r.wantDelivered(4)
@@ -114,12 +114,12 @@ func TestALeaseThatRanOutWaitsOnAHeldRoute(t *testing.T) {
 		r.store.setFail(errDisk)
 		time.Sleep(50 * time.Second) // No lease is extended; the first attempt ends, the second would begin.
 		r.store.setFail(nil)
-		must(t, r.store.Hold(t.Context(), app, byHand))
+		must(t, r.store.Hold(t.Context(), "", app, byHand))
 		time.Sleep(time.Minute)
 		if got := r.wantState(2, spool.Available); got.attempts != 0 {
 			t.Errorf("%d attempts counted", got.attempts)
 		}
-		must(t, r.store.Resume(t.Context(), app))
+		must(t, r.store.Resume(t.Context(), "", app))
 		r.end(d)
 	})
 }
@@ -141,7 +141,7 @@ func TestLeasedAheadHeldAndReloaded(t *testing.T) {
 			acceptOn(t, s, first, fmt.Sprint("evt_", n))
 		}
 		synctest.Wait()
-		must(t, s.Hold(t.Context(), app, byHand))
+		must(t, s.Hold(t.Context(), "", app, byHand))
 		second := start()
 		first.Stop()
 		third := start()
@@ -156,7 +156,7 @@ func TestLeasedAheadHeldAndReloaded(t *testing.T) {
 			t.Errorf("%d running, %d waiting, %d attempts; want 0, 6 and the 1 before the hold", st.Running, st.Waiting, r.nTries())
 		}
 		r.setAnswer(always(status(200)))
-		must(t, s.Resume(t.Context(), app))
+		must(t, s.Resume(t.Context(), "", app))
 		time.Sleep(2 * time.Second)
 		r.end(first, second, third)
 		if n := r.nTries(); n != 7 {
@@ -231,7 +231,7 @@ func heldThroughReloads(t *testing.T, seed uint64) {
 		}
 		switch {
 		case step == 7:
-			must(t, s.Hold(t.Context(), app, byHand))
+			must(t, s.Hold(t.Context(), "", app, byHand))
 			synctest.Wait() // What has begun is under way.
 			tries = r.nTries()
 		case random.IntN(5) == 0: // A reload.
@@ -260,7 +260,7 @@ func heldThroughReloads(t *testing.T, seed uint64) {
 	if st := states[0]; st.Running != 0 || int(st.Waiting) != sent-tries {
 		t.Errorf("seed %d: %d running, %d waiting of %d", seed, st.Running, st.Waiting, sent-tries)
 	}
-	must(t, s.Resume(t.Context(), app))
+	must(t, s.Resume(t.Context(), "", app))
 	time.Sleep(3 * time.Second)
 	r.end(all...)
 	if n := r.nTries(); n != sent {

@@ -193,10 +193,14 @@ func (s *fakeStore) Routes(context.Context) (states []spool.RouteState, err erro
 	return states, nil
 }
 
-func (s *fakeStore) setHold(k spool.RouteKey, h *spool.Hold) error {
+func (s *fakeStore) setHold(o spool.Owner, k spool.RouteKey, h *spool.Hold) error {
 	unlock, err := s.enter()
 	if err != nil {
 		return err
+	}
+	if !o.MayChange(s.queue(k).hold, h) {
+		unlock()
+		return spool.ErrHoldChanged
 	}
 	s.queue(k).hold = h
 	s.queue(k).holds++
@@ -213,7 +217,10 @@ func (s *fakeStore) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	return *h, true
 }
 
-func (s *fakeStore) Hold(_ context.Context, k spool.RouteKey, h spool.Hold) error {
-	return s.setHold(k, &h)
+func (s *fakeStore) Hold(_ context.Context, o spool.Owner, k spool.RouteKey, h spool.Hold) error {
+	return s.setHold(o, k, &h)
 }
-func (s *fakeStore) Resume(_ context.Context, k spool.RouteKey) error { return s.setHold(k, nil) }
+
+func (s *fakeStore) Resume(_ context.Context, o spool.Owner, k spool.RouteKey) error {
+	return s.setHold(o, k, nil)
+}

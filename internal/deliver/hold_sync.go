@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -199,28 +200,25 @@ func (w *worker) writePending() error {
 	return err
 }
 
-// write writes a change, unless another was there first: an operator's hold is not
-// replaced, and a resume not undone by a failed probe. theirs reports that st counts
-// instead. The two calls are not one: an operator's hold that the store takes between
-// them is lost.
+// write writes a change, unless another was there first: the store neither lets an
+// operator's hold be replaced, nor a resume be undone by a failed probe. theirs reports
+// that the state of the route, which is returned then and after a resume, counts
+// instead.
 func (w *worker) write(p pending, hold *spool.Hold) (st spool.RouteState, theirs bool, err error) {
-	st, err = w.d.routeState(w.Key)
-	if err != nil {
-		return st, false, err
-	}
-	byHand := st.Hold != nil && st.Hold.ByHand
 	switch {
-	case byHand, p == writeProbe && st.Hold == nil:
-		return st, true, nil
 	case p == writeResume:
-		err = w.d.store.Resume(w.d.cut, w.Key)
+		err = w.d.store.Resume(w.d.cut, w.d.owner, w.Key)
 	case hold != nil:
-		err = w.d.store.Hold(w.d.cut, w.Key, *hold)
+		err = w.d.store.Hold(w.d.cut, w.d.owner, w.Key, *hold)
 	}
-	if err != nil {
+	theirs = errors.Is(err, spool.ErrHoldChanged)
+	if err != nil && !theirs {
 		return st, false, fmt.Errorf("writing hold: %w", err)
 	}
-	return st, false, nil
+	if theirs || p == writeResume {
+		st, err = w.d.routeState(w.Key)
+	}
+	return st, theirs, err
 }
 
 // routeState returns the store's state of one route, that of an empty route if it has

@@ -36,7 +36,7 @@ func TestAnOperatorsHoldIsTheirs(t *testing.T) {
 		r, w := newRig(t, always(status(200))), &witness{}
 		d := r.start(func(c *Config) { c.Observer = w })
 		time.Sleep(5 * time.Second)
-		must(t, r.store.Hold(t.Context(), app, spool.Hold{ByHand: true, Reason: "maintenance"}))
+		must(t, r.store.Hold(t.Context(), "", app, spool.Hold{ByHand: true, Reason: "maintenance"}))
 		time.Sleep(1100 * time.Millisecond)
 		if d.Reserve(app) {
 			t.Error("reserves on a route held by hand")
@@ -46,7 +46,7 @@ func TestAnOperatorsHoldIsTheirs(t *testing.T) {
 		if r.nTries() != 0 {
 			t.Errorf("%d attempts on a route held by hand", r.nTries())
 		}
-		must(t, r.store.Resume(t.Context(), app))
+		must(t, r.store.Resume(t.Context(), "", app))
 		time.Sleep(1100 * time.Millisecond)
 		r.end(d)
 		r.wantDelivered(5)
@@ -65,7 +65,7 @@ func TestAnOperatorsHoldOutlivesProbes(t *testing.T) {
 		answers := make(chan Answer)
 		r.setAnswer(func(context.Context, Attempt) Answer { return <-answers })
 		time.Sleep(2 * time.Second) // the probe is under way
-		must(t, r.store.Hold(t.Context(), app, spool.Hold{ByHand: true}))
+		must(t, r.store.Hold(t.Context(), "", app, spool.Hold{ByHand: true}))
 		answers <- status(200)
 		time.Sleep(time.Minute)
 		if h := r.store.held(app); h == nil || !h.ByHand {

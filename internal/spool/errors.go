@@ -30,6 +30,9 @@ var (
 	// ErrLeaseLost means that the lease ran out and the delivery was taken over, or was
 	// settled before.
 	ErrLeaseLost = errors.New("lease is lost")
+	// ErrHoldChanged means that an operator or another dispatcher was there first:
+	// the hold of the route is not the one that a dispatcher would change.
+	ErrHoldChanged = errors.New("hold has changed")
 	// ErrNotFound means that there is no event, delivery or entry of that number, or no
 	// route of that name.
 	ErrNotFound = errors.New("not found")

@@ -291,6 +291,20 @@ type Hold struct {
 	ByHand bool
 }
 
+// MayChange reports whether a Hold or Resume by o, of a route whose hold is now, may
+// make it next, as Store says. Either is nil for a route that is not held.
+func (o Owner) MayChange(now, next *Hold) bool {
+	switch {
+	case o == "" || next != nil && next.ByHand:
+		return true
+	case now != nil && now.ByHand:
+		return false
+	case next == nil || next.Probes == 0:
+		return true
+	}
+	return now != nil && now.Since.Equal(next.Since)
+}
+
 // RouteState is one route as the store knows it, configured or not.
 type RouteState struct {
 	Key RouteKey

@@ -48,13 +48,19 @@ type Store interface {
 	// replaced, or returns) until a Configure lists Was as a name again.
 	// Configure removes nothing: queues of absent names keep their deliveries.
 	Configure(ctx context.Context, source string, routes []RouteName) error
-	// Hold marks a route as held, or replaces its Hold; durable when it returns.
-	Hold(ctx context.Context, k RouteKey, h Hold) error
-	// Resume ends a hold; durable when it returns. Not held is no error.
-	Resume(ctx context.Context, k RouteKey) error
+	// Hold marks a route as held, or replaces its Hold; durable when it returns. An
+	// operator's, which is ByHand or of the empty Owner, always counts. A
+	// dispatcher's o fails with ErrHoldChanged, and changes nothing, where an
+	// operator holds the route, or where h has failed Probes and the route is not
+	// held Since then: that hold has ended, or is another.
+	Hold(ctx context.Context, o Owner, k RouteKey, h Hold) error
+	// Resume ends a hold; durable when it returns. Not held is no error. An
+	// operator's, which is of the empty Owner, always counts. A dispatcher's o fails
+	// with ErrHoldChanged, and changes nothing, where an operator holds the route.
+	Resume(ctx context.Context, o Owner, k RouteKey) error
 	// HeldByHand returns the route's hold if an operator holds it, without I/O: from
-	// before Hold returns until Resume or another Hold. Callers may hold locks of
-	// theirs that the function given to Watch takes.
+	// before Hold returns until an operator's Resume, or Hold that is not ByHand.
+	// Callers may hold locks of theirs that the function given to Watch takes.
 	HeldByHand(k RouteKey) (h Hold, ok bool)
 
 	// Tune replaces the settings that the store was opened with.

@@ -59,6 +59,9 @@ var cases = []testCase{
 	{"a clean stop counts no attempt", cleanStop},
 
 	{"holds last", holds},
+	{"a dispatcher's hold does not replace one by hand", holdYields},
+	{"a dispatcher's resume does not end one by hand", resumeYields},
+	{"a failed probe does not undo a resume", probeYields},
 	{"routes are counted", routeCounts},
 	{"queues outlive the configuration", configure},
 	{"a renamed route takes its queue along", renamed},

@@ -42,8 +42,8 @@ func closing(t testing.TB, mk Make) {
 		"Settle":     r.st.Settle(bg, r.ended(d)),
 		"Release":    r.st.Release(bg, []spool.Lease{d.Lease}),
 		"Configure":  r.st.Configure(bg, source, []spool.RouteName{{Name: "a"}}),
-		"Hold":       r.st.Hold(bg, key("a"), spool.Hold{Since: r.now()}),
-		"Resume":     r.st.Resume(bg, key("a")),
+		"Hold":       r.st.Hold(bg, "", key("a"), spool.Hold{Since: r.now()}),
+		"Resume":     r.st.Resume(bg, "", key("a")),
 	} {
 		r.wantErr(what+" after Close", err, spool.ErrClosed)
 	}
@@ -167,13 +167,13 @@ func heldByHand(t testing.TB, mk Make) {
 		}
 	}
 	want("unknown route", "")
-	r.ok(r.st.Hold(bg, key("a"), spool.Hold{Reason: "down"}), "Hold")
+	r.ok(r.st.Hold(bg, "", key("a"), spool.Hold{Reason: "down"}), "Hold")
 	want("held, not by hand", "")
-	r.ok(r.st.Hold(bg, key("a"), spool.Hold{Reason: "mine", ByHand: true}), "Hold")
+	r.ok(r.st.Hold(bg, "", key("a"), spool.Hold{Reason: "mine", ByHand: true}), "Hold")
 	want("held by hand", "mine")
 	r.ok(r.st.Configure(bg, key("a").Source, []spool.RouteName{{Name: "heir", Was: "a"}}), "Configure")
 	want("by its former name", "mine")
-	r.ok(r.st.Resume(bg, key("a")), "Resume")
+	r.ok(r.st.Resume(bg, "", key("a")), "Resume")
 	want("resumed", "")
 }
 
@@ -204,7 +204,7 @@ func watch(t testing.TB, mk Make) {
 	expect("Release", key("a"))
 	r.hold("b")
 	expect("Hold", key("b"))
-	r.ok(r.st.Resume(bg, key("b")), "Resume")
+	r.ok(r.st.Resume(bg, "", key("b")), "Resume")
 	expect("Resume", key("b"))
 	r.settle(r.failed(r.lease1("a"), 0))
 	expect("Settle with a retry at once", key("a"))

@@ -138,7 +138,7 @@ func bornRunning(t testing.TB, mk Make) {
 		{"all have ended", func(r *rig) { r.queue("0", "a"); r.settle(r.ended(r.lease1("a"))) }, true},
 		{"the route is held", func(r *rig) { r.hold("a") }, false},
 		{"the other route is held", func(r *rig) { r.hold("b") }, true},
-		{"the route was resumed", func(r *rig) { r.hold("a"); r.ok(r.st.Resume(bg, key("a")), "Resume") }, true},
+		{"the route was resumed", func(r *rig) { r.hold("a"); r.ok(r.st.Resume(bg, "", key("a")), "Resume") }, true},
 	} {
 		r := newRig(t, mk, spool.Settings{})
 		c.prepare(r)

@@ -133,7 +133,7 @@ func (m *model) holdOrResume() {
 	if m.held[route] = !m.held[route]; m.held[route] {
 		m.hold(route)
 	} else {
-		m.ok(m.st.Resume(bg, key(route)), "Resume")
+		m.ok(m.st.Resume(bg, "", key(route)), "Resume")
 	}
 }
 

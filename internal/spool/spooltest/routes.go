@@ -2,6 +2,7 @@ package spooltest
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ func (r *rig) hold(route string) spool.Hold {
 		Since: r.now(), Reason: "connection refused", Probes: 3,
 		NextProbe: r.now().Add(15 * time.Second), ByHand: true,
 	}
-	r.ok(r.st.Hold(bg, key(route), h), "Hold")
+	r.ok(r.st.Hold(bg, "", key(route), h), "Hold")
 	return h
 }
 
@@ -39,10 +40,10 @@ func (r *rig) wantHold(when, route string, want *spool.Hold) {
 func holds(t testing.TB, mk Make) {
 	for _, e := range endings {
 		r := newRig(t, mk, spool.Settings{})
-		r.ok(r.st.Resume(bg, key("a")), "Resume of a route that is not held")
+		r.ok(r.st.Resume(bg, "", key("a")), "Resume of a route that is not held")
 		r.hold("a")
 		second := spool.Hold{Since: r.now(), Reason: "timeout", Probes: 4, NextProbe: r.now().Add(time.Minute)}
-		r.ok(r.st.Hold(bg, key("a"), second), "second Hold")
+		r.ok(r.st.Hold(bg, "", key("a"), second), "second Hold")
 		e.end(r)
 		r.open()
 		r.wantHold("after "+e.name, "a", &second)
@@ -51,13 +52,83 @@ func holds(t testing.TB, mk Make) {
 		if len(got.Running) != 1 || got.Running[0].Route != key("b") {
 			t.Errorf("after %s: %+v born running, want that of the route that is not held", e.name, got.Running)
 		}
-		r.ok(r.st.Resume(bg, key("a")), "Resume")
+		r.ok(r.st.Resume(bg, "", key("a")), "Resume")
 		e.end(r)
 		r.open()
 		r.wantHold("after Resume and "+e.name, "a", nil)
 		r.wantIDs("after Resume", r.lease("a", 10), "1")
 		endings[1].end(r)
 	}
+}
+
+// found is a hold as a dispatcher begins it, failed the same once a probe has failed.
+func (r *rig) found() (begun, failed spool.Hold) {
+	begun = spool.Hold{Since: r.now(), Reason: "refused", NextProbe: r.now().Add(time.Second)}
+	failed = begun
+	failed.Probes, failed.NextProbe = 1, r.now().Add(3*time.Second)
+	return begun, failed
+}
+
+func holdYields(t testing.TB, mk Make) {
+	r := newRig(t, mk, spool.Settings{})
+	begun, failed := r.found()
+	r.ok(r.st.Hold(bg, "one", key("a"), begun), "Hold")
+	r.ok(r.st.Hold(bg, "one", key("a"), failed), "Hold after a probe")
+	mine := r.hold("a")
+	for range 2 {
+		r.wantErr("a dispatcher's Hold", r.st.Hold(bg, "one", key("a"), begun), spool.ErrHoldChanged)
+		r.wantErr("a failed probe", r.st.Hold(bg, "one", key("a"), failed), spool.ErrHoldChanged)
+		r.wantHold("after a dispatcher's", "a", &mine)
+		r.cut()
+	}
+	mine.Reason = "another"
+	r.ok(r.st.Hold(bg, "one", key("a"), mine), "Hold by hand, of whichever owner")
+	r.wantHold("after another by hand", "a", &mine)
+	// However the two calls meet, the operator's hold stands.
+	for range 20 {
+		r.ok(r.st.Resume(bg, "", key("a")), "Resume")
+		var calls sync.WaitGroup
+		calls.Go(func() { r.ok(r.st.Hold(bg, "", key("a"), mine), "Hold by hand") })
+		if err := r.st.Hold(bg, "one", key("a"), begun); err != nil {
+			r.wantErr("a dispatcher's Hold", err, spool.ErrHoldChanged)
+		}
+		calls.Wait()
+		r.wantHold("after both", "a", &mine)
+	}
+}
+
+func resumeYields(t testing.TB, mk Make) {
+	r := newRig(t, mk, spool.Settings{})
+	begun, _ := r.found()
+	r.ok(r.st.Resume(bg, "one", key("a")), "Resume of a route that is not held")
+	r.ok(r.st.Hold(bg, "one", key("a"), begun), "Hold")
+	r.ok(r.st.Resume(bg, "two", key("a")), "Resume by another dispatcher")
+	r.wantHold("after that", "a", nil)
+	mine := r.hold("a")
+	for range 2 {
+		r.wantErr("a dispatcher's Resume", r.st.Resume(bg, "one", key("a")), spool.ErrHoldChanged)
+		r.wantHold("after a dispatcher's", "a", &mine)
+		r.cut()
+	}
+	r.ok(r.st.Resume(bg, "", key("a")), "Resume by hand")
+	r.wantHold("after an operator's", "a", nil)
+}
+
+func probeYields(t testing.TB, mk Make) {
+	r := newRig(t, mk, spool.Settings{})
+	begun, failed := r.found()
+	r.ok(r.st.Hold(bg, "one", key("a"), begun), "Hold")
+	r.cut()
+	r.ok(r.st.Hold(bg, "two", key("a"), failed), "Hold after a probe, by the next dispatcher")
+	r.wantHold("after a probe", "a", &failed)
+	r.ok(r.st.Resume(bg, "", key("a")), "Resume")
+	r.wantErr("a failed probe", r.st.Hold(bg, "two", key("a"), failed), spool.ErrHoldChanged)
+	r.wantHold("after a resume", "a", nil)
+	r.add(time.Minute)
+	later, _ := r.found()
+	r.ok(r.st.Hold(bg, "one", key("a"), later), "another Hold")
+	r.wantErr("a probe of the one before", r.st.Hold(bg, "two", key("a"), failed), spool.ErrHoldChanged)
+	r.wantHold("after another hold", "a", &later)
 }
 
 func routeCounts(t testing.TB, mk Make) {
@@ -150,7 +221,7 @@ func renamed(t testing.TB, mk Make) {
 	if r.route("new").Hold == nil {
 		t.Error("a hold by the old name does not hold the queue")
 	}
-	r.ok(r.st.Resume(bg, key("new")), "Resume")
+	r.ok(r.st.Resume(bg, "", key("new")), "Resume")
 	r.cut()
 	r.ok(r.st.Configure(bg, source, to), "Configure")
 	r.wantIDs("after a restart", r.lease("new", 10), "2", "3", "4")

@@ -212,18 +212,18 @@ func (w *writer) countMoved(m move, index string, n int64) {
 }
 
 // Hold implements spool.Store.
-func (s *Store) Hold(ctx context.Context, k spool.RouteKey, h spool.Hold) error {
-	return s.setHold(ctx, k, &h)
+func (s *Store) Hold(ctx context.Context, o spool.Owner, k spool.RouteKey, h spool.Hold) error {
+	return s.setHold(ctx, o, k, &h)
 }
 
 // Resume implements spool.Store.
-func (s *Store) Resume(ctx context.Context, k spool.RouteKey) error {
-	return s.setHold(ctx, k, nil)
+func (s *Store) Resume(ctx context.Context, o spool.Owner, k spool.RouteKey) error {
+	return s.setHold(ctx, o, k, nil)
 }
 
 // setHold replaces the hold of a route, nil for none. It may name a route that has no
 // queue yet: an operator may hold it before its first event.
-func (s *Store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) error {
+func (s *Store) setHold(ctx context.Context, o spool.Owner, k spool.RouteKey, h *spool.Hold) error {
 	text := ""
 	if h != nil {
 		var err error
@@ -239,6 +239,9 @@ func (s *Store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) er
 		rt, err := w.route(src, k.Route)
 		if err != nil {
 			return err
+		}
+		if !o.MayChange(rt.hold, h) {
+			return refuse(spool.ErrHoldChanged)
 		}
 		rt.hold = h
 		w.touch(rt, true)

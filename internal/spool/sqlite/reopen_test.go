@@ -41,8 +41,8 @@ func TestBrokenStoreAnswers(t *testing.T) {
 			_, err := s.Lease(bg, spool.Pick{Owner: "o", Route: route, N: 1, LeaseFor: time.Minute})
 			return err
 		},
-		"Hold":       func() error { return s.Hold(bg, route, spool.Hold{Reason: "x"}) },
-		"Resume":     func() error { return s.Resume(bg, route) },
+		"Hold":       func() error { return s.Hold(bg, "", route, spool.Hold{Reason: "x"}) },
+		"Resume":     func() error { return s.Resume(bg, "", route) },
 		"Routes":     func() error { _, err := s.Routes(bg); return err },
 		"Records":    func() error { _, err := s.Records(bg, spool.Query{}); return err },
 		"Configure":  func() error { return s.Configure(bg, "inbox", []spool.RouteName{{Name: "a"}}) },

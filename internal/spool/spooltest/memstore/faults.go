@@ -42,6 +42,12 @@ const (
 	CountsFree
 	// HoldsLazily answers Hold and Resume before they are durable.
 	HoldsLazily
+	// HoldsOverOperators lets a dispatcher's hold replace an operator's.
+	HoldsOverOperators
+	// ResumesOverOperators lets a dispatcher's resume end an operator's hold.
+	ResumesOverOperators
+	// HoldsOnceMore lets a failed probe hold a route that was resumed.
+	HoldsOnceMore
 	// IgnoresWas gives a renamed route a queue of its own.
 	IgnoresWas
 	// ReplaysRunning replays what has not ended.

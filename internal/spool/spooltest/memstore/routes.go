@@ -101,17 +101,22 @@ func (tx *tx) routeState(n int64, q queue) spool.RouteState {
 	return st
 }
 
-func (s *store) Hold(ctx context.Context, k spool.RouteKey, h spool.Hold) error {
-	return s.setHold(ctx, k, &h)
+func (s *store) Hold(ctx context.Context, o spool.Owner, k spool.RouteKey, h spool.Hold) error {
+	return s.setHold(ctx, o, k, &h)
 }
 
-func (s *store) Resume(ctx context.Context, k spool.RouteKey) error { return s.setHold(ctx, k, nil) }
+func (s *store) Resume(ctx context.Context, o spool.Owner, k spool.RouteKey) error {
+	return s.setHold(ctx, o, k, nil)
+}
 
-func (s *store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) error {
+func (s *store) setHold(ctx context.Context, o spool.Owner, k spool.RouteKey, h *spool.Hold) error {
 	_, err := do(ctx, s, func() (struct{}, error) {
 		return struct{}{}, s.update(!s.faults[HoldsLazily], func(tx *tx) error {
 			n := tx.queueOf(k)
 			row := tx.im.queues[n]
+			if !o.MayChange(row.hold, h) && !s.overrides(row.hold, h) {
+				return spool.ErrHoldChanged
+			}
 			row.hold = h
 			tx.put(func(im *image) { im.queues[n] = row })
 			tx.due = append(tx.due, row.key)
@@ -119,6 +124,17 @@ func (s *store) setHold(ctx context.Context, k spool.RouteKey, h *spool.Hold) er
 		})
 	})
 	return err
+}
+
+// overrides is HoldsOverOperators, ResumesOverOperators and HoldsOnceMore.
+func (s *store) overrides(now, next *spool.Hold) bool {
+	switch {
+	case next == nil:
+		return s.faults[ResumesOverOperators]
+	case now != nil && now.ByHand:
+		return s.faults[HoldsOverOperators]
+	}
+	return s.faults[HoldsOnceMore]
 }
 
 func (s *store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
