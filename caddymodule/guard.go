@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +38,22 @@ type guard struct {
 type guards struct {
 	mu  sync.Mutex
 	all []*guard // Guarded by mu.
+	// bounded are the servers whose connections are counted; guarded by mu.
+	bounded []*caddyhttp.Server
+}
+
+// bound has the connections of the server that is being provisioned counted, once.
+func (s *guards) bound(ctx caddy.Context, log *slog.Logger) {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.bounded, server) {
+		s.bounded = append(s.bounded, server)
+		waiting().bound(server, log)
+	}
 }
 
 // stand puts a guard before the routes of the server that is being provisioned,
@@ -58,7 +76,6 @@ func (s *guards) stand(ctx caddy.Context, a *App) error {
 		return fmt.Errorf("guarding the server's routes: %w", err)
 	}
 	server.Routes = caddyhttp.RouteList{route}
-	waiting().bound(server, a.log)
 	if server.Errors != nil && len(server.Errors.Routes) > 0 { // Provisioned after this.
 		before := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{firm{}}}
 		server.Errors.Routes = append(caddyhttp.RouteList{before}, server.Errors.Routes...)

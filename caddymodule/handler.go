@@ -74,6 +74,7 @@ func (h *Webhook) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the %s app: %w", appID, err)
 	}
 	h.app = app.(*App)
+	h.app.guards.bound(ctx, h.app.log)
 	if err := h.app.guards.stand(ctx, h.app); err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ func (h *Health) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the %s app: %w", appID, err)
 	}
 	h.app = app.(*App)
+	h.app.guards.bound(ctx, h.app.log)
 	return nil
 }
 

@@ -36,6 +36,7 @@ func (o *Operator) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the %s app: %w", appID, err)
 	}
 	o.app = app.(*App)
+	o.app.guards.bound(ctx, o.app.log)
 	if o.app.token == "" {
 		return fmt.Errorf("%s without a token would be open to everybody: set %s to, for example, the output of `openssl rand -hex 24` (or `admin_token` in the global option %s)",
 			operatorDirective, env.AdminToken, appID)
