@@ -12,8 +12,8 @@ import (
 )
 
 // Replicas of which all but one are broken: each event comes within a second, by its
-// first attempt, and the route is never held. Not parallel: it measures.
-func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
+// first attempt, and the route is never held. Not parallel with the others: it measures.
+func TestE2EReplicasOfWhichOneIsWell(t *testing.T) { //nolint:tparallel // The same.
 	for name, c := range map[string]struct {
 		secure bool
 		broken []func() string
@@ -25,6 +25,7 @@ func TestE2EReplicasOfWhichOneIsWell(t *testing.T) {
 		"one refuses, one hangs, of TLS": {true, []func() string{func() string { return proctest.FreeAddress(t) }, func() string { return testapp.Silent(t) }}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var app *testapp.App
 			var url, pair string
 			if c.secure {
