@@ -80,7 +80,6 @@ func TestReloadStorm(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	t.Cleanup(func() { close(hung) }) // Before the servers close, which wait.
 	site := func(n int) string {
 		// Alternating, so that each load is a change.
 		return fmt.Sprintf(`
@@ -97,6 +96,7 @@ func TestReloadStorm(t *testing.T) {
 	}`, 64+n%2, good.addr(), hanging.addr())
 	}
 	in := start(t, "", site(0))
+	t.Cleanup(func() { close(hung) }) // Before Caddy stops: what hangs keeps the store.
 	stop := make(chan struct{})
 	var s storm
 	senders := s.run(t, in.url("/hook"), time.Second/700, stop)

@@ -66,6 +66,9 @@ func start(t *testing.T, global, site string) *instance {
 		for end := time.Now().Add(patience); caddymodule.OpenStorages() > 0 && time.Now().Before(end); {
 			runtime.Gosched()
 		}
+		if n := caddymodule.OpenStorages(); n > 0 {
+			t.Errorf("%d stores are open %s after Caddy has stopped", n, patience)
+		}
 		if t.Failed() {
 			raw, _ := os.ReadFile(in.logs)
 			t.Logf("Caddy's log ends with:\n%s", raw[max(0, len(raw)-8000):])
