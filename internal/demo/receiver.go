@@ -2,15 +2,13 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/testapp"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -22,8 +20,7 @@ type receiver struct {
 	verifier *verify.Verifier
 	note     func(arrival) // called for each request
 
-	server *http.Server  // nil while it is stopped
-	served chan struct{} // closed when server has ended
+	server testapp.Server
 }
 
 // arrival is one request that a receiver got.
@@ -37,44 +34,21 @@ type arrival struct {
 
 // start listens, on the same address as before.
 func (r *receiver) start() error {
-	addr := r.addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
+	r.server.Handler = http.HandlerFunc(r.receive)
+	if err := r.server.Start(); err != nil {
 		return fmt.Errorf("starting the receiver %s: %w", r.name, err)
 	}
-	r.addr = l.Addr().String()
-	server := &http.Server{
-		Handler:           http.HandlerFunc(r.receive),
-		ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-	}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			_ = l.Close() // The ledger reports what it misses now.
-		}
-	}()
-	r.server, r.served = server, served
+	r.addr = r.server.Addr
 	return nil
 }
 
 // stop closes the port. Requests that have begun are answered first, so that
 // whatever arrived also counts as delivered.
 func (r *receiver) stop() {
-	if r.server == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if r.server.Shutdown(ctx) != nil {
-		_ = r.server.Close()
-	}
-	<-r.served
-	r.server = nil
+	_ = <-r.server.Leave(ctx) // The ledger reports what was cut as missing.
+	r.server.Wait()
 }
 
 // receive records a request and answers it.

@@ -1,6 +1,6 @@
 // Package testapp is an app behind inboxgate, whose arrivals a test can read. One
 // App serves every test that needs no more than a port that takes events; its Server
-// alone is for those that keep a record of their own.
+// alone is for those that keep a record of their own, and for the demonstration.
 //
 // Guarantee: a request is in the record before it is answered, in the order of
 // arrival, with the bytes that came. The server of a test has ended when the test
@@ -13,7 +13,6 @@ package testapp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -56,7 +55,7 @@ func (s *Server) Start() error {
 	}
 	l, err := listen(addr)
 	if err != nil {
-		return fmt.Errorf("starting an app: %w", err)
+		return err
 	}
 	s.Addr = l.Addr().String()
 	server := &http.Server{
