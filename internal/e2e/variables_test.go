@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// variable is one of the environment, as the program's help tells of it.
+// variable is one of the environment, as the program's help lists it.
 type variable struct{ name, use, byDefault string }
 
 var helpLine = regexp.MustCompile(`(?m)^  (INBOX_[A-Z_]+) +(.*?)(?: \(([^()]*)\))?$`)
