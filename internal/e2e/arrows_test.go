@@ -76,6 +76,13 @@ type imports struct{ code, tests []string }
 
 func TestArrows(t *testing.T) {
 	t.Parallel()
+	listed := make(map[string]bool)
+	for _, r := range house {
+		if listed[r.path] {
+			t.Errorf("%s has two rooms in the house", r.path)
+		}
+		listed[r.path] = true
+	}
 	found, err := read(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,9 @@ import (
 	"sync"
 	"testing"
 
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/inboxgate/inboxgate/caddymodule" // Its directives and commands are read by these tests.
 	"github.com/inboxgate/inboxgate/internal/proctest"
 )
 
