@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/instance"
 	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -158,6 +160,40 @@ func lastWarning() *control.Notice {
 	}
 	return &control.Notice{At: line.At, Level: strings.ToLower(line.Level.String()), Text: line.Text}
 }
+
+// adminToken resolves the configured token, or else that of the environment.
+// None is no error. literal says that the configuration itself shows it.
+func adminToken(configured string) (token string, literal bool, err error) {
+	if configured == "" {
+		token, err = env.ReadAdminToken()
+		return token, false, err
+	}
+	token, err = caddy.NewReplacer().ReplaceOrErr(configured, true, true)
+	if err != nil {
+		return "", false, fmt.Errorf("admin_token: %w: set what the placeholder names", err)
+	}
+	literal = token == configured
+	token, err = env.CheckToken("admin_token", token)
+	return token, literal, err
+}
+
+// announce leaves the pointer until the process exits. Without it commands need
+// --admin, which is no reason not to start.
+func (a *App) announce() {
+	address := instance.Admin()
+	if address == "" {
+		return
+	}
+	withdraw, err := instance.Announce(instance.Pointer{Admin: address, DataDir: a.dir, Started: started}, instance.Directories())
+	if err != nil {
+		a.log.Debug("commands find this process by its data directory only", "error", err)
+		return
+	}
+	a.withdraw = withdraw
+}
+
+// started is when this process began, near enough.
+var started = time.Now().UTC()
 
 // Interface guards.
 var _ caddy.AdminRouter = (*Admin)(nil)

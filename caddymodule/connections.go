@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/inboxgate/inboxgate/internal/loghandler"
 )
 
 // connections are those of the process that wait for the head of a request. Each
@@ -117,14 +119,14 @@ func (s *connections) remove(c *connection) {
 
 // bound has a server's connections counted among those of the process.
 func (s *connections) bound(server *caddyhttp.Server, log *slog.Logger) {
-	ended := &seldom{every: missedEvery}
+	ended := &loghandler.Seldom{Every: missedEvery}
 	server.RegisterConnState(func(conn net.Conn, state http.ConnState) {
 		c := s.changed(conn, state)
 		if c == nil {
 			return
 		}
 		go c.Close() // TLS may have something to say first.
-		if n, ok := ended.add(time.Now()); ok {
+		if n, ok := ended.Add(time.Now()); ok {
 			log.Warn("more connections wait for a request than the memory limit allows: those that have waited longest are closed", "limit", s.max, "connections", n)
 		}
 	})

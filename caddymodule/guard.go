@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -31,7 +32,7 @@ type guard struct {
 	once   sync.Once
 	chain  caddyhttp.Handler // Of routes; made by once.
 
-	missed seldom // Requests that miss the webhook.
+	missed loghandler.Seldom // Requests that miss the webhook.
 }
 
 // guards holds the guard of each server of one configuration.
@@ -70,7 +71,7 @@ func (s *guards) stand(ctx caddy.Context, a *App) error {
 			return nil
 		}
 	}
-	g := &guard{app: a, server: server, routes: server.Routes, missed: seldom{every: missedEvery}}
+	g := &guard{app: a, server: server, routes: server.Routes, missed: loghandler.Seldom{Every: missedEvery}}
 	route := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{g}}
 	if err := route.ProvisionHandlers(ctx, nil); err != nil {
 		return fmt.Errorf("guarding the server's routes: %w", err)
@@ -129,7 +130,7 @@ const missedEvery = time.Minute
 
 func (g *guard) record(r *http.Request, path string, nobody bool) {
 	metrics.Process().Missed.Inc()
-	n, now := g.missed.add(time.Now())
+	n, now := g.missed.Add(time.Now())
 	if !now {
 		return
 	}

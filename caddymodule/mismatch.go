@@ -24,7 +24,7 @@ func (h *Webhook) explain(r *http.Request, body []byte) {
 	if len(given) == 0 || len(body) > mostPuzzling {
 		return
 	}
-	if _, ok := h.src.puzzling.add(time.Now()); !ok {
+	if _, ok := h.src.puzzling.Add(time.Now()); !ok {
 		return
 	}
 	body, signature := bytes.Clone(body), given[0]

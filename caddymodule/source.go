@@ -12,6 +12,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/idmemory"
+	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/secrets"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -31,7 +32,7 @@ type source struct {
 	tracing tracing.Source
 	refused metrics.Burst // Of requests without a valid signature.
 	// puzzling bounds how often a signature that fits no secret is looked into.
-	puzzling seldom
+	puzzling loghandler.Seldom
 	table    *table           // Finds the routes of an event type.
 	keys     []spool.RouteKey // Of Routes, in their order.
 	// memory is a reference to the pool's in pass mode, where there is no store; else
@@ -123,7 +124,7 @@ func (s *sourceSet) join(conf Source) (src *source, made bool, err error) {
 	if s.byName == nil {
 		s.byName = make(map[string]*source)
 	}
-	src = &source{Source: conf, fingerprint: string(raw), puzzling: seldom{every: mismatchEvery}}
+	src = &source{Source: conf, fingerprint: string(raw), puzzling: loghandler.Seldom{Every: mismatchEvery}}
 	s.byName[conf.Name] = src
 	return src, true, nil
 }
@@ -182,4 +183,16 @@ func (s *sourceSet) forget() {
 			src.memory = nil
 		}
 	}
+}
+
+// replacePlaceholders is Caddy's way to fill in {env.NAME} and {file./path}.
+func replacePlaceholders(text string, errOnEmpty bool) (string, error) {
+	return caddy.NewReplacer().ReplaceOrErr(text, errOnEmpty, true)
+}
+
+func configsOf(configured []Secret) (all []secrets.Config) {
+	for _, s := range configured {
+		all = append(all, secrets.Config(s))
+	}
+	return all
 }

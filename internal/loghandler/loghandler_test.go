@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/inboxgate/inboxgate/internal/loghandler"
 )
@@ -51,5 +52,21 @@ func TestNewestWarningIsKept(t *testing.T) {
 	}
 	if n := strings.Count(out.String(), "source=inbox"); n != 3 {
 		t.Errorf("%d of 3 lines were passed on:\n%s", n, out.String())
+	}
+}
+
+func TestSeldomCountsWhatItKeepsBack(t *testing.T) {
+	t.Parallel()
+	s := loghandler.Seldom{Every: time.Minute}
+	now := time.Unix(1e9, 0)
+	for i, c := range []struct {
+		after time.Duration
+		n     int
+		ok    bool
+	}{{0, 1, true}, {time.Second, 1, false}, {time.Second, 2, false}, {time.Minute, 3, true}, {time.Minute, 1, true}} {
+		now = now.Add(c.after)
+		if n, ok := s.Add(now); n != c.n || ok != c.ok {
+			t.Errorf("step %d: %d, %t, want %d, %t", i, n, ok, c.n, c.ok)
+		}
 	}
 }
