@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	_ "github.com/inboxgate/inboxgate/caddymodule" // Registers the commands that are listed.
 	"github.com/inboxgate/inboxgate/internal/env"
 )
 
