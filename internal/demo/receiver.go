@@ -47,7 +47,7 @@ func (r *receiver) start() error {
 func (r *receiver) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_ = <-r.server.Leave(ctx) // The ledger reports what was cut as missing.
+	<-r.server.Leave(ctx) //nolint:errcheck // The ledger reports what was cut as missing.
 	r.server.Wait()
 }
 

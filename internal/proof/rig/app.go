@@ -73,7 +73,7 @@ func (a *App) Stop() {
 	answered := a.Leave(ctx)
 	go func() {
 		defer cancel()
-		_ = <-answered // A behaviour that hangs is cut.
+		<-answered //nolint:errcheck // A behaviour that hangs is cut.
 	}()
 }
 
