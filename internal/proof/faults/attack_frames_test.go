@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -94,4 +95,24 @@ func (c *http2Client) drain() {
 			return
 		}
 	}
+}
+
+// drainTo reads until the server has ended the connection. read is closed once it has
+// answered a ping, or has ended: it has read by then what was sent before the ping.
+func (c *http2Client) drainTo() (read <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		end := sync.OnceFunc(func() { close(done) })
+		defer end()
+		for {
+			f, err := c.ReadFrame()
+			if err != nil {
+				return
+			}
+			if p, ok := f.(*http2.PingFrame); ok && p.IsAck() {
+				end()
+			}
+		}
+	}()
+	return done
 }

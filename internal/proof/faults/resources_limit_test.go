@@ -75,10 +75,17 @@ func TestFaultHTTP2FloodWithinTheLimit(t *testing.T) {
 			for range 40 {
 				c2 := newHTTP2Client(t, addr)
 				defer c2.conn.Close()
-				go c2.drain()
+				read := c2.drainTo()
 				_ = c2.conn.SetWriteDeadline(time.Now().Add(proctest.Patience))
 				if !beginStreams(c2, r.Event(event.TypeMessageRead), c.streams, c.bytes) {
 					t.Log("the server gave a connection up")
+				}
+				// All of it has come before the good events do.
+				_ = c2.WritePing(false, [8]byte{1}) // Its error is that of a connection that was given up.
+				select {
+				case <-read:
+				case <-time.After(proctest.Patience):
+					t.Fatal("the server does not read on")
 				}
 			}
 			standing(t, r)
