@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,7 +67,13 @@ func TestTLSErrorAfterTheRequest(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			if got := proxyTo(t, proxyTLS(c.to)).Attempt(ctx, attemptOf([]byte("{}"))); got.Reach != c.reach {
+			got := proxyTo(t, proxyTLS(c.to)).Attempt(ctx, attemptOf([]byte("{}")))
+			if c.reach == deliver.Unreached && got.Reach == deliver.Broken && (errors.Is(got.Err, syscall.ECONNRESET) || errors.Is(got.Err, syscall.EPIPE)) {
+				// A server that ends with the request unread may reset the connection
+				// before its alert has been read.
+				return
+			}
+			if got.Reach != c.reach {
 				t.Errorf("reach is %d, want %d: %v", got.Reach, c.reach, got.Err)
 			}
 		})
