@@ -21,9 +21,9 @@ VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 IMAGE_ARCH ?= $(shell go env GOARCH)
 IMAGE_DIR  ?= .build/image
 CA_BUNDLE  ?= /etc/ssl/certs/ca-certificates.crt
-# The packages a target is about, and the one whose tests `make room` runs.
+# The packages a target is about, and the one whose tests `make package` runs.
 PKG      ?= ./...
-ROOM     ?= internal/deliver
+PACKAGE     ?= internal/deliver
 
 .DEFAULT_GOAL := help
 
@@ -39,9 +39,9 @@ run: ## run the sidecar with a demonstration of the whole way
 test: ## run all tests
 	go test $(PKG)
 
-.PHONY: room
-room: ## run one package's tests in their short form (ROOM=internal/deliver, RUN=part of a name)
-	go test -short -count=1 $(if $(RUN),-run '$(RUN)') ./$(ROOM)
+.PHONY: package
+package: ## run one package's tests in their short form (PACKAGE=internal/deliver, RUN=part of a name)
+	go test -short -count=1 $(if $(RUN),-run '$(RUN)') ./$(PACKAGE)
 
 .PHONY: race
 race: ## run all tests with the race detector

@@ -54,8 +54,8 @@ func gatherOf(t *testing.T, g prometheus.Gatherer) series {
 	return all
 }
 
-// want checks series of one source, named without it: labels are in the order
-// of the alphabet.
+// want checks the values of series, by their whole names with labels in the order of
+// the alphabet.
 func (s series) want(t *testing.T, want series) {
 	t.Helper()
 	for _, key := range slices.Sorted(maps.Keys(want)) {

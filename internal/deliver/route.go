@@ -136,7 +136,9 @@ func CheckRate(perSecond float64, burst int) error {
 // Observer is notified of what happens. Its methods are called synchronously, from
 // several goroutines, and must be quick.
 type Observer interface {
-	// Attempted follows each attempt whose outcome, state, the store has taken.
+	// Attempted follows each attempt whose outcome, state, the store has taken. An
+	// attempt that the store ends itself, because its lease ran out or the process
+	// ended, is not reported.
 	Attempted(route spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State)
 	// Held and Resumed follow a route's change, whoever caused it.
 	Held(k spool.RouteKey, h spool.Hold)

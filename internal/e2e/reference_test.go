@@ -8,11 +8,13 @@ import (
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	_ "github.com/inboxgate/inboxgate/caddymodule" // Registers the commands that are listed.
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/metrics"
 )
 
 var update = flag.Bool("update", false, "write docs/reference.md")
@@ -83,6 +85,28 @@ func reference(t *testing.T) string {
 		writeCommand(&b, "", c)
 	}
 	return b.String()
+}
+
+// The reference has every metric that is registered, however it is made.
+func TestReferenceHasEveryMetric(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	for _, m := range readSource(t, "../../internal/metrics").metrics() {
+		found[m.name] = true
+	}
+	made := make(chan *prometheus.Desc)
+	go func() {
+		defer close(made)
+		metrics.Process().Describe(made)
+		metrics.Gauges{}.Describe(made)
+	}()
+	for d := range made {
+		_, name, _ := strings.Cut(d.String(), `fqName: "`)
+		name, _, _ = strings.Cut(name, `"`)
+		if !found[name] {
+			t.Errorf("%s is registered and not in the reference: make it by counter, histogram, newGauge or newTotal", name)
+		}
+	}
 }
 
 func environmentTable(t *testing.T) string {

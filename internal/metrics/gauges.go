@@ -11,7 +11,8 @@ import (
 )
 
 // Gauges are what there is to know of the store and the routes at the moment that
-// somebody asks. Each configuration has its own, with a registry of its own.
+// somebody asks, totals that the store counts itself among them. What is counted by
+// events of ours is in Counters. Each configuration has its own, with a registry of its own.
 type Gauges struct {
 	// Now returns the state to show.
 	Now func() State

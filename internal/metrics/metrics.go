@@ -30,7 +30,8 @@ type Counters struct {
 	accept, attemptTime, deliveryTime *prometheus.HistogramVec
 }
 
-// Process returns the counters of the process.
+// Process returns the counters of the process. docs/reference.md is read from the calls
+// of counter and histogram below, which put inbox_ before each name.
 var Process = sync.OnceValue(func() *Counters {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "inbox_" + name, Help: help}, labels)
@@ -42,7 +43,7 @@ var Process = sync.OnceValue(func() *Counters {
 		requests:     counter("requests_total", "Requests by result (accepted, duplicate, quarantined, rejected) and reason.", "source", "result", "reason"),
 		duplicates:   counter("duplicates_total", "Duplicates by where they were caught: cache (memory), flight (beside the first copy) or store.", "source", "caught"),
 		signatures:   counter("signatures_total", "Valid signatures by the secret that matched, named by its fingerprint.", "source", "secret"),
-		Missed:       prometheus.NewCounter(prometheus.CounterOpts{Name: "inbox_missed_total", Help: "Requests with a signature header that came to no webhook: another path or host."}),
+		Missed:       counter("missed_total", "Requests with a signature header that came to no webhook: another path or host.").WithLabelValues(),
 		attempts:     counter("attempts_total", "Attempts to deliver by outcome: delivered, failed, or free (used none of the schedule).", "source", "route", "outcome"),
 		deliveries:   counter("deliveries_total", "Deliveries that ended, by outcome: delivered or dead.", "source", "route", "outcome"),
 		slower:       counter("slower_total", "Answers by which an app asked for a slower pace: 429, and 503 with Retry-After or while others pass.", "source", "route"),
@@ -67,6 +68,7 @@ func (m *Counters) Register(r *prometheus.Registry) error {
 	return nil
 }
 
+// each calls f with every field of m. What is missing here is never shown.
 func (m *Counters) each(f func(prometheus.Collector)) {
 	for _, c := range []prometheus.Collector{
 		m.requests, m.duplicates, m.signatures, m.Missed, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime,
@@ -93,8 +95,9 @@ func (m *Counters) Signatures(source, fingerprint string) prometheus.Counter {
 
 // Route counts the attempts and deliveries of a route.
 type Route struct {
-	delivered, failed, free prometheus.Counter // Attempts.
-	ended, dead, slower     prometheus.Counter
+	delivered, failed, free prometheus.Counter  // Attempts.
+	ended, dead             prometheus.Counter  // Deliveries; ended well, or as dead letters.
+	slower                  prometheus.Counter  // Answers that asked for a slower pace.
 	took, total             prometheus.Observer // Seconds.
 }
 

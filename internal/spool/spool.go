@@ -215,7 +215,8 @@ const (
 	Available State = iota + 1
 	// Running is leased to a dispatcher.
 	Running
-	// Retrying waits for its next attempt.
+	// Retrying waits for its next attempt, after one that failed, was free or never
+	// reported back.
 	Retrying
 	// Delivered ended well.
 	Delivered
