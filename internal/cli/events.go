@@ -126,8 +126,9 @@ event: none is left out or shown twice. Ctrl-C ends it.`,
 		Args:    cobra.NoArgs,
 		RunE:    t.operated(tail),
 	}
-	// What an event is and does not become: its state changes later.
-	t.addFilter(cmd, control.OfEvents, "state", "since", "until", "id")
+	// Only what an event is when it comes. What its deliveries become is not known then,
+	// and an event that was passed over is not looked at again.
+	t.addFilter(cmd, control.OfEvents, "state", "status", "error", "since", "until", "id")
 	addLimit(cmd, 10, "how many that came before; 0 for none")
 	addReveal(cmd)
 	cmd.Flags().Duration("every", time.Second, "how often to look")

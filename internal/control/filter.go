@@ -109,7 +109,7 @@ func (f Filter) lastWas(d spool.DeliveryRecord) bool {
 	return f.wants(at.Status, at.Error)
 }
 
-// tried is lastWas for a query.
+// tried is lastWas for a query, whose Delivery all words about attempts share.
 func (f Filter) tried(_ spool.RouteKey, d spool.DeliveryRecord) bool { return f.lastWas(d) }
 
 // wants reports whether an attempt that ended so is as Status and Error say.

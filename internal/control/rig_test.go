@@ -79,7 +79,8 @@ func (r *rig) ok(err error) {
 }
 
 // accept stores event n for a route and ends its delivery in state, unless that
-// is 0.
+// is 0. An event left at 0 waits: those after it on its route are not born running, so it
+// must be the last.
 func (r *rig) accept(n int, typ, route string, state spool.State) int64 {
 	r.Helper()
 	return r.acceptID(fmt.Sprintf("evt_%d", n), n, typ, route, state)

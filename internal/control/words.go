@@ -42,14 +42,20 @@ type Word struct {
 	// check returns an error for a text that is none of Values; nil where there are
 	// no Values.
 	check func(text string) error
-	// narrow puts the word of a filter that has it into a query.
+	// narrow puts the word of a filter that has it into a query. A query has one
+	// Delivery, one Match and one Contains: words that share one of these set the same
+	// function, which tests all of them.
 	narrow func(*Filter, *spool.Query)
 }
 
 // words are all words of a Filter, in the order of its fields. A new word is an entry
 // here and a field there: parsing, flags, help, completion and errors come from both.
-// TestWords fails for one that is half done; openapi.json and docs/reference.md are
-// written anew by go test -run TestOpenAPI -update, and by TestReference likewise.
+// TestWords fails for one that is half done, and TestContract wants a sample text of it.
+// A word about deliveries belongs into Filter.wants as well: replays, discards and groups
+// choose by it among the deliveries of an event. What is generated from this table:
+//
+//	go test ./internal/control -run TestOpenAPI -update
+//	go test ./internal/e2e -run TestReference -update
 var words = []Word{
 	{
 		Name: "source", Help: "of this source", lists: ofAll,

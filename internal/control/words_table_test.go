@@ -44,8 +44,12 @@ func TestWords(t *testing.T) {
 		if w.Help == "" || w.lists == 0 {
 			t.Errorf("%s has no help or no list", w.Name)
 		}
-		if q := f.query(); reflect.ValueOf(q).IsZero() {
+		q := f.query()
+		if reflect.ValueOf(q).IsZero() {
 			t.Errorf("%s chooses nothing", w.Name)
+		}
+		if q.Delivery != nil && w.Name != "state" && f.wants(0, "") {
+			t.Errorf("%s chooses deliveries, and Filter.wants does not know it: a discard would take others of the event along", w.Name)
 		}
 		if w.Values != nil {
 			for _, value := range w.Values {

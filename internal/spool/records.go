@@ -89,8 +89,11 @@ type DeliveryRecord struct {
 	Number int64
 	Route  string
 	State  State
-	// Attempts and Replay are those of Delivery.
-	Attempts, Replay int
+	// Attempts is how many attempts of its present life count; a replay begins with 0.
+	// Log may have more: free ones, and those of earlier lives.
+	Attempts int
+	// Replay is that of Delivery.
+	Replay int
 	// Due is when it is tried next, for Available and Retrying.
 	Due time.Time
 	// Ended is when it was delivered or died.

@@ -11,7 +11,8 @@ import (
 func (w *writer) serve(batch []*request) {
 	err := w.commit(batch)
 	if err != nil {
-		// The batch may or may not have been written.
+		// The batch may or may not have been written: its frames can be whole in the
+		// log although the commit failed, and then the reopening finds them.
 		w.s.fail(batch, err)
 		w.reopen(err)
 		return

@@ -107,7 +107,8 @@ func (w *writer) finish() {
 // shut closes all connections. With clean it copies the log first, and reports whether
 // all of it was copied; the log is empty then, unless another process reads it. After a
 // failure the log must stay as it is: copying it then could put pages into the
-// database whose frames are not on the disk.
+// database whose frames are not on the disk. SQLite itself would copy it when the last
+// connection closes; each has SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE set against that.
 func (w *writer) shut(clean bool) (copied bool) {
 	w.s.loads.shut()
 	w.s.logs.shut()
