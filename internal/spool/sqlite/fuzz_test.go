@@ -171,7 +171,7 @@ func (r *recovery) refused(t *testing.T, err error) {
 		t.Errorf("only what was never synced is lost, and opening fails: %v", err)
 	case strings.Contains(err.Error(), "panic"):
 		t.Errorf("opening panics: %v", err)
-	case r.dbHarmed && (errors.Is(err, errNotOurs) || strings.Contains(err.Error(), "the store has ")):
+	case r.dbHarmed && (errors.Is(err, errNotOurs) || errors.Is(err, errUnmarked) || strings.Contains(err.Error(), "the store has ")):
 	case errors.Is(err, sqlite3.IOERR) && strings.Contains(err.Error(), "spool.db"): // It cannot be read where it should go on.
 	case !errors.Is(err, spool.ErrDamaged), !strings.Contains(err.Error(), "spool.db"):
 		t.Errorf("the error does not tell what is damaged: %v", err)
