@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/control"
 )
 
@@ -58,7 +59,13 @@ func (o *operator) deadLetters(page []control.Event) error {
 		return err
 	}
 	mixed := o.mixes(page)
-	return o.rows(o.head(withSource(mixed, "NUMBER\tID\tTYPE\tROUTE\tDIED\tATTEMPTS\tSTATUS\tERROR\tREASON")), func(row func(...any)) {
+	died := timed("DIED")
+	died.Drop = diedGives
+	columns := []term.Column{
+		given("NUMBER", numberGives), whole("ID"), typesColumn(), plain("ROUTE"), died, given("ATTEMPTS", countsGive),
+		whole("STATUS"), failing("ERROR"), failing("REASON"),
+	}
+	return o.page(withSource(mixed, columns), func(row func(...any)) {
 		for _, e := range page {
 			for _, d := range e.Deliveries {
 				if d.State != "dead" || f.Route != "" && f.Route != d.Route || !d.LastWas(f) {
@@ -69,7 +76,7 @@ func (o *operator) deadLetters(page []control.Event) error {
 				if at.Status != 0 {
 					status = fmt.Sprint(at.Status)
 				}
-				row(sourceOf(mixed, e, e.ID, e.Type, d.Route, o.when(d.Ended), d.Attempts, status, orDash(at.Error), orDash(d.Reason))...)
+				row(sourceOf(mixed, e, e.ID, typeForms(e.Type), d.Route, o.whenForms(d.Ended), d.Attempts, status, orDash(at.Error), orDash(d.Reason))...)
 			}
 		}
 	})
@@ -92,13 +99,14 @@ func (o *operator) deadGroups(ctx context.Context) error {
 		return o.say("There are none.")
 	}
 	mixed := slices.ContainsFunc(g.Groups, func(v control.Group) bool { return v.Source != g.Groups[0].Source })
-	return o.rows(withSource(mixed, "COUNT\tROUTE\tSTATUS\tERROR\tREASON\tFIRST\tLAST"), func(row func(...any)) {
+	columns := []term.Column{whole("COUNT"), plain("ROUTE"), whole("STATUS"), failing("ERROR"), failing("REASON"), timed("FIRST"), timed("LAST")}
+	return o.rows(withSource(mixed, columns), func(row func(...any)) {
 		for _, v := range g.Groups {
 			status := "-"
 			if v.Status != 0 {
 				status = fmt.Sprint(v.Status)
 			}
-			cells := []any{v.Count, v.Route, status, orDash(v.Error), orDash(v.Reason), o.when(v.Oldest), o.when(v.Newest)}
+			cells := []any{v.Count, v.Route, status, orDash(v.Error), orDash(v.Reason), o.whenForms(v.Oldest), o.whenForms(v.Newest)}
 			if mixed {
 				cells = slices.Insert(cells, 1, any(v.Source))
 			}

@@ -147,26 +147,25 @@ func (t *follower) print(page []control.Event) error {
 // above the first of another source, from which on the lines name it.
 func (t *follower) line(e control.Event) error {
 	mixed := t.mixes([]control.Event{e})
-	at, width := instant(e.Received), 20
-	if t.onTerminal() {
-		at, width = e.Received.Local().Format(time.DateTime), 19
-	}
-	source := func(s string) string {
-		if !mixed {
-			return ""
+	if !t.onTerminal() {
+		source := ""
+		if mixed {
+			source = fmt.Sprintf("%-10s  ", term.Cell(e.Source))
 		}
-		return fmt.Sprintf("%-10s  ", term.Cell(s))
+		return t.say("%s  %d  %s%-24s  %-17s  %s", instant(e.Received), e.Number, source, term.Cell(e.ID), term.Cell(e.Type), t.deliveries(e))
 	}
-	if t.onTerminal() {
-		if head := t.head(fmt.Sprintf("%-*s  %-8s  %s%-24s  %-17s  %s", width, "RECEIVED", "NUMBER", source("SOURCE"), "ID", "TYPE", "DELIVERIES")); head != "" {
-			if err := t.say("%s", term.Cut(head, term.Screen(t.w))); err != nil {
-				return err
-			}
-		}
-		text := fmt.Sprintf("%s  %-8d  %s%-24s  %-17s  %s", at, e.Number, source(e.Source), term.Cell(e.ID), term.Cell(e.Type), t.deliveries(e))
-		return t.say("%s", term.Cut(text, term.Screen(t.w)))
+	columns := []term.Column{timed("RECEIVED"), given("NUMBER", numberGives), whole("ID"), typesColumn(), plain("DELIVERIES")}
+	columns[0].Pad, columns[1].Pad, columns[2].Pad, columns[3].Pad = []int{19, 8}, []int{8}, []int{24}, []int{17, 11}
+	at := t.whenForms(e.Received)
+	// There is no age: the line stays while time goes on.
+	cells := []any{at[min(1, len(at)-1):], e.Number, e.ID, typeForms(e.Type), term.Painted(t.deliveries(e))}
+	if mixed {
+		source := plain("SOURCE")
+		source.Pad = []int{10}
+		columns = slices.Insert(columns, 2, source)
+		cells = slices.Insert(cells, 2, any(e.Source))
 	}
-	return t.say("%s  %d  %s%-24s  %-17s  %s", at, e.Number, source(e.Source), term.Cell(e.ID), term.Cell(e.Type), t.deliveries(e))
+	return t.page(columns, func(row func(...any)) { row(cells...) })
 }
 
 // exported is an event in an export, which has one on each line.

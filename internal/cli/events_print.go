@@ -66,22 +66,22 @@ func (l listed) text(quarantine bool) string {
 	return humanize.Comma(int64(l.n)) + " of " + total
 }
 
-// head returns the head of a list for its first page, and "" for the others: the
-// pages are one table.
-func (o *operator) head(text string) string {
-	if o.headed {
-		return ""
+// page prints a page of a list: the pages are one table.
+func (o *operator) page(columns []term.Column, fill func(row func(cells ...any))) error {
+	if o.table == nil {
+		o.table = term.NewTable(o.w, columns...)
 	}
-	o.headed = true
-	return text
+	fill(o.table.Row)
+	return wrote(o.table.Flush())
 }
 
 // events prints a page of events.
 func (o *operator) events(page []control.Event) error {
 	mixed := o.mixes(page)
-	return o.rows(o.head(withSource(mixed, "NUMBER\tRECEIVED\tID\tTYPE\tMESSAGE\tDELIVERIES")), func(row func(...any)) {
+	columns := []term.Column{given("NUMBER", numberGives), timed("RECEIVED"), whole("ID"), typesColumn(), given("MESSAGE", messageGives), plain("DELIVERIES")}
+	return o.page(withSource(mixed, columns), func(row func(...any)) {
 		for _, e := range page {
-			row(sourceOf(mixed, e, o.when(e.Received), e.ID, e.Type, orDash(e.MessageID), term.Painted(o.deliveries(e)))...)
+			row(sourceOf(mixed, e, o.whenForms(e.Received), e.ID, typeForms(e.Type), orDash(e.MessageID), term.Painted(o.deliveries(e)))...)
 		}
 	})
 }
@@ -94,18 +94,18 @@ func (o *operator) mixes(page []control.Event) bool {
 			o.source = e.Source
 		}
 		if !o.mixed && e.Source != o.source {
-			o.mixed, o.headed = true, false
+			o.mixed, o.table = true, nil
 		}
 	}
 	return o.mixed
 }
 
-// withSource returns a head with a column for the source if the list is mixed.
-func withSource(mixed bool, head string) string {
+// withSource returns the columns with a second one for the source if the list is mixed.
+func withSource(mixed bool, columns []term.Column) []term.Column {
 	if mixed {
-		return strings.Replace(head, "\t", "\tSOURCE\t", 1)
+		return slices.Insert(columns, 1, plain("SOURCE"))
 	}
-	return head
+	return columns
 }
 
 // sourceOf returns the cells of an event's line, which begin with its number.
@@ -196,7 +196,8 @@ func (o *operator) delivery(d control.Delivery) error {
 	if err := o.say("%s", text); err != nil || len(d.Log) == 0 {
 		return err
 	}
-	return o.rows("  ATTEMPT\tREPLAY\tSTARTED\tTOOK\tANSWER\tRESPONSE", func(row func(...any)) {
+	columns := []term.Column{whole("  ATTEMPT"), given("REPLAY", countsGive), timed("STARTED"), whole("TOOK"), plain("ANSWER"), plain("RESPONSE")}
+	return o.rows(columns, func(row func(...any)) {
 		for _, a := range d.Log {
 			n := fmt.Sprint("  ", a.N)
 			if a.Free {
@@ -210,7 +211,7 @@ func (o *operator) delivery(d control.Delivery) error {
 			if a.Replay > 0 {
 				replay = fmt.Sprint(a.Replay)
 			}
-			row(n, replay, o.clock(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
+			row(n, replay, o.clockForms(a.Start), time.Duration(a.DurationMS)*time.Millisecond, answer, a.Response)
 		}
 	})
 }

@@ -37,9 +37,9 @@ type operator struct {
 	close  func() // ends the use of a store that no process has, nil for none
 
 	// A list is one table, however many pages it is read in.
-	headed bool   // its head is written
-	source string // that of its first event
-	mixed  bool   // a later event had another source, so that there is a column for it
+	table  *term.Table // nil before the first page
+	source string      // that of its first event
+	mixed  bool        // a later event had another source, so that there is a column for it
 }
 
 // addControl adds the flags that each command of the group cmd needs.

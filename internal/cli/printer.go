@@ -33,13 +33,9 @@ func (o *printer) say(format string, args ...any) error {
 	return wrote(err)
 }
 
-// rows writes a table. fill calls row for each row; head, which may be empty, stands
-// above them.
-func (o *printer) rows(head string, fill func(row func(cells ...any))) error {
-	table := term.NewTable(o.w)
-	if head != "" {
-		fmt.Fprintln(table, head)
-	}
+// rows writes a table. fill calls row for each row.
+func (o *printer) rows(columns []term.Column, fill func(row func(cells ...any))) error {
+	table := term.NewTable(o.w, columns...)
 	fill(table.Row)
 	return wrote(table.Flush())
 }

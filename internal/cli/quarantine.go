@@ -154,9 +154,13 @@ func (b *bulk) entriesOutcome(s control.Step) string {
 
 // entries prints a page of entries.
 func (o *operator) entries(page []control.Event) error {
-	return o.rows("NUMBER\tRECEIVED\tSOURCE\tID\tTYPE\tSIZE\tCOPIES\tREASON", func(row func(...any)) {
+	columns := []term.Column{
+		whole("NUMBER"), timed("RECEIVED"), plain("SOURCE"), whole("ID"), typesColumn(),
+		given("SIZE", sizesGive), given("COPIES", sizesGive), plain("REASON"),
+	}
+	return o.page(columns, func(row func(...any)) {
 		for _, e := range page {
-			row(e.Number, o.when(e.Received), e.Source, orDash(e.ID), orDash(e.Type), e.Size, e.Copies, e.Reason)
+			row(e.Number, o.whenForms(e.Received), e.Source, orDash(e.ID), typeForms(e.Type), e.Size, e.Copies, e.Reason)
 		}
 	})
 }

@@ -126,7 +126,10 @@ func (o *operator) routes(routes []control.Route, now time.Time) error {
 	if len(routes) == 0 {
 		return o.say("There are none.")
 	}
-	return o.rows("SOURCE\tROUTE\tWAITING\tRUNNING\tDEAD\tOLDEST\tSTATE", func(row func(...any)) {
+	columns := []term.Column{
+		plain("SOURCE"), plain("ROUTE"), whole("WAITING"), whole("RUNNING"), whole("DEAD"), given("OLDEST", timesGive), plain("STATE"),
+	}
+	return o.rows(columns, func(row func(...any)) {
 		for _, r := range routes {
 			oldest := "-"
 			if !r.Oldest.IsZero() {

@@ -49,7 +49,14 @@ func noTerminal(t *testing.T, err error) {
 // onTerminal runs a command whose user types answer, and returns what they see.
 func (d *desk) onTerminal(answer string, args ...string) (seen string, failed error) {
 	d.Helper()
+	return d.onTerminalOf(0, answer, args...)
+}
+
+// onTerminalOf is onTerminal for one of so many columns, or of which that is unknown.
+func (d *desk) onTerminalOf(columns uint16, answer string, args ...string) (seen string, failed error) {
+	d.Helper()
 	tty, user := terminal(d.T)
+	d.ok(unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}))
 	_, err := user.WriteString(answer)
 	d.ok(err)
 	root := program()
@@ -116,7 +123,7 @@ func TestTimesOnATerminal(t *testing.T) {
 	d.ok(err)
 	rec := page.Records[0]
 	for args, at := range map[string]time.Time{"events list": rec.Event.Received, "dead list": rec.Deliveries[0].Ended, "dead list --group": rec.Deliveries[0].Ended} {
-		seen, failed := d.onTerminal("", strings.Fields(args)...)
+		seen, failed := d.onTerminalOf(180, "", strings.Fields(args)...)
 		if failed != nil || !strings.Contains(seen, at.Local().Format(time.DateTime)+" (") || !strings.Contains(seen, " ago)") {
 			t.Errorf("%s on a terminal: %v, %s", args, failed, seen)
 		}
@@ -124,7 +131,7 @@ func TestTimesOnATerminal(t *testing.T) {
 			t.Errorf("%s into a pipe: %s", args, out)
 		}
 	}
-	if seen, failed := d.onTerminal("", "quarantine", "list"); failed != nil || !strings.Contains(seen, " ago)") {
+	if seen, failed := d.onTerminalOf(120, "", "quarantine", "list"); failed != nil || !strings.Contains(seen, " ago)") {
 		t.Errorf("quarantine: %v, %s", failed, seen)
 	}
 }

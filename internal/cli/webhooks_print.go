@@ -69,9 +69,9 @@ func (o *printer) list(api string, all []platform.Webhook) error {
 	if len(all) == 0 {
 		return o.say("There are no webhooks at %s. %q makes one.", term.Cell(api), o.program+" webhooks create --url <url>")
 	}
-	return o.rows("ID\tURL\tEVENTS\tCREATED\tDESCRIPTION", func(row func(...any)) {
+	return o.rows([]term.Column{whole("ID"), plain("URL"), plain("EVENTS"), timed("CREATED"), plain("DESCRIPTION")}, func(row func(...any)) {
 		for _, w := range all {
-			row(w.ID, w.URL, strings.Join(w.Events, ","), o.when(w.CreatedAt), w.Description)
+			row(w.ID, w.URL, strings.Join(w.Events, ","), o.whenForms(w.CreatedAt), w.Description)
 		}
 	})
 }
@@ -104,13 +104,16 @@ func (o *printer) logs(id string, entries []platform.LogEntry) error {
 	if len(entries) == 0 {
 		return o.say("Nothing was sent to %s yet.", term.Cell(id))
 	}
-	return o.rows("TIME\tEVENT\tTYPE\tATTEMPT\tANSWER\tTOOK\tSTATUS\tNEXT", func(row func(...any)) {
+	columns := []term.Column{
+		timed("TIME"), whole("EVENT"), typesColumn(), given("ATTEMPT", countsGive), plain("ANSWER"), given("TOOK", sizesGive), plain("STATUS"), timed("NEXT"),
+	}
+	return o.rows(columns, func(row func(...any)) {
 		for _, e := range entries {
 			answer := fmt.Sprint(e.ResponseStatus)
 			if e.ResponseStatus == 0 {
 				answer = orDash(e.Error)
 			}
-			row(o.clock(e.AttemptedAt), orDash(e.EventID), e.EventType, e.Attempt, answer, fmt.Sprint(e.DurationMS, " ms"), e.Status, o.clock(e.NextAttemptAt))
+			row(o.clockForms(e.AttemptedAt), orDash(e.EventID), typeForms(e.EventType), e.Attempt, answer, fmt.Sprint(e.DurationMS, " ms"), e.Status, o.clockForms(e.NextAttemptAt))
 		}
 	})
 }

@@ -93,7 +93,7 @@ func TestTailOnATerminal(t *testing.T) {
 	d := newDesk(t)
 	d.accept(1, "message.read", map[string]spool.State{"app": spool.Delivered})
 	tty, user := terminal(t)
-	d.ok(unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}))
+	d.ok(unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 120}))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	root := program()
@@ -126,7 +126,7 @@ func TestTailOnATerminal(t *testing.T) {
 		t.Errorf("UTC is shown:\n%s", seen.String())
 	}
 	for _, line := range lines {
-		if term.Width(line) > 100 {
+		if term.Width(line) > 120 {
 			t.Errorf("%d columns: %q", term.Width(line), line)
 		}
 	}

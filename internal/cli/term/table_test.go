@@ -36,6 +36,9 @@ func TestTableFits(t *testing.T) {
 			if width > 0 && Width(line) > width {
 				t.Fatalf("%d columns on a terminal of %d: %q", Width(line), width, line)
 			}
+			if emptyColour.MatchString(line) {
+				t.Fatalf("a colour of nothing: %q", line)
+			}
 			if n := len(colour.FindAllString(line, -1)); n%2 != 0 {
 				t.Fatalf("a colour does not end: %q", line)
 			}
@@ -57,16 +60,45 @@ func TestTableFits(t *testing.T) {
 func TestTableKeepsIDs(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	table := NewTable(&b)
+	table := NewTable(&b, Column{Head: "NUMBER", Keep: true}, Column{Head: "ID", Keep: true}, Column{Head: "TYPE", KeepEnd: true}, Column{Head: "ERROR"})
 	table.width = 60
-	table.Row("NUMBER", "ID", "TYPE", "ERROR")
 	table.Row("12", "evt_01HZX3V5B1Q7N2M4K6J8", "message.delivered", strings.Repeat("connection refused ", 9))
 	if err := table.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	want := "NUMBER  ID                        TYPE          ERROR\n" +
-		"12      evt_01HZX3V5B1Q7N2M4K6J8  message.del…  connection …\n"
+	want := "NUMBER  ID                        TYPE      ERROR\n" +
+		"12      evt_01HZX3V5B1Q7N2M4K6J8  …livered  connection refu…\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+// The columns give way in their order, and the last one keeps enough to be read.
+func TestTableGivesWay(t *testing.T) {
+	t.Parallel()
+	for width, want := range map[int]string{
+		120: "ID              RECEIVED                         TYPE            MESSAGE         DELIVERIES\n" +
+			"evt_1234567890  2026-03-01 10:00:00 (1 min ago)  message.failed  msg_1234567890  default dead (12 attempts)\n",
+		100: "ID              RECEIVED             TYPE            MESSAGE         DELIVERIES\n" +
+			"evt_1234567890  2026-03-01 10:00:00  message.failed  msg_1234567890  default dead (12 attempts)\n",
+		80: "ID              RECEIVED  TYPE      MESSAGE         DELIVERIES\n" +
+			"evt_1234567890  10:00:00  ….failed  msg_1234567890  default dead (12 attempts)\n",
+		66: "ID              RECEIVED  TYPE      DELIVERIES\n" +
+			"evt_1234567890  10:00:00  ….failed  default dead (12 attempts)\n",
+		52: "ID              TYPE      DELIVERIES\n" +
+			"evt_1234567890  ….failed  default dead (12 attempts)\n",
+	} {
+		var b bytes.Buffer
+		table := NewTable(&b, Column{Head: "ID", Keep: true}, Column{Head: "RECEIVED", Keep: true, Shorten: 1, Drop: 4},
+			Column{Head: "TYPE", Shorten: 2, KeepEnd: true}, Column{Head: "MESSAGE", Keep: true, Drop: 3}, Column{Head: "DELIVERIES"})
+		table.width = width
+		at := Forms{"2026-03-01 10:00:00 (1 min ago)", "2026-03-01 10:00:00", "10:00:00"}
+		table.Row("evt_1234567890", at, Forms{"message.failed", "….failed"}, "msg_1234567890", Painted("default dead (12 attempts)"))
+		if err := table.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != want {
+			t.Errorf("%d columns: got\n%swant\n%s", width, b.String(), want)
+		}
 	}
 }

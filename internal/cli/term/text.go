@@ -41,7 +41,20 @@ func Cut(text string, width int) string {
 		left--
 		text = text[size:]
 	}
-	return b.String()
+	return emptyColour.ReplaceAllString(b.String(), "")
+}
+
+// emptyColour is a colour that begins and ends around nothing.
+var emptyColour = regexp.MustCompile("\x1b\\[[1-9][0-9;]*m\x1b\\[0m")
+
+// cutStart returns text, which has no colours, in at most width columns, with a mark
+// where its beginning was cut.
+func cutStart(text string, width int) string {
+	runes := []rune(text)
+	if len(runes) <= width || width < 1 {
+		return text
+	}
+	return "…" + string(runes[len(runes)-width+1:])
 }
 
 // plainWord is what a shell reads as one word without quotes.
