@@ -109,6 +109,7 @@ func TestSubcommands(t *testing.T) {
 	}
 	runCommand(t.Context(), "", "triger").complains(t, `unknown command "triger"; did you mean "trigger"?`)
 	runCommand(t.Context(), "", "somethingelse").complains(t, `unknown command "somethingelse"; there are`)
+	runCommand(t.Context(), "", "events", "list", "foo").complains(t, `unexpected "foo": caddy inbox events list takes no argument`)
 	if r := runCommand(t.Context(), "", "sign", "--help"); strings.Contains(r.out, "--secret ") {
 		t.Error("a flag takes the secret itself, which ps would show")
 	}

@@ -36,7 +36,7 @@ func (t *tree) deadList() *cobra.Command {
 		Short: "Lists dead letters, newest event first, or counts those that ended alike",
 		Example: `  ` + t.Program + ` dead list --group
   ` + t.Program + ` dead list --status 500 --error "database is down" --limit 0`,
-		Args: cobra.NoArgs,
+		Args: NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			if group, _ := o.cmd.Flags().GetBool("group"); group {
 				return o.deadGroups(ctx)

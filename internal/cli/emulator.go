@@ -43,7 +43,7 @@ It is made for one machine and keeps to loopback: whoever can create a webhook
 can have it post to any address that this machine reaches.`,
 		Example: `  ` + t.Program + ` emulator --speed 600
   ` + t.Program + ` emulator --listen 127.0.0.1:0 --data ./inbox-emulator`,
-		Args: cobra.NoArgs,
+		Args: NoArgs,
 		RunE: t.runEmulator,
 	}
 	f := cmd.Flags()

@@ -36,7 +36,7 @@ func (t *tree) eventsList() *cobra.Command {
 		Use:     "list [--type <type>] [--state <state>] [--since <time>] …",
 		Short:   "Lists events, newest first",
 		Example: `  ` + t.Program + ` events list --type message.failed --since 1d --format json`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			return o.list(ctx, control.List{}, (*operator).events)
 		}),
@@ -123,7 +123,7 @@ stands when it is seen. While inboxgate does not answer, as before it is started
 or during an upgrade, it says so once and waits, and then goes on with the next
 event: none is left out or shown twice. Ctrl-C ends it.`,
 		Example: `  ` + t.Program + ` events tail --type message.failed`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE:    t.operated(tail),
 	}
 	// Only what an event is when it comes. What its deliveries become is not known then,
@@ -144,7 +144,7 @@ Writes whole events with bodies, headers, deliveries and attempts, a line of JSO
 each, newest first. Phone numbers are masked; with --reveal they are not, and
 each event has its body as it came, in base64, as "raw".`,
 		Example: `  ` + t.Program + ` events export --since 7d --reveal >events.ndjson`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE:    t.operated(export),
 	}
 	t.addFilter(cmd, control.OfEvents)

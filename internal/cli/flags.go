@@ -75,3 +75,11 @@ func oneRef(what string) cobra.PositionalArgs {
 		return fmt.Errorf("%d arguments: give %s, as %q shows it", len(args), what, typed(cmd.Parent().CommandPath())+" list")
 	}
 }
+
+// NoArgs accepts no argument. Cobra's own calls the argument an unknown command.
+func NoArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unexpected %q: %s takes no argument, and --help lists its flags", args[0], typed(cmd.CommandPath()))
+}

@@ -29,7 +29,7 @@ the process lives. With --ready it asks for /readyz: whether new events can be
 taken. It ends with 0 if so, else with another code.`,
 		Example: `  ` + t.Program + ` health
   ` + t.Program + ` health --ready`,
-		Args: cobra.NoArgs,
+		Args: NoArgs,
 		RunE: t.runHealth,
 	}
 	cmd.Flags().Bool("ready", false, "ask whether new events can be taken")

@@ -29,7 +29,7 @@ body. The platform got its 200. Each entry has a number.
 		Use:     "list [--source <source>] [--since <time>] …",
 		Short:   "Lists the entries, newest first",
 		Example: `  ` + t.Program + ` quarantine list --since 1d`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			return o.list(ctx, control.List{Quarantine: true}, (*operator).entries)
 		}),

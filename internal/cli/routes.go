@@ -33,7 +33,7 @@ goes on from its oldest event once the route resumes.
 		Use:     "list",
 		Short:   "Lists the routes with what waits, runs and is dead",
 		Example: `  ` + t.Program + ` routes list --format json`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			routes, err := o.client.Routes(ctx)
 			if err != nil {

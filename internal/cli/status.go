@@ -25,7 +25,7 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 ` + t.aboutControl(),
 		Example: `  ` + t.Program + ` status
   ` + t.Program + ` status --format json`,
-		Args: cobra.NoArgs,
+		Args: NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			s, err := o.client.Status(ctx)
 			if err != nil {

@@ -33,7 +33,7 @@ func (t *tree) storeStatus() *cobra.Command {
 		Use:     "status",
 		Short:   "Tells how the store is",
 		Example: `  ` + t.Program + ` store status --format json`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			s, err := o.client.Store(ctx)
 			if err != nil {
@@ -80,7 +80,7 @@ func (t *tree) storeCompact() *cobra.Command {
 		Use:     "compact",
 		Short:   "Gives the room of removed events back to the disk, while inboxgate works",
 		Example: `  ` + t.Program + ` store compact`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE: t.operated(func(ctx context.Context, o *operator, _ []string) error {
 			line := term.NewProgress(o.cmd.ErrOrStderr())
 			step, err := o.client.Compact(ctx, func(s control.Step) { showStep(line, s) })

@@ -52,7 +52,7 @@ shown this once. --save-secret writes it to a new file that only you can read,
 rather than to the terminal: ` + env.SecretFile + ` takes its name.`,
 		Example: `  ` + t.Program + ` webhooks create --url https://yourapp.com/webhooks/inbox --events message.read,message.failed
   ` + t.Program + ` webhooks create --url https://yourapp.com/webhooks/inbox --save-secret webhook.secret`,
-		Args: cobra.NoArgs,
+		Args: NoArgs,
 		RunE: t.runWebhooksCreate,
 	}
 	addRegistration(cmd)
@@ -65,7 +65,7 @@ func (t *tree) webhooksList() *cobra.Command {
 		Use:     "list",
 		Short:   "Lists the webhooks",
 		Example: `  ` + t.Program + ` webhooks list --format json`,
-		Args:    cobra.NoArgs,
+		Args:    NoArgs,
 		RunE:    t.runWebhooksList,
 	}
 }

@@ -54,7 +54,7 @@ Afterwards it keeps running for your own events until Ctrl-C, unless you say
 --once.`,
 		Example: `  ` + programName() + ` demo --once
   ` + programName() + ` demo --listen 127.0.0.1:8080`,
-		Args: cobra.NoArgs,
+		Args: cli.NoArgs,
 		RunE: runDemo,
 	}
 	cmd.Flags().Bool("once", false, "exit when the story has been told")
