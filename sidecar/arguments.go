@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/cli"
@@ -37,6 +36,9 @@ func arguments(args []string) []string {
 			slices.Contains(completes, args[1]) && slices.Contains(subcommands(), args[2]) {
 			return slices.Insert(slices.Clone(args), 2, cli.Group)
 		}
+		if len(args) > 2 && args[1] == "help" && slices.Contains(subcommands(), args[2]) {
+			return slices.Insert(slices.Clone(args), 2, cli.Group)
+		}
 		return args
 	}
 	// Only a missing file means that none is mounted. What is there and cannot
@@ -49,11 +51,7 @@ func arguments(args []string) []string {
 
 // subcommands returns the names of the commands below cli.Group, which this program
 // offers at its top level.
-func subcommands() []string {
-	var group cobra.Command
-	caddycmd.Commands()[cli.Group].CobraFunc(&group)
-	return cli.Names(&group)
-}
+func subcommands() []string { return cli.Names(commandGroup()) }
 
 // suggest writes the short commands that begin with the word a shell asks about;
 // Caddy, which does not know them, adds its own.
@@ -65,6 +63,14 @@ func suggest(w io.Writer, args []string) {
 		if strings.HasPrefix(name, args[2]) {
 			fmt.Fprintln(w, name)
 		}
+	}
+}
+
+// refuseUnknownCommand ends the process where these arguments name no command.
+func refuseUnknownCommand(args []string) {
+	if what := unknownCommand(args); what != "" {
+		fmt.Fprintln(os.Stderr, "Error: "+what)
+		os.Exit(2)
 	}
 }
 

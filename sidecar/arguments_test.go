@@ -18,6 +18,8 @@ func TestArgumentsOfACommand(t *testing.T) {
 		{[]string{"inboxgate", "run"}, []string{"inboxgate", "run"}},
 		{[]string{"inboxgate", "version"}, []string{"inboxgate", "version"}},
 		{[]string{"inboxgate", "validate", "--config", "sign"}, []string{"inboxgate", "validate", "--config", "sign"}},
+		{[]string{"inboxgate", "help", "events", "show"}, []string{"inboxgate", "help", "inbox", "events", "show"}},
+		{[]string{"inboxgate", "help", "run"}, []string{"inboxgate", "help", "run"}},
 		{[]string{"inboxgate", "--help"}, []string{"inboxgate", "--help"}},
 		{[]string{"inboxgate", "__complete", "events", "list", "--state", ""}, []string{"inboxgate", "__complete", "inbox", "events", "list", "--state", ""}},
 		{[]string{"inboxgate", "__complete", "events"}, []string{"inboxgate", "__complete", "events"}},

@@ -26,6 +26,7 @@ func main() {
 	caddy.CustomLongDescription = description()
 	suggest(os.Stdout, os.Args)
 	os.Args = arguments(os.Args)
+	refuseUnknownCommand(os.Args)
 	refuseWrongEnvironment(os.Args)
 	caddycmd.Main()
 }
