@@ -54,7 +54,7 @@ func (a *App) provisionAdmin(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.token = token
+	a.token, a.admin = token, adminAddress(ctx)
 	if literal {
 		a.log.Warn("admin_token is written into the configuration, where logs and the admin API show it: use {env.NAME} or {file./path}")
 	}
@@ -180,11 +180,15 @@ func adminToken(configured string) (token string, literal bool, err error) {
 // announce leaves the pointer until the process exits. Without it commands need
 // --admin, which is no reason not to start.
 func (a *App) announce() {
-	address := instance.Admin()
-	if address == "" {
+	if a.admin == "" {
+		instance.Withdraw(instance.Directories()) // A configuration before this one may have left it.
 		return
 	}
-	withdraw, err := instance.Announce(instance.Pointer{Admin: address, DataDir: a.dir, Started: started}, instance.Directories())
+	p := instance.Pointer{Admin: a.admin, DataDir: a.dir, Started: started}
+	if a.guards != nil {
+		p.Probes = a.guards.probesAt()
+	}
+	withdraw, err := instance.Announce(p, instance.Directories())
 	if err != nil {
 		a.log.Debug("commands find this process by its data directory only", "error", err)
 		return

@@ -60,6 +60,7 @@ type App struct {
 	// change afterwards.
 
 	dir     string       // Canonical path of DataDir.
+	admin   string       // Where commands reach Caddy's admin endpoint; empty where that is off.
 	token   string       // AdminToken filled in, or the environment's; empty for none.
 	log     *slog.Logger // The app's; its newest warning is kept for the status.
 	audit   *slog.Logger // One line for each event taken and each delivery ended.

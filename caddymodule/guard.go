@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/verify"
@@ -41,6 +44,8 @@ type guards struct {
 	all []*guard // Guarded by mu.
 	// bounded are the servers whose connections are counted; guarded by mu.
 	bounded []*caddyhttp.Server
+	// probes are the listeners, as host:port, that answer probes without TLS; guarded by mu.
+	probes []string
 }
 
 // bound has the connections of the server that is being provisioned counted, once.
@@ -55,6 +60,36 @@ func (s *guards) bound(ctx caddy.Context, log *slog.Logger) {
 		s.bounded = append(s.bounded, server)
 		waiting().bound(server, log)
 	}
+}
+
+// probed records the listeners of the server that is being provisioned, which
+// answers probes, unless it asks for TLS.
+func (s *guards) probed(ctx caddy.Context) {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || len(server.TLSConnPolicies) > 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, listen := range server.Listen {
+		if addr, err := caddy.ParseNetworkAddress(listen); err == nil && !addr.IsUnixNetwork() && !addr.IsFdNetwork() {
+			s.probes = append(s.probes, net.JoinHostPort(addr.Host, strconv.FormatUint(uint64(addr.StartPort), 10)))
+		}
+	}
+}
+
+// probesAt returns where probes are answered, the default address first, or "".
+func (s *guards) probesAt() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slices.Sort(s.probes) // Servers come in any order.
+	switch {
+	case len(s.probes) == 0:
+		return ""
+	case slices.Contains(s.probes, env.DefaultOpsListen):
+		return env.DefaultOpsListen
+	}
+	return s.probes[0]
 }
 
 // stand puts a guard before the routes of the server that is being provisioned,

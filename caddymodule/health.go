@@ -40,6 +40,7 @@ func (h *Health) Provision(ctx caddy.Context) error {
 	}
 	h.app = app.(*App)
 	h.app.guards.bound(ctx, h.app.log)
+	h.app.guards.probed(ctx)
 	return nil
 }
 

@@ -1,7 +1,12 @@
 package caddymodule
 
 import (
+	"cmp"
+	"net"
+	"path/filepath"
 	"reflect"
+	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -27,6 +32,31 @@ func openAdmin(ctx caddy.Context) string {
 		return ""
 	}
 	return listen
+}
+
+// adminAddress returns where a command on this machine reaches Caddy's admin
+// endpoint: unix//path or host:port. It is empty where there is none, or none to dial.
+func adminAddress(ctx caddy.Context) string {
+	listen, ok := adminListen(ctx)
+	if !ok {
+		return ""
+	}
+	listen, err := caddy.NewReplacer().ReplaceOrErr(cmp.Or(listen, caddy.DefaultAdminListen), true, true)
+	if err != nil {
+		return "" // Caddy refuses it.
+	}
+	addr, err := caddy.ParseNetworkAddress(listen)
+	switch {
+	case err != nil || addr.IsFdNetwork():
+		return ""
+	case !addr.IsUnixNetwork():
+		return net.JoinHostPort(env.DialHost(addr.Host), strconv.FormatUint(uint64(addr.StartPort), 10))
+	}
+	path, _, _ := strings.Cut(addr.Host, "|") // The mode of the socket.
+	if path, err = filepath.Abs(path); err != nil {
+		return ""
+	}
+	return "unix/" + path
 }
 
 // adminListen is what the configuration says of the admin endpoint; not ok where

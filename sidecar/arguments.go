@@ -13,7 +13,6 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/env"
-	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
 // mountedCaddyfile replaces the built-in Caddyfile where it exists. Caddy's own
@@ -89,7 +88,6 @@ func refuseWrongEnvironment(args []string) {
 		if err = s.makeRoom(); err == nil {
 			err = s.checkFree()
 		}
-		instance.SetAdmin(s.Admin)
 	}
 	if err == nil {
 		return // Caddy logs the warnings.

@@ -27,8 +27,8 @@ type finder struct {
 }
 
 // find returns the address of the one instance that the user can mean: the one that
-// the environment names, the one whose socket is in the data directory, or the only
-// one that runs here.
+// the environment names, by its address or its data directory, or the only one that
+// runs here.
 func (s *finder) find() (string, error) {
 	if address := env.AdminAddress(); address != "" {
 		return address, nil
@@ -37,28 +37,60 @@ func (s *finder) find() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if socket := filepath.Join(dir, env.AdminSocket); s.answers("unix/" + socket) {
-		return "unix/" + socket, nil
+	socket, named := "unix/"+filepath.Join(dir, env.AdminSocket), os.Getenv(env.DataDir) != ""
+	here := s.answers(socket)
+	if here && named {
+		return socket, nil
 	}
-	named := os.Getenv(env.DataDir) != ""
+	own := instance.Pointer{Admin: socket, DataDir: dir}
 	var found []instance.Pointer
 	for _, p := range instance.Running(s.dirs) {
-		if named && p.DataDir != dir || p.Admin == "unix/"+filepath.Join(dir, env.AdminSocket) {
-			continue
-		}
-		if s.answers(p.Admin) {
+		switch {
+		case named && p.DataDir != dir:
+		case p.Admin == socket:
+			own = p
+		case s.answers(p.Admin):
 			found = append(found, p)
 		}
+	}
+	if here {
+		found = append([]instance.Pointer{own}, found...)
 	}
 	switch {
 	case len(found) == 1:
 		return found[0].Admin, nil
 	case len(found) > 1:
-		return "", severalRun(found)
+		return "", severalRun(found, "admin", func(p instance.Pointer) string { return p.Admin })
 	case len(s.denied) > 0:
 		return "", unreachableError{notAllowed(s.denied[0])}
 	}
 	return s.byDefault, nil
+}
+
+// probes returns where the only instance that the user can mean answers probes, or ""
+// where none is known to.
+func (s *finder) probes() (string, error) {
+	dir, err := env.CanonicalDir(env.DataDirOr(s.dataDir))
+	if err != nil {
+		return "", err
+	}
+	named := os.Getenv(env.DataDir) != ""
+	var found []instance.Pointer
+	for _, p := range instance.Running(s.dirs) {
+		if p.Probes == "" || named && p.DataDir != dir {
+			continue
+		}
+		if at, err := probeAddress(p.Probes); err == nil && s.answers(at) {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0].Probes, nil
+	}
+	return "", severalRun(found, "address", func(p instance.Pointer) string { return p.Probes })
 }
 
 // answers reports whether something listens at an address, and records why not.
@@ -86,11 +118,16 @@ func (s *finder) answers(address string) bool {
 	return false
 }
 
-// severalRun returns the error of a user who has to choose one of several.
-func severalRun(found []instance.Pointer) error {
+// severalRun returns the error of a user who has to choose one of several with the
+// flag, whose value for an instance at returns.
+func severalRun(found []instance.Pointer, flag string, at func(instance.Pointer) string) error {
 	var b strings.Builder
 	for _, p := range found {
-		fmt.Fprintf(&b, "\n  --admin %s  (process %d, store in %s)", term.ShellWord(p.Admin), p.PID, p.DataDir)
+		fmt.Fprintf(&b, "\n  --%s %s  (", flag, term.ShellWord(at(p)))
+		if p.PID != 0 {
+			fmt.Fprintf(&b, "process %d, ", p.PID)
+		}
+		fmt.Fprintf(&b, "store in %s)", p.DataDir)
 	}
 	return Usagef("%d inboxgates run here: say which one to ask:%s", len(found), b.String())
 }

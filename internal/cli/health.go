@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/instance"
 )
 
 func (t *tree) healthCommand() *cobra.Command {
@@ -24,9 +26,11 @@ func (t *tree) healthCommand() *cobra.Command {
 		Use:   "health [--ready]",
 		Short: "Asks a running inboxgate how it is, for containers without a shell",
 		Long: `
-Asks the listener of ` + env.OpsListen + ` (default ` + env.DefaultOpsListen + `) for /healthz: whether
-the process lives. With --ready it asks for /readyz: whether new events can be
-taken. It ends with 0 if so, else with another code.`,
+Asks for /healthz: whether the process lives. With --ready it asks for /readyz:
+whether new events can be taken. It ends with 0 if so, else with another code.
+
+The address is that of --address or ` + env.OpsListen + `, else that of the
+inboxgate that runs on this machine, else ` + env.DefaultOpsListen + `.`,
 		Example: `  ` + t.Program + ` health
   ` + t.Program + ` health --ready`,
 		Args: NoArgs,
@@ -46,7 +50,7 @@ func (t *tree) runHealth(cmd *cobra.Command, _ []string) error {
 	if ready, _ := f.GetBool("ready"); ready {
 		path = "/readyz"
 	}
-	target, err := opsAddress(address)
+	target, err := t.opsAddress(address)
 	if err != nil {
 		return err
 	}
@@ -67,6 +71,9 @@ func (t *tree) runHealth(cmd *cobra.Command, _ []string) error {
 		if errors.As(err, &u) {
 			err = u.Err
 		}
+		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+			return fmt.Errorf("asking %s: %w: does inboxgate run, and answer probes there? --address or %s names another address", target, err, env.OpsListen)
+		}
 		return fmt.Errorf("asking %s: %w", target, err)
 	}
 	defer res.Body.Close()
@@ -86,23 +93,39 @@ func (t *tree) runHealth(cmd *cobra.Command, _ []string) error {
 }
 
 // opsAddress returns the address at which this machine reaches the listener of
-// probes.
-func opsAddress(address string) (string, error) {
+// probes: that of the flag, of the environment, or of the instance that runs here.
+func (t *tree) opsAddress(address string) (string, error) {
 	from := "--address"
 	if address == "" {
 		from, address = env.OpsListen, strings.TrimSpace(os.Getenv(env.OpsListen))
 	}
 	switch address {
 	case "":
-		address = env.DefaultOpsListen
+		s := finder{dirs: instance.Directories(), dataDir: t.DataDir}
+		found, err := s.probes()
+		if err != nil {
+			return "", err
+		}
+		address = cmp.Or(found, env.DefaultOpsListen)
 	case "off":
 		return "", Usagef("%s is off: there are no probes to ask", from)
 	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || port == "" {
+	target, err := probeAddress(address)
+	if err != nil {
 		return "", Usagef("%s is %q: write it as :9180 or 127.0.0.1:9180", from, address)
 	}
-	if host == "::" {
+	return target, nil
+}
+
+// probeAddress returns the address to dial for a listener.
+func probeAddress(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	switch {
+	case err != nil:
+		return "", err
+	case port == "":
+		return "", errors.New("no port")
+	case host == "::":
 		return net.JoinHostPort("::1", port), nil
 	}
 	return net.JoinHostPort(env.DialHost(host), port), nil

@@ -19,8 +19,8 @@ import (
 func (t *tree) aboutControl() string {
 	return `
 It asks a running inboxgate, whose address is that of --admin or ` + env.Admin + `,
-else the socket in the data directory (` + env.DataDir + `), else the one that runs on
-this machine, else ` + t.DefaultAdmin + `. From another machine, changes need the
+else the one with the data directory of ` + env.DataDir + `, else the only one that
+runs on this machine, else ` + t.DefaultAdmin + `. From another machine, changes need the
 token of ` + env.AdminToken + ` or of the file that ` + env.AdminTokenFile + ` names.
 
 With --format json each line of the output is one object, with the API's names.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,76 @@ func TestCommandsFindTheInstance(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(home, "inboxgate", "*.json")); len(left) != 1 {
 		t.Errorf("pointers: %q, want only that of the one that was killed", left)
 	}
+}
+
+// own starts an inboxgate by a Caddyfile whose admin endpoint is there, with probes
+// at a port of their own.
+func own(t *testing.T, home, admin string) (p *proctest.Process, probes string) {
+	t.Helper()
+	dir := t.TempDir()
+	probes = proctest.FreeAddress(t)
+	_, port, _ := strings.Cut(probes, ":")
+	_, site, _ := strings.Cut(proctest.FreeAddress(t), ":")
+	config := fmt.Sprintf("{\n admin %s\n persist_config off\n inbox {\n data_dir %s\n }\n}\nhttp://:%s {\n bind 127.0.0.1\n inbox_webhook /hook {\n name own\n to 127.0.0.1:1\n }\n}\nhttp://:%s {\n bind 127.0.0.1\n inbox_health\n}\n",
+		admin, filepath.Join(dir, "store"), site, port)
+	path := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, home, []string{"INBOX_ADMIN=", "INBOX_OPS_LISTEN=", "INBOX_WEBHOOK_SECRET=" + newSecret}, "run", "--config", path)
+	cmd.Dir = dir
+	p = proctest.Start(t, cmd)
+	p.Await(t, started, 1)
+	return p, probes
+}
+
+// An inboxgate with a Caddyfile is found as well, and confused with no other one.
+func TestCommandsFindTheInstanceOfACaddyfile(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	list := []string{"routes", "list"}
+	tcp := proctest.FreeAddress(t)
+	p, _ := own(t, home, tcp)
+	asks(t, home, 0, []string{"own"}, nil, list...)
+	q, _ := own(t, home, "unix/admin.sock")
+	asks(t, home, 2, []string{"2 inboxgates run here", "--admin " + tcp, "/admin.sock  (process"}, nil, list...)
+	p.Stop(t)
+	asks(t, home, 0, []string{"own"}, nil, list...)
+	off, _ := own(t, home, "off") // It has no API.
+	asks(t, home, 0, []string{"own"}, nil, list...)
+	off.Stop(t)
+	// That in the default data directory is not preferred silently.
+	r := runs(t, home, "")
+	asks(t, home, 2, []string{"2 inboxgates run here", filepath.Join(home, "data")}, nil, list...)
+	q.Stop(t)
+	r.Stop(t)
+	if left, _ := filepath.Glob(filepath.Join(home, "inboxgate", "*.json")); len(left) != 0 {
+		t.Errorf("pointers are left: %q", left)
+	}
+}
+
+// health finds the probes of the one that runs.
+func TestHealthFindsTheInstance(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	blank := []string{"INBOX_OPS_LISTEN="}
+	app := testapp.New(t, nil)
+	first := proctest.FreeAddress(t)
+	p := proctest.Start(t, command(t, home, []string{
+		"INBOX_ADMIN=", "INBOX_DATA_DIR=" + filepath.Join(home, "first"), "INBOX_WEBHOOK_SECRET=" + newSecret,
+		"INBOX_UPSTREAM=" + app.Addr, "INBOX_LISTEN=" + proctest.FreeAddress(t), "INBOX_OPS_LISTEN=" + first,
+	}))
+	p.Await(t, started, 1)
+	asks(t, home, 0, []string{"OK"}, blank, "health")
+	asks(t, home, 0, []string{"OK"}, blank, "health", "--ready")
+	q, second := own(t, home, "unix/admin.sock")
+	asks(t, home, 2, []string{"2 inboxgates run here", "--address " + first, "--address " + second}, blank, "health")
+	asks(t, home, 0, []string{"OK"}, []string{"INBOX_OPS_LISTEN=" + second}, "health")
+	asks(t, home, 3, []string{"127.0.0.1:1", "--address or INBOX_OPS_LISTEN"}, []string{"INBOX_OPS_LISTEN=127.0.0.1:1"}, "health")
+	asks(t, home, 0, []string{"OK"}, append(blank, "INBOX_DATA_DIR="+filepath.Join(home, "first")), "health")
+	p.Stop(t)
+	asks(t, home, 0, []string{"OK"}, blank, "health")
+	q.Stop(t)
 }
 
 // Another user hears that the permission is missing, and whose it is.

@@ -28,6 +28,9 @@ type Pointer struct {
 	PID int `json:"pid"`
 	// Admin is the address of the API: unix//path or host:port.
 	Admin string `json:"admin"`
+	// Probes is where plain HTTP answers /healthz, as host:port with an empty host for
+	// every interface. Empty where nothing does.
+	Probes string `json:"probes,omitempty"`
 	// DataDir holds its store, absolute.
 	DataDir string    `json:"data_dir"`
 	Started time.Time `json:"started"`
@@ -66,6 +69,15 @@ func Announce(p Pointer, dirs []string) (withdraw func(), err error) {
 		return func() { _ = os.Remove(path) }, nil
 	}
 	return nil, fmt.Errorf("leaving a pointer for commands: %w", errors.Join(errs...))
+}
+
+// Withdraw removes the pointer of this process, if one is left in dirs.
+func Withdraw(dirs []string) {
+	for _, dir := range dirs {
+		if trusted(dir) == nil {
+			_ = os.Remove(filepath.Join(dir, strconv.Itoa(os.Getpid())+suffix))
+		}
+	}
 }
 
 // write writes the file of a pointer. Other users may read it, so that the error of
