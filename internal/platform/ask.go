@@ -155,14 +155,19 @@ type foreignError struct {
 func (e *foreignError) Error() string { return e.text }
 func (e *foreignError) Unwrap() error { return e.err }
 
-// longKey is the length in bytes from which a key stands in no text by chance.
-const longKey = 16
+const (
+	// longKey is the length in bytes from which a key stands in no text by chance.
+	longKey = 16
+	// shortKey is the length in bytes below which a key may be any word of an error.
+	shortKey = 8
+)
 
 // clean returns text as oneLine does, and without the key, should the server have
-// echoed it. A short key is taken out only where it stands alone: "gate" is no secret
-// in "inboxgate".
+// echoed it. A key shorter than longKey is taken out only where it stands alone, and one
+// shorter than shortKey nowhere: nothing issues such keys, and the key "wrong" must
+// not hide what is wrong.
 func (c *Client) clean(s string) string {
-	if c.Key == "" {
+	if len(c.Key) < shortKey {
 		return oneLine(s)
 	}
 	if len(c.Key) >= longKey {

@@ -7,9 +7,10 @@ import "testing"
 func TestKeyInErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ key, text, want string }{
-		{"gate", "inboxgate at the gate", "inboxgate at the [key]"},
-		{"gate", "gategate gate, (gate)", "gategate [key], ([key])"},
-		{"gate", "the key 'gate'", "the key '[key]'"},
+		{"wrong", "the API key is wrong", "the API key is wrong"},
+		{"floodgate", "floodgates at the floodgate", "floodgates at the [key]"},
+		{"floodgate", "floodgatefloodgate floodgate, (floodgate)", "floodgatefloodgate [key], ([key])"},
+		{"floodgate", "the key 'floodgate'", "the key '[key]'"},
 		{"sk_live_0123456789", "xsk_live_0123456789x", "x[key]x"},
 		{"", "nothing to take out", "nothing to take out"},
 	} {
