@@ -18,9 +18,9 @@ import (
 )
 
 // selfServed returns a warning for each route whose events go to a listener of this
-// very configuration, in a form that comes to a webhook again: it would answer
-// "duplicate", which counts as delivered. Of names it knows this machine's own, and
-// those that resolve knows.
+// very configuration, in a form that comes to a webhook again: it answers 508 to its
+// own deliveries, and they wait. Of names it knows this machine's own, and those that
+// resolve knows.
 func (s *guards) selfServed(resolve address.Resolver) (all []string) {
 	said := make(map[string]bool)
 	for _, g := range s.all {
@@ -32,7 +32,7 @@ func (s *guards) selfServed(resolve address.Resolver) (all []string) {
 					if !s.listensAt(dial, resolve) || g.elsewhere(w, chain) {
 						continue
 					}
-					what := fmt.Sprintf("upstream '%s' of route '%s' is where this very server listens%s: its events would come back here and count as delivered, and no app would see them; give the app's own address", dial, w.hook.Routes[i].Name, w.hook.src.place())
+					what := fmt.Sprintf("upstream '%s' of route '%s' is where this very server listens%s: its events come back here, get 508 and wait as if the app could not be reached; give the app's own address", dial, w.hook.Routes[i].Name, w.hook.src.place())
 					if !said[what] {
 						said[what] = true
 						all = append(all, what)
