@@ -37,6 +37,9 @@ func (s *settings) listen(value string) error {
 		s.Site, s.Bind = "http://:"+port, host
 		return nil
 	}
+	if scheme == "" && port == "" && mistypedPort(host) {
+		return fmt.Errorf("'%s' looks like a port that is mistyped: write a port as :8080, a host name as hooks.example.com", value)
+	}
 	s.Site = value
 	if scheme == "" && port == "80" {
 		scheme = "http"
@@ -81,7 +84,26 @@ func splitAddress(s, example string) (host, port string, err error) {
 	return host, port, nil
 }
 
+// mistypedPort reports whether a host name is more likely a port with a wrong key in
+// it: one word, and digits for the most part. No public authority signs such a name.
+func mistypedPort(host string) bool {
+	digits := 0
+	for _, c := range []byte(host) {
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	return !strings.Contains(host, ".") && 2*digits > len(host)
+}
+
+// isHostName reports whether s may be a host name. A last label of digits alone is
+// that of an IP address, which s is not.
 func isHostName(s string) bool {
+	if i := strings.LastIndexByte(s, '.'); i >= 0 {
+		if _, err := strconv.Atoi(s[i+1:]); err == nil {
+			return false
+		}
+	}
 	for _, label := range strings.Split(s, ".") {
 		if label == "" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
 			return false

@@ -10,7 +10,8 @@ import (
 	"github.com/inboxgate/inboxgate/internal/env"
 )
 
-// checkFree refuses addresses that another process listens on. Caddy's listeners
+// checkFree refuses addresses that this machine does not have, and those that another
+// process listens on. Caddy's listeners
 // share a port with those of any process of the same user, and each of two
 // inboxgates would take a part of the events and know only its own ids.
 func (s settings) checkFree() error {
@@ -26,6 +27,10 @@ func (s settings) checkFree() error {
 		l, err := net.Listen("tcp", a.Address) // Without SO_REUSEPORT.
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("another process listens on %s: stop it, or choose another address with %s, %s or %s", a.Address, env.Listen, env.OpsListen, env.Admin)
+		}
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			host, port, _ := net.SplitHostPort(a.Address)
+			return fmt.Errorf("this machine has no address %s to listen on: choose one that it has, or :%s for all, with %s, %s or %s", host, port, env.Listen, env.OpsListen, env.Admin)
 		}
 		if err == nil {
 			_ = l.Close()
