@@ -73,6 +73,7 @@ func (a *App) api(run *engine) http.Handler {
 		Token:      a.token,
 		Configured: a.configured,
 		Pace:       func(k spool.RouteKey) control.Pace { return control.Pace(run.dispatcher.Pace(k)) },
+		Retry:      run.dispatcher.Retry,
 		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			return a.release(ctx, run, rec, dryRun)
 		},

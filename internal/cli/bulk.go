@@ -238,7 +238,27 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 	if err != nil {
 		return err
 	}
-	return o.printChanged(n, sentAgain, "Nothing was sent again: no delivery of the event has ended.")
+	nothing := "Nothing was sent again: no delivery of the event has ended."
+	if n.Changed == 0 && o.json == nil {
+		nothing += o.retryHint(ctx, one, route+to)
+	}
+	return o.printChanged(n, sentAgain, nothing)
+}
+
+// retryHint names the commands that attempt now what waits of an event, on one route
+// or on all.
+func (o *operator) retryHint(ctx context.Context, one control.Ref, route string) (text string) {
+	e, err := o.client.Event(ctx, one, false)
+	if err != nil {
+		return ""
+	}
+	for _, d := range e.Deliveries {
+		if d.Due.IsZero() || route != "" && route != d.Route {
+			continue
+		}
+		text += fmt.Sprintf(" %q attempts now what waits.", o.program+" routes retry "+term.ShellWord(d.Route))
+	}
+	return text
 }
 
 // onlyOne refuses flags that choose many events beside an id, except those named.

@@ -146,6 +146,20 @@ func TestRoutes(t *testing.T) {
 	if all := linesOf[control.Route](d, "routes", "list"); all[0].Hold != nil || all[0].Waiting != 1 {
 		t.Errorf("the route is %+v", all[0])
 	}
+	if out := d.says("routes", "retry", "app"); out != "Route app of inbox: 1 delivery is attempted now.\n" {
+		t.Errorf("retried: %q", out)
+	}
+	if n := linesOf[control.Changed](d, "routes", "retry", "app"); len(n) != 1 || n[0].Changed != 1 {
+		t.Errorf("retried: %+v", n)
+	}
+	if out := d.says("routes", "retry", "crm", "--source", "inbox"); out != "Nothing waits for route crm of inbox.\n" {
+		t.Errorf("retried: %q", out)
+	}
+	// A replay of what waits says what does it.
+	const waits = "Nothing was sent again: no delivery of the event has ended. \"caddy inbox routes retry app\" attempts now what waits.\n"
+	if out := d.says("events", "replay", "evt_1", "--route", "app"); out != waits {
+		t.Errorf("replayed: %q", out)
+	}
 }
 
 func TestStore(t *testing.T) {

@@ -48,7 +48,7 @@ Look after an inboxgate that runs:
 
   health      whether it lives, or is ready for events
   status      how it is, on one screen
-  routes      how each route is; hold and resume it
+  routes      how each route is; hold, resume and retry it
   events      find, show, follow, replay and export events
   dead        list dead letters, send them again or let them go
   quarantine  decide about signed bodies that were no usable events

@@ -46,6 +46,7 @@ func newDesk(t *testing.T) *desk {
 	d.api = httptest.NewServer(control.New(control.Options{
 		Store:      d.store,
 		Configured: func() map[spool.RouteKey]bool { return configured },
+		Retry:      func(spool.RouteKey, int64) bool { return true },
 		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			e := *rec.Event
 			e.ID = cmp.Or(e.ID, "released")

@@ -18,7 +18,7 @@ import (
 func (t *tree) routesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "routes <command>",
-		Short: "Tells how each route is, holds and resumes it",
+		Short: "Tells how each route is, holds, resumes and retries it",
 		Long: `
 A route is ready, slowed because its app asked for a slower pace (429), held
 because its upstream cannot be reached, held by hand, or parked where it has
@@ -27,7 +27,8 @@ goes on from its oldest event once the route resumes.
 ` + t.aboutControl(),
 		Example: `  ` + t.Program + ` routes list
   ` + t.Program + ` routes hold default --reason "app is being upgraded"
-  ` + t.Program + ` routes resume default`,
+  ` + t.Program + ` routes resume default
+  ` + t.Program + ` routes retry default`,
 	}
 	list := &cobra.Command{
 		Use:     "list",
@@ -44,13 +45,24 @@ goes on from its oldest event once the route resumes.
 	}
 	hold := t.setRoute("hold", "Holds a route: events are taken and wait, until it is resumed by hand")
 	hold.Flags().String("reason", "", "why, for those who look later")
-	cmd.AddCommand(list, hold, t.setRoute("resume", "Resumes a route, whoever or whatever held it"))
+	retry := t.setRoute(retryRoute, "Attempts now what waits for a route, whatever its schedule says")
+	retry.Long = `
+Attempts every delivery that waits for a route once, oldest first, without waiting
+for its next time on the schedule. It is for an app that has been repaired: each
+attempt counts as one of the schedule's. A route that is held needs no retry:
+all that waits is attempted when it resumes. Where inboxgate ends or reloads
+meanwhile, the rest keeps its schedule.
+` + t.aboutControl()
+	cmd.AddCommand(list, hold, t.setRoute("resume", "Resumes a route, whoever or whatever held it"), retry)
 	addControl(cmd)
 	return cmd
 }
 
-// setRoute returns the command that holds or resumes a route; what is the API's word
-// for it.
+// retryRoute is the command that attempts what waits.
+const retryRoute = "retry"
+
+// setRoute returns the command that holds, resumes or retries a route; what is the
+// API's word for it.
 func (t *tree) setRoute(what, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     what + " <route>",
@@ -61,6 +73,9 @@ func (t *tree) setRoute(what, short string) *cobra.Command {
 			r, err := o.findRoute(ctx, args[0])
 			if err != nil {
 				return err
+			}
+			if what == retryRoute {
+				return o.retryRoute(ctx, r)
 			}
 			reason, _ := o.cmd.Flags().GetString("reason")
 			if err := o.client.SetRoute(ctx, r.Source, r.Route, what, reason); err != nil {
@@ -85,6 +100,21 @@ func (t *tree) setRoute(what, short string) *cobra.Command {
 		return complete(cmd, args, word)
 	}
 	return cmd
+}
+
+// retryRoute attempts what waits for a route, and says how many deliveries that is.
+func (o *operator) retryRoute(ctx context.Context, r control.Route) error {
+	n, err := o.client.RetryRoute(ctx, r.Source, r.Route)
+	if err != nil || o.json != nil {
+		if err == nil {
+			err = o.encode(n)
+		}
+		return err
+	}
+	if n.Changed == 0 {
+		return o.say("Nothing waits for route %s of %s.", term.Cell(r.Route), term.Cell(r.Source))
+	}
+	return o.say("Route %s of %s: %s attempted now.", term.Cell(r.Route), term.Cell(r.Source), count(int64(n.Changed), "delivery is", "deliveries are"))
 }
 
 // findRoute returns the route of a name, and of the source of --source if several have

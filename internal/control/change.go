@@ -235,17 +235,23 @@ func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
 
 // route returns the route of a call, if the store knows it.
 func (a *api) route(r *request) (spool.RouteKey, error) {
+	s, err := a.routeState(r)
+	return s.Key, err
+}
+
+// routeState returns how the route of a call is, if the store knows it.
+func (a *api) routeState(r *request) (spool.RouteState, error) {
 	k := spool.RouteKey{Source: r.PathValue("source"), Route: r.PathValue("route")}
 	states, err := a.Store.Routes(r.Context())
 	if err != nil {
-		return k, err
+		return spool.RouteState{Key: k}, err
 	}
 	for _, s := range states {
 		if s.Key == k {
-			return k, nil
+			return s, nil
 		}
 	}
-	return k, &Error{http.StatusNotFound, fmt.Sprintf("source %s has no route %q", k.Source, k.Route)}
+	return spool.RouteState{Key: k}, &Error{http.StatusNotFound, fmt.Sprintf("source %s has no route %q", k.Source, k.Route)}
 }
 
 func (a *api) hold(r *request) (any, error) {
@@ -279,4 +285,26 @@ func (a *api) resume(r *request) (any, error) {
 	}
 	a.audit(r, "resume", "source", k.Source, "route", k.Route)
 	return Changed{Changed: 1}, nil
+}
+
+// retry attempts now what waits for a route.
+func (a *api) retry(r *request) (any, error) {
+	s, err := a.routeState(r)
+	if err != nil {
+		return nil, err
+	}
+	k := s.Key
+	switch {
+	case !a.Configured()[k]:
+		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is not configured: configure it again, or let another take over what waits with `was`", k.Route, k.Source)}
+	case s.Hold != nil && s.Hold.ByHand:
+		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is held by hand: resume it, and all that waits is attempted", k.Route, k.Source)}
+	case s.Hold != nil:
+		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is held (%s): all that waits is attempted as soon as its app answers a probe; resume it to begin now", k.Route, k.Source, s.Hold.Reason)}
+	}
+	if !a.Retry(k, s.Waiting) {
+		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s was held or reloaded just now: look at the routes, and ask again", k.Route, k.Source)}
+	}
+	a.audit(r, "retry", "source", k.Source, "route", k.Route, "deliveries", s.Waiting)
+	return Changed{Changed: int(s.Waiting)}, nil
 }

@@ -231,6 +231,13 @@ func (c *Client) SetRoute(ctx context.Context, source, route, what, reason strin
 	return c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/"+what, nil, body, &n)
 }
 
+// RetryRoute attempts now what waits for a route, and returns how many deliveries that
+// is.
+func (c *Client) RetryRoute(ctx context.Context, source, route string) (n Changed, err error) {
+	err = c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/retry", nil, nil, &n)
+	return n, err
+}
+
 // Status returns how the instance is.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	err = c.call(ctx, http.MethodGet, Prefix+"status", nil, nil, &s)

@@ -34,6 +34,9 @@ type Options struct {
 	Configured func() map[spool.RouteKey]bool
 	// Pace returns how fast a configured route goes. Default: as fast as it can.
 	Pace func(spool.RouteKey) Pace
+	// Retry attempts now so many deliveries as wait for a route, and reports whether it
+	// does: not of a route that is held. Default: none can.
+	Retry func(k spool.RouteKey, waiting int64) bool
 	// Release accepts the event of a quarantine entry as the handler would, and returns
 	// what it became. Where dryRun is set, it changes nothing.
 	Release func(ctx context.Context, entry spool.Record, dryRun bool) (Released, error)
@@ -57,6 +60,9 @@ func New(o Options) http.Handler {
 	if o.Configured == nil {
 		o.Configured = func() map[spool.RouteKey]bool { return nil }
 	}
+	if o.Retry == nil {
+		o.Retry = func(spool.RouteKey, int64) bool { return false }
+	}
 	if o.Pace == nil {
 		o.Pace = func(spool.RouteKey) Pace { return Pace{} }
 	}
@@ -73,6 +79,7 @@ func New(o Options) http.Handler {
 		"POST /inbox/quarantine/{entry}/discard":     a.discardEntry,
 		"POST /inbox/routes/{source}/{route}/hold":   a.hold,
 		"POST /inbox/routes/{source}/{route}/resume": a.resume,
+		"POST /inbox/routes/{source}/{route}/retry":  a.retry,
 	}
 	long := map[string]func(*request, *stream) error{
 		"POST /inbox/replay":             a.replay,

@@ -109,6 +109,7 @@ func TestNeedsTrust(t *testing.T) {
 		{"POST", "quarantine/1/discard", ""},
 		{"POST", "routes/inbox/app/hold", ""},
 		{"POST", "routes/inbox/app/resume", ""},
+		{"POST", "routes/inbox/app/retry", ""},
 		{"POST", "replay", `{"all":true}`},
 		{"POST", "dead/discard", `{"all":true}`},
 		{"POST", "store/compact", ""},

@@ -48,6 +48,7 @@ func newRig(t *testing.T) *rig {
 	r.server = httptest.NewServer(control.New(control.Options{
 		Store: st, Token: "a-token-of-the-test",
 		Configured: func() map[spool.RouteKey]bool { return map[spool.RouteKey]bool{app: true, crm: true} },
+		Retry:      func(k spool.RouteKey, _ int64) bool { return k == app },
 		Pace: func(k spool.RouteKey) control.Pace {
 			if k == crm {
 				return control.Pace{Rate: 50, Burst: 1, Limit: 4.5, InFlight: 2, Since: time.Now(), Reason: "status 429", Next: time.Now().Add(time.Second)}
