@@ -36,9 +36,6 @@ func NewTable(w io.Writer, columns ...Column) *Table {
 // NewList returns a table that is whole on a terminal, too: its lines may wrap there.
 func NewList(w io.Writer) *Table { return &Table{w: w, text: new(bytes.Buffer)} }
 
-// NoHead leaves the head out.
-func (t *Table) NoHead() { t.headed = true }
-
 // Write implements io.Writer.
 func (t *Table) Write(p []byte) (int, error) { return t.text.Write(p) }
 
