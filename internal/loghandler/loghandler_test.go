@@ -50,8 +50,12 @@ func TestNewestWarningIsKept(t *testing.T) {
 	if got := newest.Load(); got == nil || got.Text != "full: free 0, floor 1" || got.Level != slog.LevelError {
 		t.Errorf("the newest is %+v", got)
 	}
-	if n := strings.Count(out.String(), "source=inbox"); n != 3 {
-		t.Errorf("%d of 3 lines were passed on:\n%s", n, out.String())
+	log.Warn("route held", "reason", "", "by_hand", false, "probes", 0)
+	if got := newest.Load(); got.Text != "route held: probes 0" {
+		t.Errorf("what says nothing is not left out: %q", got.Text)
+	}
+	if n := strings.Count(out.String(), "source=inbox"); n != 4 {
+		t.Errorf("%d of 4 lines were passed on:\n%s", n, out.String())
 	}
 }
 

@@ -2,7 +2,6 @@ package loghandler
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -19,7 +18,7 @@ type Newest struct {
 type Line struct {
 	At    time.Time
 	Level slog.Level
-	Text  string // The message and the attributes of the record itself.
+	Text  string // The message and the attributes of the record itself, without those that are false or empty.
 }
 
 // Load returns the newest warning, nil if there was none. It is not to be changed.
@@ -40,8 +39,10 @@ func (h watching) Handle(ctx context.Context, r slog.Record) error {
 		b.WriteString(r.Message)
 		sep := ": "
 		r.Attrs(func(a slog.Attr) bool {
-			fmt.Fprintf(&b, "%s%s %v", sep, a.Key, a.Value)
-			sep = ", "
+			if text := a.Value.String(); text != "" && text != "false" {
+				b.WriteString(sep + a.Key + " " + text)
+				sep = ", "
+			}
 			return true
 		})
 		h.newest.line.Store(&Line{At: r.Time, Level: r.Level, Text: b.String()})
