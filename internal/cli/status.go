@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -47,20 +46,23 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 	return cmd
 }
 
-// screen prints a status, each line cut to the width of the terminal, or of a usual
-// one: the whole text is in the JSON form.
+// screen prints a status, each line cut to the width of a terminal. Elsewhere all is
+// whole.
 func (o *operator) screen(s control.Status, now time.Time) error {
 	takes := o.paint.Good("takes events")
 	if !s.Takes {
 		takes = o.paint.Bad("takes no events") + ": " + term.Cell(s.Why)
 	}
-	width := cmp.Or(term.Screen(o.w), term.Columns)
+	width := term.Screen(o.w)
 	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		text := fmt.Sprintf(format, args...)
-		fmt.Fprintf(&b, "%-11s %s\n", name, term.Cut(term.Cell(text), max(width, 32)-12))
+	painted := func(name, text string) {
+		if width > 0 {
+			text = term.Cut(text, max(width, 32)-12)
+		}
+		fmt.Fprintf(&b, "%-11s %s\n", name, text)
 	}
-	fmt.Fprintf(&b, "%-11s %s\n", "state", takes)
+	line := func(name, format string, args ...any) { painted(name, term.Cell(fmt.Sprintf(format, args...))) }
+	painted("state", takes)
 	if !s.Started.IsZero() {
 		since := instant(s.Started)
 		if o.onTerminal() {
