@@ -50,14 +50,15 @@ func confirm(in io.Reader, out io.Writer, question string) error {
 
 // stepText returns how far work on events is, and when it will be done.
 func stepText(s control.Step) string {
-	of := ""
+	text := count(s.Matched, "event", "events")
 	if s.Total > 0 {
-		of = " of " + humanize.Comma(s.Total)
+		total := count(s.Total, "event", "events")
 		if s.Partial {
-			of += "+"
+			total = humanize.Comma(s.Total) + "+ events"
 		}
+		text = humanize.Comma(s.Matched) + " of " + total
 	}
-	text := fmt.Sprintf("%s%s events, %s deliveries", humanize.Comma(s.Matched), of, humanize.Comma(s.Changed))
+	text += ", " + deliveries(s.Changed)
 	if s.Rate > 0 {
 		text += fmt.Sprintf(", %s/s", humanize.Ftoa(s.Rate))
 		if s.Rest > 0 && !s.Partial {

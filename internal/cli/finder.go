@@ -135,7 +135,15 @@ func severalRun(found []instance.Pointer, flag string, at func(instance.Pointer)
 // notAllowed returns the error of a user who may not open the socket, with the name of
 // the one who may.
 func notAllowed(socket string) error {
-	return fmt.Errorf("permission denied on %s: run it as user %s, or as root", socket, ownerOf(socket))
+	return fmt.Errorf("permission denied on %s: run it as %s", socket, allowed(ownerOf(socket)))
+}
+
+// allowed returns in words which users may open what belongs to owner.
+func allowed(owner string) string {
+	if owner == "root" || owner == "0" {
+		return "root"
+	}
+	return "user " + owner + ", or as root"
 }
 
 // unreachable returns err with what to do if it says that no inboxgate answered.

@@ -184,7 +184,7 @@ func (o *operator) routeState(r control.Route, now time.Time) string {
 	}
 	text := fmt.Sprintf("%s since %s: %s", o.paint.Bad(r.State), o.when(h.Since), term.Cell(h.Reason))
 	if r.State == control.RouteHeld && !h.NextProbe.IsZero() {
-		text += fmt.Sprintf(" (%d probes failed, next %s)", h.Probes, o.when(h.NextProbe))
+		text += fmt.Sprintf(" (%s failed, next %s)", count(int64(h.Probes), "probe", "probes"), o.when(h.NextProbe))
 	}
 	return text
 }
