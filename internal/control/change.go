@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -261,17 +262,18 @@ func (a *api) hold(r *request) (any, error) {
 	if err := readBody(r, &why); err != nil {
 		return nil, err
 	}
-	if why.Reason == "" {
-		why.Reason = "by hand"
-	}
 	k, err := a.route(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Store.Hold(r.Context(), "", k, spool.Hold{Since: time.Now(), Reason: why.Reason, ByHand: true}); err != nil {
+	next := spool.Hold{Since: time.Now(), Reason: cmp.Or(why.Reason, "by hand"), ByHand: true}
+	if now, held := a.Store.HeldByHand(k); held && why.Reason == "" {
+		next = now // The first hold said why.
+	}
+	if err := a.Store.Hold(r.Context(), "", k, next); err != nil {
 		return nil, err
 	}
-	a.audit(r, "hold", "source", k.Source, "route", k.Route, "reason", why.Reason)
+	a.audit(r, "hold", "source", k.Source, "route", k.Route, "reason", next.Reason)
 	return Changed{Changed: 1}, nil
 }
 
