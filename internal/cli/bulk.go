@@ -224,7 +224,7 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 	if route != "" {
 		e, err := o.client.Event(ctx, one, false)
 		if err != nil {
-			return err
+			return o.pointOn(ctx, one, err)
 		}
 		if !slices.ContainsFunc(e.Deliveries, func(d control.Delivery) bool { return d.Route == route }) {
 			routes, err := o.client.Routes(ctx)
@@ -236,7 +236,7 @@ func (o *operator) replayOne(ctx context.Context, ref, to string) error {
 	}
 	n, err := o.client.Change(ctx, one, "replay", route+to)
 	if err != nil {
-		return err
+		return o.pointOn(ctx, one, err)
 	}
 	nothing := "Nothing was sent again: no delivery of the event has ended."
 	if n.Changed == 0 && o.json == nil {

@@ -137,6 +137,15 @@ func TestRoutes(t *testing.T) {
 	if len(all) != 3 || all[0].Hold == nil || all[0].Hold.Reason != "an upgrade" || all[0].State != control.RouteHeldByHand || all[1].Hold != nil || all[2].Hold == nil {
 		t.Errorf("the routes are %+v", all)
 	}
+	// A second hold without a reason changes nothing; one with a reason has that.
+	d.says("routes", "hold", "app")
+	if again := linesOf[control.Route](d, "routes", "list"); again[0].Hold == nil || *again[0].Hold != *all[0].Hold {
+		t.Errorf("held again it is %+v, want %+v", again[0].Hold, all[0].Hold)
+	}
+	d.says("routes", "hold", "crm", "--source", "other", "--reason", "theirs is down")
+	if again := linesOf[control.Route](d, "routes", "list"); again[2].Hold == nil || again[2].Hold.Reason != "theirs is down" {
+		t.Errorf("with a reason it is %+v", again[2].Hold)
+	}
 	if out := d.says("routes", "list"); !strings.Contains(out, "held by hand since ") || !strings.Contains(out, ": an upgrade\n") {
 		t.Errorf("the list is\n%s", out)
 	}
@@ -335,6 +344,32 @@ func TestQuarantineInBulk(t *testing.T) {
 	} {
 		if r := d.ask(append([]string{"quarantine"}, strings.Fields(args)...)...); !strings.Contains(r.err, want) {
 			t.Errorf("%s: %v, want %q", args, r.err, want)
+		}
+	}
+}
+
+// What is named in the wrong list is found by what the error says.
+func TestNotFoundPointsOn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.accept(1, "message.read", map[string]spool.State{"app": spool.Delivered})
+	d.ask("quarantine", "show", "1").complains(t, "no entry 1 in quarantine", `"caddy inbox events show 1"`)
+	d.ask("quarantine", "discard", "1").complains(t, "no entry 1 in quarantine", `"caddy inbox events show 1"`)
+	d.ask("quarantine", "show", "77").complains(t, "no entry 77 in quarantine", `"caddy inbox quarantine list"`)
+	d.ask("events", "show", "msg_1").complains(t, "no event msg_1", `"caddy inbox events list --message-id msg_1"`)
+	for _, args := range []string{"events raw", "events replay", "dead replay", "dead discard"} {
+		d.ask(append(strings.Fields(args), "msg_1")...).complains(t, `"caddy inbox events list --message-id msg_1"`)
+	}
+	d.ask("events", "show", "evt_9").complains(t, "no event evt_9", "its id or its number")
+	for _, args := range []string{"events list --limit abc", "events list --limit -1", "dead replay --all --max x"} {
+		r := d.ask(strings.Fields(args)...)
+		flag := strings.Fields(args)[2]
+		if flag == "--all" {
+			flag = "--max"
+		}
+		r.complains(t, flag+" ", "a whole number", "50")
+		if strings.Contains(r.err, "strconv") {
+			t.Errorf("%s: %q", args, r.err)
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (o *operator) replayOneDead(ctx context.Context, id string) error {
 	ref := control.Ref{Ref: id, Source: source}
 	e, err := o.client.Event(ctx, ref, false)
 	if err != nil {
-		return err
+		return o.pointOn(ctx, ref, err)
 	}
 	var all control.Changed
 	var refused error
@@ -215,9 +215,10 @@ func discardDead(ctx context.Context, o *operator, args []string) error {
 		if err != nil {
 			return err
 		}
-		n, err := o.client.Change(ctx, control.Ref{Ref: args[0], Source: source}, "discard", route)
+		ref := control.Ref{Ref: args[0], Source: source}
+		n, err := o.client.Change(ctx, ref, "discard", route)
 		if err != nil {
-			return err
+			return o.pointOn(ctx, ref, err)
 		}
 		return o.printChanged(n, did, "Nothing was discarded: the event has no dead letter there.")
 	}

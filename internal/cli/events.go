@@ -65,9 +65,10 @@ func (t *tree) showCommand(quarantine bool) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		e, err := o.client.Event(ctx, control.Ref{Ref: args[0], Source: source, Quarantine: quarantine}, revealed(o.cmd))
+		ref := control.Ref{Ref: args[0], Source: source, Quarantine: quarantine}
+		e, err := o.client.Event(ctx, ref, revealed(o.cmd))
 		if err != nil {
-			return err
+			return o.pointOn(ctx, ref, err)
 		}
 		return o.event(e)
 	})
@@ -102,9 +103,10 @@ func (t *tree) rawCommand(quarantine bool) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		body, err := o.client.Raw(ctx, control.Ref{Ref: args[0], Source: source, Quarantine: quarantine})
+		ref := control.Ref{Ref: args[0], Source: source, Quarantine: quarantine}
+		body, err := o.client.Raw(ctx, ref)
 		if err != nil {
-			return err
+			return o.pointOn(ctx, ref, err)
 		}
 		return o.raw(body)
 	})

@@ -76,7 +76,7 @@ func (t *tree) ends(cmd *cobra.Command, err error) error {
 
 // exitCodes has cmd and the commands below it end with the codes above.
 func (t *tree) exitCodes(cmd *cobra.Command) {
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return t.ends(c, usageError{err}) })
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return t.ends(c, usageError{badFlag(err)}) })
 	for _, c := range cmd.Commands() {
 		t.exitCodes(c)
 	}

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // addFormat adds --format to a command and to those below it.
@@ -41,6 +43,22 @@ func wordOf(cmd *cobra.Command, name string) (string, error) {
 		return text, nil
 	}
 	return "", Usagef("--%s is empty: give a value, or leave it out", name)
+}
+
+// badFlag returns the error of a flag whose value cannot be read, with what to give.
+func badFlag(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	want := map[string]string{
+		"uint": "a whole number from 0 up, for example 50", "int": "a whole number, for example 50",
+		"float64": "a number, for example 2.5", "duration": "a duration, for example 30s",
+	}[bad.GetFlag().Value.Type()]
+	if want == "" {
+		return err
+	}
+	return fmt.Errorf("--%s is %q: give %s", bad.GetFlag().Name, bad.GetValue(), want)
 }
 
 // addLimit adds --limit, which must not be negative.

@@ -100,9 +100,10 @@ func (o *operator) decide(ctx context.Context, args []string, d decision) error 
 	if err := o.onlyOne(); err != nil {
 		return err
 	}
-	n, err := o.client.Change(ctx, control.Ref{Ref: args[0], Quarantine: true}, d.what, "")
+	ref := control.Ref{Ref: args[0], Quarantine: true}
+	n, err := o.client.Change(ctx, ref, d.what, "")
 	if err != nil {
-		return err
+		return o.pointOn(ctx, ref, err)
 	}
 	if o.json != nil {
 		return o.encode(n)

@@ -98,7 +98,11 @@ func (a *api) findEntry(r *request) (spool.Record, error) {
 	if err != nil || n <= 0 {
 		return spool.Record{}, bad(fmt.Sprintf("%q is no number of a quarantine entry", r.PathValue("entry")))
 	}
-	return a.first(r.Context(), spool.Query{Kind: spool.Quarantined, Seq: n})
+	rec, err := a.first(r.Context(), spool.Query{Kind: spool.Quarantined, Seq: n})
+	if errors.Is(err, spool.ErrNotFound) {
+		return rec, &Error{http.StatusNotFound, fmt.Sprintf("no entry %d in quarantine: it may have been decided about, or have left by its age", n)}
+	}
+	return rec, err
 }
 
 func (a *api) entry(r *request) (any, error) { return a.whole(r, a.findEntry) }
