@@ -353,9 +353,9 @@ func TestNotFoundPointsOn(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.accept(1, "message.read", map[string]spool.State{"app": spool.Delivered})
-	d.ask("quarantine", "show", "1").complains(t, "no entry 1 in quarantine", `"caddy inbox events show 1"`)
-	d.ask("quarantine", "discard", "1").complains(t, "no entry 1 in quarantine", `"caddy inbox events show 1"`)
-	d.ask("quarantine", "show", "77").complains(t, "no entry 77 in quarantine", `"caddy inbox quarantine list"`)
+	d.ask("quarantine", "show", "1").complains(t, "quarantine entry 1 not found", `"caddy inbox events show 1"`)
+	d.ask("quarantine", "discard", "1").complains(t, "quarantine entry 1 not found", `"caddy inbox events show 1"`)
+	d.ask("quarantine", "show", "77").complains(t, "quarantine entry 77 not found", `"caddy inbox quarantine list"`)
 	d.ask("events", "show", "msg_1").complains(t, "no event msg_1", `"caddy inbox events list --message-id msg_1"`)
 	for _, args := range []string{"events raw", "events replay", "dead replay", "dead discard"} {
 		d.ask(append(strings.Fields(args), "msg_1")...).complains(t, `"caddy inbox events list --message-id msg_1"`)

@@ -100,7 +100,7 @@ func (a *api) findEntry(r *request) (spool.Record, error) {
 	}
 	rec, err := a.first(r.Context(), spool.Query{Kind: spool.Quarantined, Seq: n})
 	if errors.Is(err, spool.ErrNotFound) {
-		return rec, &Error{http.StatusNotFound, fmt.Sprintf("no entry %d in quarantine: it may have been decided about, or have left by its age", n)}
+		return rec, &Error{http.StatusNotFound, fmt.Sprintf("quarantine entry %d not found: it may have been decided about, or have left by its age", n)}
 	}
 	return rec, err
 }
