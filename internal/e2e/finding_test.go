@@ -155,7 +155,7 @@ func TestCommandsOfAnotherUser(t *testing.T) {
 	if err := os.Chmod(buildDir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	denied := []string{"permission denied on " + data + "/admin.sock: run it as user root"}
+	denied := []string{"permission denied on " + data + "/admin.sock: run it as root"}
 	for name, env := range map[string][]string{
 		"by its directory": {"INBOX_DATA_DIR=" + data},
 		"by its pointer":   {"XDG_DATA_HOME=/nonexistent"},
