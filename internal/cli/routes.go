@@ -44,7 +44,7 @@ goes on from its oldest event once the route resumes.
 		}),
 	}
 	hold := t.setRoute("hold", "Holds a route: events are taken and wait, until it is resumed by hand")
-	hold.Flags().String("reason", "", "why, for those who look later")
+	hold.Flags().String("reason", "", "why, for those who look later; without it, a route that is held by hand keeps its reason")
 	retry := t.setRoute(retryRoute, "Attempts now what waits for a route, whatever its schedule says")
 	retry.Long = `
 Attempts every delivery that waits for a route once, oldest first, without waiting
