@@ -1,11 +1,15 @@
 package cli_test
 
 import (
+	"bufio"
+	"context"
 	"crypto/sha256"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -66,4 +70,34 @@ func TestListsOnANarrowTerminal(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Following events in 80 columns one sees how each was delivered.
+func TestTailOnANarrowTerminal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	const id = "evt_01HZX3V5B1Q7N2M4K6J8"
+	d.longDead(id, "message.delivered")
+	tty, user := terminal(t)
+	d.ok(unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	root := program()
+	root.SetOut(tty)
+	root.SetErr(tty)
+	root.SetArgs([]string{"inbox", "events", "tail", "--limit", "1", "--every", "2ms", "--admin", d.api.URL})
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	d.ok(user.SetReadDeadline(time.Now().Add(patience)))
+	in := bufio.NewReader(user)
+	for _, want := range []string{"RECEIVED NUMBER ID TYPE DELIVERIES", id + " ….delivered app dead (1 attempt)"} {
+		line, err := in.ReadString('\n')
+		d.ok(err)
+		line = colours.ReplaceAllString(strings.TrimRight(line, "\r\n"), "")
+		if got := strings.Join(strings.Fields(line), " "); !strings.HasSuffix(got, want) || term.Width(line) > 80 {
+			t.Errorf("got %q, want %q", line, want)
+		}
+	}
+	cancel()
+	d.ok(<-ended)
 }
