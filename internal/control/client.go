@@ -25,8 +25,15 @@ type Client struct {
 }
 
 // NewClient returns a client for an address: host:port, a URL, or the path of a Unix
-// socket as unix//run/inbox.sock.
+// socket as unix//run/inbox.sock. A port without a host is this machine's, and an
+// absolute path is that of a socket.
 func NewClient(address, token string) (*Client, error) {
+	switch {
+	case strings.HasPrefix(address, ":"):
+		address = "127.0.0.1" + address // Caddy's endpoint refuses an empty Host.
+	case strings.HasPrefix(address, "/"):
+		address = "unix/" + address
+	}
 	c := &Client{http: &http.Client{}, at: address, token: token}
 	if path, ok := strings.CutPrefix(address, "unix/"); ok {
 		path, _, _ = strings.Cut(path, "|") // Caddy's form for the mode.
