@@ -61,6 +61,17 @@ func secretValues(cmd *cobra.Command) ([]string, error) {
 	return env.Texts(values), nil
 }
 
+// secretOrigin returns where secretValues reads the secrets.
+func secretOrigin(cmd *cobra.Command) string {
+	if path, _ := cmd.Flags().GetString(secretFileFlag); path != "" {
+		return "--" + secretFileFlag + " " + path
+	}
+	if os.Getenv(env.SecretFile) != "" {
+		return env.SecretFile
+	}
+	return env.Secret
+}
+
 // keysOf returns the secrets as verify takes them.
 func keysOf(values []string) []verify.Secret {
 	keys := make([]verify.Secret, len(values))

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -46,7 +44,7 @@ first), from the file that ` + env.SecretFile + ` names, or from --secret-file.`
   ` + t.Program + ` trigger message.delivered --override data.to=+15557654321 --duplicate
   ` + t.Program + ` trigger all --count 1000 --rate 200 --format json
   ` + t.Program + ` trigger --raw body.json --to https://hooks.example.com/webhooks/inbox`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              oneType,
 		ValidArgsFunction: completeTypes,
 		RunE:              runTrigger,
 	}
@@ -92,6 +90,7 @@ type triggerOptions struct {
 	timeout      time.Duration // of each post
 	json         bool
 	secret       []byte
+	secretFrom   string // where secret was read, for messages
 }
 
 func runTrigger(cmd *cobra.Command, args []string) error {
@@ -107,17 +106,7 @@ func runTrigger(cmd *cobra.Command, args []string) error {
 	if err := t.run(ctx); err != nil {
 		return err
 	}
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("stopped after %d posts", t.sent)
-	case t.alone > 0 && t.alone == t.sent:
-		return unreachableError{fmt.Errorf("%d of %d answers were not the expected %d: nobody answers at %s", t.wrong, t.sent, t.expected(), o.to)}
-	case t.strange > 0:
-		return fmt.Errorf("%d of %d answers came from something else than inboxgate, and no event was stored: does the path fit the one of inbox_webhook (handle_path takes its prefix off), is the Host that of the site, does something answer before it? (--direct if the URL is an app's own)", t.strange, t.sent)
-	case t.wrong > 0:
-		return fmt.Errorf("%d of %d answers were not the expected %d", t.wrong, t.sent, t.expected())
-	}
-	return nil
+	return t.verdict(ctx)
 }
 
 // triggerFlags reads and checks what the user asked for.
@@ -160,17 +149,8 @@ func triggerFlags(cmd *cobra.Command, args []string) (triggerOptions, error) {
 	if err != nil {
 		return o, err
 	}
-	o.secret = []byte(secrets[0])
+	o.secret, o.secretFrom = []byte(secrets[0]), secretOrigin(cmd)
 	return o, nil
-}
-
-// checkTarget refuses what is no URL.
-func checkTarget(to string) error {
-	u, err := url.Parse(to)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return Usagef("--to %q is no URL: write it as %s", to, defaultTarget)
-	}
-	return nil
 }
 
 // content reads what is to be sent.

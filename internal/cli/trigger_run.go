@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -24,6 +25,8 @@ type trigger struct {
 	wrong   int // among them, those without the right answer
 	strange int // among wrong, those whose answer was not inboxgate's
 	alone   int // among wrong, those that met nobody
+	missed  int // among wrong, those answered 404
+	refused int // among wrong, those answered 401
 }
 
 // notOurs is the reason that is printed for a 200 without a result: it came from a
@@ -83,6 +86,12 @@ func (t *trigger) post(ctx context.Context, m message) error {
 		}
 		if !right {
 			t.wrong++
+			switch r.status {
+			case http.StatusNotFound:
+				t.missed++
+			case http.StatusUnauthorized:
+				t.refused++
+			}
 		}
 		if op, ok := errors.AsType[*net.OpError](r.err); ok && op.Op == "dial" {
 			t.alone++

@@ -284,3 +284,33 @@ func TestTriggerReachesLocalSites(t *testing.T) {
 		}
 	}
 }
+
+// The usual mistakes are named, and the secret itself is not.
+func TestTriggerNamesTheUsualMistakes(t *testing.T) {
+	t.Parallel()
+	path := writeFile(t, secret)
+	key := "--secret-file=" + path
+	answers := func(status int) *inboxStub {
+		return newInboxStub(t, func(w http.ResponseWriter, _ *http.Request, _ bool) { w.WriteHeader(status) })
+	}
+	missed := answers(http.StatusNotFound)
+	r := runCommand(t.Context(), "", "trigger", "message.read", key, "--to", missed.URL+"/hooks")
+	r.complains(t, "1 of 1 answers were not the expected 200", "path /hooks", "inbox_webhook", "--to")
+	refuses := answers(http.StatusUnauthorized)
+	r = runCommand(t.Context(), "", "trigger", "all", key, "--to", refuses.URL)
+	r.complains(t, "4 of 4 answers were not the expected 200", "the secret of --secret-file "+path)
+	if strings.Contains(r.out+r.err, secret) {
+		t.Errorf("the secret is shown: %s", r.err)
+	}
+	for _, c := range []struct{ args, says string }{
+		{"message.read http://127.0.0.1:1/x", `unexpected "http://127.0.0.1:1/x": write --to http://127.0.0.1:1/x`},
+		{"message.read message.failed", `unexpected "message.failed": give one type, or all`},
+		{"message.read --to 127.0.0.1:21080/webhooks/inbox", "write it as http://127.0.0.1:21080/webhooks/inbox"},
+		{"message.read --to localhost:21080", "write it as http://localhost:21080"},
+		{"message.read --to :21080/hook", "write it as http://127.0.0.1:21080/hook"},
+		{"message.read --to /hook", "write it as http://127.0.0.1:8080/hook"},
+		{"message.read --to ftp://x", "write it as http://127.0.0.1:8080/webhooks/inbox"},
+	} {
+		runCommand(t.Context(), "", append([]string{"trigger", key}, strings.Fields(c.args)...)...).complains(t, c.says)
+	}
+}
