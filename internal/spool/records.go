@@ -1,6 +1,10 @@
 package spool
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Query selects records. Zero fields select everything.
 type Query struct {
@@ -10,6 +14,9 @@ type Query struct {
 	Source string
 	// ID is the platform's event id, Type its type.
 	ID, Type string
+	// Types selects events of any of these types, where not empty. One that ends in *
+	// stands for all that begin so.
+	Types []string
 	// Route selects events that have a delivery to it.
 	Route string
 	// State selects events that have a delivery in that state.
@@ -37,6 +44,19 @@ type Query struct {
 	Cursor int64
 	// Limit is the page's length at most. Default and maximum 1000.
 	Limit int
+}
+
+// WantsType reports whether an event's type is as the query asks.
+func (q *Query) WantsType(typ string) bool {
+	if q.Type != "" && q.Type != typ {
+		return false
+	}
+	return len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(pattern string) bool {
+		if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+			return strings.HasPrefix(typ, prefix)
+		}
+		return pattern == typ
+	})
 }
 
 // OfDeliveries reports whether the query asks for something of an event's deliveries.

@@ -49,6 +49,9 @@ func countQueries(at func(int) time.Time) []spool.Query {
 				func(q *spool.Query) { q.Source = "other" },
 				func(q *spool.Query) { q.Source = "none" },
 				func(q *spool.Query) { q.Type = "message.read" },
+				func(q *spool.Query) { q.Types = []string{"message.read", "none"} },
+				func(q *spool.Query) { q.Types = []string{"none", "message.re*"} },
+				func(q *spool.Query) { q.Types = []string{"MESSAGE.*", "mess%"} },
 				func(q *spool.Query) { q.ID = "7" },
 				func(q *spool.Query) { q.Since = at(3) },
 				func(q *spool.Query) { q.Until = at(6) },
@@ -77,11 +80,11 @@ func countQueries(at func(int) time.Time) []spool.Query {
 
 // describe names a query by its words that are set.
 func describe(q spool.Query) string {
-	text := fmt.Sprintf("kind:%d source:%s id:%s type:%s route:%s state:%v waiting:%v unrouted:%v contains:%s reason:%s match:%v delivery:%v since:%v until:%v",
-		q.Kind, q.Source, q.ID, q.Type, q.Route, q.State, q.Waiting, q.Unrouted, q.Contains, q.Reason, q.Match != nil, q.Delivery != nil, q.Since, q.Until)
+	text := fmt.Sprintf("kind:%d source:%s id:%s type:%s types:%v route:%s state:%v waiting:%v unrouted:%v contains:%s reason:%s match:%v delivery:%v since:%v until:%v",
+		q.Kind, q.Source, q.ID, q.Type, q.Types, q.Route, q.State, q.Waiting, q.Unrouted, q.Contains, q.Reason, q.Match != nil, q.Delivery != nil, q.Since, q.Until)
 	words := slices.DeleteFunc(strings.Fields(text), func(w string) bool {
 		_, value, _ := strings.Cut(w, ":")
-		return value == "" || value == "false" || value == "0"
+		return value == "" || value == "false" || value == "0" || value == "[]"
 	})
 	return strings.Join(words, " ")
 }

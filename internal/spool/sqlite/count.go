@@ -130,8 +130,28 @@ func (k *counting) ofColumns(w *walk, table string) {
 	if k.q.Type != "" {
 		w.where(table+`type = ?`, k.q.Type)
 	}
+	k.ofTypes(w, table)
 	if len(k.q.Contains) > 0 {
 		w.where(`instr(`+table+`body, ?)`, k.q.Contains)
+	}
+}
+
+// ofTypes adds that the type is one of those asked for, as Query.WantsType has it.
+func (k *counting) ofTypes(w *walk, table string) {
+	var conds []string
+	var args []any
+	for _, pattern := range k.q.Types {
+		if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+			// Neither LIKE nor GLOB, which give characters of the prefix a meaning.
+			conds = append(conds, `instr(`+table+`type, ?) = 1`)
+			args = append(args, prefix)
+			continue
+		}
+		conds = append(conds, table+`type = ?`)
+		args = append(args, pattern)
+	}
+	if len(conds) > 0 {
+		w.where(`(`+strings.Join(conds, " OR ")+`)`, args...)
 	}
 }
 

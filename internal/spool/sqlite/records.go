@@ -190,7 +190,7 @@ func (l *listing) heads() int64 {
 func (l *listing) matches(e *spool.Event) bool {
 	q := &l.q
 	return (q.Seq == 0 || q.Seq == e.Seq || e.Seq == 0) && (q.Source == "" || q.Source == e.Source) && (q.ID == "" || q.ID == e.ID) &&
-		(q.Type == "" || q.Type == e.Type) && (q.Since.IsZero() || !e.Received.Before(q.Since)) &&
+		q.WantsType(e.Type) && (q.Since.IsZero() || !e.Received.Before(q.Since)) &&
 		(q.Until.IsZero() || e.Received.Before(q.Until))
 }
 

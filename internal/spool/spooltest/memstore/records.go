@@ -57,7 +57,7 @@ func asked(q spool.Query, ev *spool.Event) bool {
 	return (q.Seq == 0 || q.Seq == ev.Seq) &&
 		(q.Source == "" || q.Source == ev.Source) &&
 		(q.ID == "" || q.ID == ev.ID) &&
-		(q.Type == "" || q.Type == ev.Type) &&
+		q.WantsType(ev.Type) &&
 		(q.Since.IsZero() || !ev.Received.Before(q.Since)) &&
 		(q.Until.IsZero() || ev.Received.Before(q.Until)) &&
 		(q.Cursor == 0 || ev.Seq < q.Cursor)
