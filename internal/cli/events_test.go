@@ -22,6 +22,9 @@ func TestEventsList(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"", "evt_4 evt_3 evt_2 evt_1"},
 		{"--type message.read", "evt_3 evt_1"},
+		{"--type message.*", "evt_3 evt_2 evt_1"},
+		{"--type message.read,message.failed", "evt_3 evt_2 evt_1"},
+		{"--type message.action,message.failed", "evt_2"},
 		{"--state dead", "evt_2"},
 		{"--state unrouted", "evt_4"},
 		{"--route crm", "evt_2"},

@@ -3,11 +3,13 @@ package cli
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/nearest"
 )
@@ -63,8 +65,16 @@ func readFilter(cmd *cobra.Command) (f control.Filter, err error) {
 			return f, badWord(w, err)
 		}
 	}
-	if f.Type != "" {
-		if err := checkTypeName("type", f.Type); err != nil {
+	if f.Inverted() {
+		since, _ := wordOf(cmd, "since")
+		until, _ := wordOf(cmd, "until")
+		return f, Usagef("--since is not before --until, which chooses nothing: write --since %s --until %s", term.ShellWord(until), term.ShellWord(since))
+	}
+	if f.Type == "" {
+		return f, nil
+	}
+	for _, typ := range control.Types(f.Type) {
+		if err := checkTypeName("type", typ); err != nil && !strings.HasSuffix(typ, "*") {
 			return f, err
 		}
 	}

@@ -188,7 +188,11 @@ func checkTypeName(flag, typ string) error {
 	if slices.Contains(event.Types(), typ) {
 		return nil
 	}
-	if near := nearest.Word(typ, event.Types()); near != "" {
+	near := nearest.Word(typ, event.Types())
+	if short := "message." + typ; slices.Contains(event.Types(), short) {
+		near = short
+	}
+	if near != "" {
 		return Usagef("--%s: unknown event type %q; did you mean %q?", flag, typ, near)
 	}
 	return nil

@@ -92,6 +92,19 @@ func (f Filter) check(list Lists) error {
 			return bad(w.Name + ": " + err.Error())
 		}
 	}
+	return f.checkRange()
+}
+
+// Inverted reports whether Until is before Since, which chooses nothing.
+func (f Filter) Inverted() bool {
+	return !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since)
+}
+
+// checkRange returns an error where Since and Until are the wrong way round.
+func (f Filter) checkRange() error {
+	if f.Inverted() {
+		return bad("since is not before until, which chooses nothing: exchange them")
+	}
 	return nil
 }
 
@@ -221,7 +234,7 @@ func readFilter(v url.Values, list Lists, also ...string) (f Filter, err error) 
 			return f, bad(name + ": " + err.Error())
 		}
 	}
-	return f, nil
+	return f, f.checkRange()
 }
 
 // ParseTime returns the time of a text: an RFC 3339 time, a date, or how long ago: 90s, 15m, 2h, 3d.

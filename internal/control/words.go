@@ -39,8 +39,8 @@ type Word struct {
 	// field returns where a filter holds the word: a *string, an *int (an HTTP
 	// status) or a *time.Time.
 	field func(*Filter) any
-	// check returns an error for a text that is none of Values; nil where there are
-	// no Values.
+	// check returns an error for a text that the word cannot have, as one that is none
+	// of Values; nil where any text may be.
 	check func(text string) error
 	// narrow puts the word of a filter that has it into a query. A query has one
 	// Delivery, one Match and one Contains: words that share one of these set the same
@@ -68,9 +68,9 @@ var words = []Word{
 		narrow: func(f *Filter, q *spool.Query) { q.ID = f.ID },
 	},
 	{
-		Name: "type", Help: "of this type", lists: ofAll,
-		field:  func(f *Filter) any { return &f.Type },
-		narrow: func(f *Filter, q *spool.Query) { q.Type = f.Type },
+		Name: "type", Help: "of this type, or of several: message.read,message.failed or message.*", lists: ofAll,
+		field: func(f *Filter) any { return &f.Type },
+		check: checkTypes, narrow: narrowTypes,
 	},
 	{
 		Name: "route", Help: "with a delivery to this route", lists: ofDeliveries,
