@@ -55,8 +55,11 @@ func (a *api) list(r *request, list Lists, also []string) (any, error) {
 		return nil, err
 	}
 	p := Page{Events: []Event{}, Next: page.Next}
+	configured := a.Configured()
 	for _, rec := range page.Records {
-		p.Events = append(p.Events, view(rec, reveal))
+		e := view(rec, reveal)
+		e.markParked(configured)
+		p.Events = append(p.Events, e)
 	}
 	if slices.Contains(also, "total") && v.Get("total") != "false" && q.Cursor == 0 {
 		if err := a.total(r.Context(), q, &p); err != nil {
@@ -165,7 +168,9 @@ func (a *api) whole(r *request, find func(*request) (spool.Record, error)) (any,
 	if err != nil {
 		return nil, err
 	}
-	return viewWhole(rec, reveal), nil
+	e := viewWhole(rec, reveal)
+	e.markParked(a.Configured())
+	return e, nil
 }
 
 // raw answers with a body as it came. It holds phone numbers, so the caller must be

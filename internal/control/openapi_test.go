@@ -63,7 +63,7 @@ var routeStates = []string{RouteReady, RouteSlowed, RouteHeld, RouteHeldByHand, 
 // deliveryStates are the states that a delivery is shown in.
 func deliveryStates() (names []string) {
 	for _, s := range stateWords {
-		if s.of != 0 {
+		if s.of != 0 || s.name == parked {
 			names = append(names, s.name)
 		}
 	}

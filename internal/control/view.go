@@ -47,7 +47,7 @@ type Request struct {
 // Delivery is one event on its way to one route.
 type Delivery struct {
 	Route string `json:"route"`
-	// State is available, running, retrying, delivered, dead or discarded.
+	// State is available, running, retrying, parked, delivered, dead or discarded.
 	State string `json:"state"`
 	// Attempts counts those of its present life that the schedule counts.
 	Attempts int `json:"attempts"`
@@ -119,6 +119,20 @@ func view(rec spool.Record, reveal bool) Event {
 		v.Deliveries = append(v.Deliveries, viewDelivery(d, reveal))
 	}
 	return v
+}
+
+// markParked shows as parked what waits for a route that is not configured. No set at
+// all means that the configuration is not known.
+func (e *Event) markParked(configured map[spool.RouteKey]bool) {
+	if configured == nil {
+		return
+	}
+	for i := range e.Deliveries {
+		d := &e.Deliveries[i]
+		if (d.State == spool.Available.String() || d.State == spool.Retrying.String()) && !configured[spool.RouteKey{Source: e.Source, Route: d.Route}] {
+			d.State = parked
+		}
+	}
 }
 
 // viewWhole returns a record with all that is kept of it.
