@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -133,21 +132,6 @@ func (a *App) about() control.About {
 		}
 	}
 	return v
-}
-
-// version returns the version of the program, or of its source where it has none.
-func version() string {
-	v, _ := caddy.Version()
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && info.Main.Version == "(devel)" {
-			return s.Value[:min(len(s.Value), 12)]
-		}
-	}
-	return info.Main.Version
 }
 
 // warned keeps the newest warning of the app's log, of any configuration.

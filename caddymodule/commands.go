@@ -25,6 +25,7 @@ func mountCommands(parent *cobra.Command) {
 		Program:      programName(),
 		DefaultAdmin: caddy.DefaultAdminListen,
 		DataDir:      defaultDataDir(),
+		Version:      versions(),
 		Exit:         exitWith,
 		More:         []*cobra.Command{demo.Command()},
 	})

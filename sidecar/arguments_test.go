@@ -16,7 +16,7 @@ func TestArgumentsOfACommand(t *testing.T) {
 		{[]string{"inboxgate", "verify", "sign"}, []string{"inboxgate", "inbox", "verify", "sign"}},
 		{[]string{"inboxgate", "inbox", "sign"}, []string{"inboxgate", "inbox", "sign"}},
 		{[]string{"inboxgate", "run"}, []string{"inboxgate", "run"}},
-		{[]string{"inboxgate", "version"}, []string{"inboxgate", "version"}},
+		{[]string{"inboxgate", "version"}, []string{"inboxgate", "inbox", "version"}},
 		{[]string{"inboxgate", "validate", "--config", "sign"}, []string{"inboxgate", "validate", "--config", "sign"}},
 		{[]string{"inboxgate", "help", "events", "show"}, []string{"inboxgate", "help", "inbox", "events", "show"}},
 		{[]string{"inboxgate", "help", "run"}, []string{"inboxgate", "help", "run"}},

@@ -43,6 +43,7 @@ at work:
   trigger   post realistic signed events to a URL
   sign      print the signature of a body
   verify    check the signature of a body, and explain a mismatch
+  version   which inboxgate, and which Caddy, this is
 
 Look after an inboxgate that runs:
 
@@ -68,6 +69,8 @@ type Options struct {
 	DefaultAdmin string
 	// DataDir is where the store is unless the environment says otherwise.
 	DataDir string
+	// Version is what the command version prints.
+	Version string
 	// Exit returns an error that ends the program with that code.
 	Exit func(cmd *cobra.Command, code int) error
 	// More are further commands of the tree.
@@ -82,7 +85,7 @@ func Mount(parent *cobra.Command, o Options) {
 	t := &tree{o}
 	parent.AddCommand(o.More...)
 	parent.AddCommand(t.emulatorCommand(), t.triggerCommand(), t.webhooksCommand(), t.signCommand(), t.verifyCommand(),
-		t.healthCommand(), t.statusCommand(), t.routesCommand(), t.eventsCommand(), t.deadCommand(), t.quarantineCommand(), t.storeCommand())
+		t.versionCommand(), t.healthCommand(), t.statusCommand(), t.routesCommand(), t.eventsCommand(), t.deadCommand(), t.quarantineCommand(), t.storeCommand())
 	silenceUsage(parent)
 	needSubcommand(parent)
 	t.exitCodes(parent)

@@ -68,7 +68,8 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 		if o.onTerminal() {
 			since = s.Started.Local().Format(time.DateTime)
 		}
-		line("running", "%s, since %s, version %s", age(now.Sub(s.Started)), since, orDash(s.Version))
+		line("running", "%s, since %s", age(now.Sub(s.Started)), since)
+		line("version", "%s", orDash(s.Version))
 	}
 	event := "none in the log"
 	if !s.LastEvent.IsZero() {

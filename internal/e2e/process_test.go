@@ -229,7 +229,7 @@ func TestCommands(t *testing.T) {
 		arg  string
 		want []string
 	}{
-		{"version", []string{"v2."}},
+		{"version", []string{"inboxgate ", "\ncaddy v2."}},
 		{"list-modules", []string{"\nhttp.handlers.inbox_webhook\n", "\ninbox\n", "\ncaddy.adapters.inboxgate-env\n"}},
 		{"help", []string{"inboxgate takes the webhooks", "INBOX_WEBHOOK_SECRET", "INBOX_UPSTREAM", "validate"}},
 	} {
