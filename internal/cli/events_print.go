@@ -190,7 +190,7 @@ func (o *operator) delivery(d control.Delivery) error {
 	if d.Reason != "" {
 		text += ", " + term.Cell(d.Reason)
 	}
-	if !d.Due.IsZero() {
+	if !d.Due.IsZero() && d.State != control.RouteParked {
 		text += ", due " + o.exactly(d.Due)
 	}
 	if err := o.say("%s", text); err != nil || len(d.Log) == 0 {
