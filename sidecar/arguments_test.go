@@ -65,7 +65,8 @@ func TestShortCommandsHideNoCommandOfCaddy(t *testing.T) {
 	t.Parallel()
 	theirs := caddycmd.Commands()
 	for _, name := range subcommands() {
-		if _, ok := theirs[name]; ok {
+		// Ours says both versions.
+		if _, ok := theirs[name]; ok && name != "version" {
 			t.Errorf("inboxgate %s is a command of Caddy and of ours", name)
 		}
 	}
