@@ -78,18 +78,17 @@ func (s *guards) probed(ctx caddy.Context) {
 	}
 }
 
-// probesAt returns where probes are answered, the default address first, or "".
+// probesAt returns where probes are answered, the usual port before others, or "".
 func (s *guards) probesAt() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slices.Sort(s.probes) // Servers come in any order.
-	switch {
-	case len(s.probes) == 0:
+	if len(s.probes) == 0 {
 		return ""
-	case slices.Contains(s.probes, env.DefaultOpsListen):
-		return env.DefaultOpsListen
 	}
-	return s.probes[0]
+	slices.Sort(s.probes) // Servers come in any order.
+	_, usual, _ := strings.Cut(env.DefaultOpsListen, ":")
+	i := slices.IndexFunc(s.probes, func(at string) bool { return strings.HasSuffix(at, ":"+usual) })
+	return s.probes[max(i, 0)]
 }
 
 // stand puts a guard before the routes of the server that is being provisioned,

@@ -70,11 +70,11 @@ func (s *finder) find() (string, error) {
 // probes returns where the only instance that the user can mean answers probes, or ""
 // where none is known to.
 func (s *finder) probes() (string, error) {
-	dir, err := env.CanonicalDir(env.DataDirOr(s.dataDir))
-	if err != nil {
-		return "", err
-	}
 	named := os.Getenv(env.DataDir) != ""
+	dir, err := env.CanonicalDir(env.DataDirOr(s.dataDir))
+	if named && err != nil {
+		return "", nil //nolint:nilerr // Probes need no directory: the usual address is asked.
+	}
 	var found []instance.Pointer
 	for _, p := range instance.Running(s.dirs) {
 		if p.Probes == "" || named && p.DataDir != dir {
