@@ -59,7 +59,7 @@ func suggest(w io.Writer, args []string) {
 		return
 	}
 	for _, name := range subcommands() {
-		if strings.HasPrefix(name, args[2]) {
+		if _, caddys := caddycmd.Commands()[name]; !caddys && strings.HasPrefix(name, args[2]) {
 			fmt.Fprintln(w, name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -68,6 +69,17 @@ func TestShortCommandsHideNoCommandOfCaddy(t *testing.T) {
 		// Ours says both versions.
 		if _, ok := theirs[name]; ok && name != "version" {
 			t.Errorf("inboxgate %s is a command of Caddy and of ours", name)
+		}
+	}
+}
+
+// A shell completes the short commands, and those that Caddy adds itself once.
+func TestSuggest(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{"ve": "verify\n", "val": "", "rou": "routes\n"} {
+		var b strings.Builder
+		if suggest(&b, []string{"inboxgate", "__complete", word}); b.String() != want {
+			t.Errorf("%s: %q, want %q", word, b.String(), want)
 		}
 	}
 }
