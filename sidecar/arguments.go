@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/inboxgate/inboxgate/internal/cli"
