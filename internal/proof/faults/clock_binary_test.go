@@ -111,6 +111,9 @@ func throughFile(name, text string) (string, error) {
 	}
 	if path.Dir(name) == "internal/spool" {
 		text = readsSince.ReplaceAllString(readsClock.ReplaceAllString(text, "WallNow"), "WallNow().Sub(")
+		if path.Base(name) != "clock.go" {
+			return text, nil // It finds the clock beside it.
+		}
 		return strings.Replace(text, block, block+"\t\"os\"\n\t\"strings\"\n\t\"unsafe\"\n", 1) + setClock, nil
 	}
 	text = readsSince.ReplaceAllString(readsClock.ReplaceAllString(text, "wallclock.WallNow"), "wallclock.WallNow().Sub(")
