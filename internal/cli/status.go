@@ -77,16 +77,8 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 	}
 	line("events", "%s accepted in the last minute; the last one: %s", humanize.Comma(s.Accepted), event)
 	for _, r := range s.Routes {
-		state, why := r.State, ""
-		if r.Hold != nil && r.State != control.RouteParked {
-			state += " for " + age(now.Sub(r.Hold.Since))
-			why = r.Hold.Reason
-		}
-		oldest := ""
-		if !r.Oldest.IsZero() {
-			oldest = " (oldest " + age(now.Sub(r.Oldest)) + ")"
-		}
-		line("route", "%s/%s %s waiting%s, %s running, %s dead, %s", r.Source, r.Route, humanize.Comma(r.Waiting), oldest, humanize.Comma(r.Running), humanize.Comma(r.Dead), state)
+		text, why := routeText(r, now)
+		line("route", "%s", text)
 		if why != "" {
 			line("", "  %s", why)
 		}
@@ -110,6 +102,20 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 		line("warning", "%s: %s", ago(n.At, now), n.Text)
 	}
 	return o.say("%s", strings.TrimSuffix(b.String(), "\n"))
+}
+
+// routeText returns how a route does, and why it is held if it is.
+func routeText(r control.Route, now time.Time) (text, why string) {
+	state := r.State
+	if r.Hold != nil && r.State != control.RouteParked {
+		state += " for " + age(now.Sub(r.Hold.Since))
+		why = r.Hold.Reason
+	}
+	oldest := ""
+	if !r.Oldest.IsZero() {
+		oldest = " (oldest " + age(now.Sub(r.Oldest)) + ")"
+	}
+	return fmt.Sprintf("%s/%s %s waiting%s, %s running, %s dead, %s", r.Source, r.Route, humanize.Comma(r.Waiting), oldest, humanize.Comma(r.Running), humanize.Comma(r.Dead), state), why
 }
 
 // failure returns in words how the last attempt of a dead letter ended.
