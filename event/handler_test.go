@@ -239,3 +239,23 @@ func TestHandlerWithoutArguments(t *testing.T) {
 	}()
 	event.Handler(nil, dedupe.New(), func(context.Context, event.Event) error { return nil })
 }
+
+// handle's context ends when Timeout says, from the start of the request; a value that
+// is not positive means the default.
+func TestHandlerTimeout(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[time.Duration]time.Duration{2 * time.Hour: 2 * time.Hour, 0: event.DefaultTimeout, -time.Second: event.DefaultTimeout} {
+		a := newApp(t, dedupe.New(), event.Timeout(given))
+		began := time.Now()
+		a.do = func(ctx context.Context, _ event.Event) error {
+			ends, ok := ctx.Deadline()
+			if left := ends.Sub(began); !ok || left < want || left > want+time.Minute {
+				t.Errorf("Timeout(%v): the context ends after %v, want %v", given, left, want)
+			}
+			return nil
+		}
+		if w := a.post(`{"id":"evt_timeout","type":"message.read","created_at":"` + time.Now().UTC().Format(time.RFC3339) + `","data":{"message_id":"msg_1"}}`); w.Code != http.StatusOK || a.calls.Load() != 1 {
+			t.Errorf("Timeout(%v): %s, %d calls", given, said(w), a.calls.Load())
+		}
+	}
+}
