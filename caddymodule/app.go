@@ -217,7 +217,7 @@ func (a *App) Start() error {
 	defer cancel()
 	var routes []deliver.Route
 	for _, s := range sources {
-		if err := st.Store.Configure(ctx, s.Name, s.routeNames()); err != nil {
+		if err := st.Store.Configure(ctx, "", s.Name, s.routeNames()); err != nil {
 			return fmt.Errorf("configuring the routes of %s: %w", s.Name, err)
 		}
 		s.markAs(markOf(st.Store, s.Name))

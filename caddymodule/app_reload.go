@@ -60,7 +60,7 @@ func (a *App) undoRenames(back *App) {
 		if len(taken) == 0 {
 			continue
 		}
-		if err := a.storage.Store.Configure(ctx, old.Name, names); err != nil {
+		if err := a.storage.Store.Configure(ctx, "", old.Name, names); err != nil {
 			a.log.Error("giving renamed routes back", "source", old.Name, "error", err)
 		}
 	}

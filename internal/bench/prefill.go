@@ -52,7 +52,7 @@ func fill(ctx context.Context, store spool.Store, n int, route string) error {
 	var wishes []spool.RouteWish
 	if route != "" {
 		wishes = []spool.RouteWish{{Route: route}}
-		if err := store.Configure(ctx, source, []spool.RouteName{{Name: route}}); err != nil {
+		if err := store.Configure(ctx, "", source, []spool.RouteName{{Name: route}}); err != nil {
 			return err
 		}
 		now := time.Now()

@@ -62,7 +62,7 @@ func TestDead(t *testing.T) {
 func TestDeadOfAParkedRoute(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.ok(d.store.Configure(t.Context(), "inbox", []spool.RouteName{{Name: "old"}}))
+	d.ok(d.store.Configure(t.Context(), "", "inbox", []spool.RouteName{{Name: "old"}}))
 	d.accept(1, "message.read", map[string]spool.State{"app": spool.Dead, "old": spool.Dead})
 	d.accept(2, "message.read", map[string]spool.State{"old": spool.Dead})
 	advice := func(state string) string {

@@ -38,8 +38,8 @@ func newDesk(t *testing.T) *desk {
 	d.store, err = sqlite.Open(d.dir, sqlite.Options{})
 	d.ok(err)
 	t.Cleanup(func() { _ = d.store.Close() })
-	d.ok(d.store.Configure(t.Context(), "inbox", []spool.RouteName{{Name: "app"}, {Name: "crm"}}))
-	d.ok(d.store.Configure(t.Context(), "other", []spool.RouteName{{Name: "crm"}}))
+	d.ok(d.store.Configure(t.Context(), "", "inbox", []spool.RouteName{{Name: "app"}, {Name: "crm"}}))
+	d.ok(d.store.Configure(t.Context(), "", "other", []spool.RouteName{{Name: "crm"}}))
 	configured := map[spool.RouteKey]bool{
 		{Source: "inbox", Route: "app"}: true, {Source: "inbox", Route: "crm"}: true, {Source: "other", Route: "crm"}: true,
 	}

@@ -43,7 +43,7 @@ func newRig(t *testing.T) *rig {
 	}
 	t.Cleanup(func() { _ = st.Close() })
 	r := &rig{T: t, store: st}
-	r.ok(st.Configure(t.Context(), "inbox", []spool.RouteName{{Name: "app"}, {Name: "crm"}, {Name: "gone"}}))
+	r.ok(st.Configure(t.Context(), "", "inbox", []spool.RouteName{{Name: "app"}, {Name: "crm"}, {Name: "gone"}}))
 	app, crm := spool.RouteKey{Source: "inbox", Route: "app"}, spool.RouteKey{Source: "inbox", Route: "crm"}
 	r.server = httptest.NewServer(control.New(control.Options{
 		Store: st, Token: "a-token-of-the-test",

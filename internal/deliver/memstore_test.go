@@ -38,7 +38,7 @@ func openOn(t *testing.T, engine spooltest.Engine) spool.Store {
 	t.Helper()
 	s, err := engine.Open(t, spooltest.Options{Now: func() time.Time { return time.Now().Round(0) }})
 	must(t, err)
-	must(t, s.Configure(t.Context(), app.Source, []spool.RouteName{{Name: app.Route}}))
+	must(t, s.Configure(t.Context(), "", app.Source, []spool.RouteName{{Name: app.Route}}))
 	return s
 }
 

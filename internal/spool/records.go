@@ -38,6 +38,10 @@ type Query struct {
 	Unrouted bool
 	// Reason selects entries of quarantine whose reason begins so.
 	Reason string
+	// Settled leaves out events before which another may still appear, because its
+	// commit is under way. Who follows the log by the largest number seen asks so, and
+	// misses none. Where one process writes, no event is left out.
+	Settled bool
 	// Since and Until bound the time of receipt: Since <= t < Until.
 	Since, Until time.Time
 	// Cursor is a Page.Next, 0 for the first page.

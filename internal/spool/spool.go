@@ -13,7 +13,8 @@
 //
 // Limits: a delivery whose process died in the middle of an attempt is tried
 // again, so delivery is at least once. Settles may be lost by a power cut of
-// the last second (never by a process crash), which repeats those attempts.
+// the last second (never by a process crash), which repeats those attempts; for an
+// engine that is a database server, by a crash of its machine or a failover.
 package spool
 
 import (
@@ -43,7 +44,9 @@ type Digest [DigestSize]byte
 // Event is one verified request of the platform. Its fields never change once
 // accepted; Body and Header are shared and must not be written to.
 type Event struct {
-	// Seq is the number that the store gives, rising in the order of commits. 0 before.
+	// Seq is the number that the store gives, 0 before. It is unique, and rises in the
+	// order of a process's commits; over members, a lower one may appear a little
+	// later (Query.Settled).
 	Seq int64
 	// Source is the configured name of the endpoint that took the event.
 	Source string
@@ -126,8 +129,8 @@ type Intake struct {
 type RouteWish struct {
 	Route string
 	// Start means that the owner has room to run the delivery at once. It is
-	// born running only if its route is also not held and has nothing due in
-	// the store; else it queues behind, oldest first.
+	// born running only if its route is also not held and, as far as this process
+	// knows, has nothing due in the store; else it queues behind, oldest first.
 	Start bool
 }
 
@@ -161,8 +164,8 @@ type Owner string
 type Lease struct {
 	// Delivery is the number of the delivery.
 	Delivery int64
-	// Fence rises with every lease of the store, so that the settle of a lost lease is
-	// refused.
+	// Fence is unique in the life of the store, so that the settle of a lost lease is
+	// refused. Fences are compared for equality alone.
 	Fence int64
 	// Until is the end, by the store's clock.
 	Until time.Time
@@ -195,6 +198,10 @@ type Pick struct {
 	// After, with IgnoreDue, begins behind the delivery of that number and wraps
 	// round to the oldest when none follows, so that probes take turns.
 	After int64
+	// UpTo, with IgnoreDue, ends at the delivery of that number instead of wrapping
+	// round, so that a pass over a backlog ends however many take part in it. 0 is no
+	// end.
+	UpTo int64
 }
 
 // Batch is what a Pick found.
@@ -314,8 +321,17 @@ type RouteState struct {
 	Waiting, Running, Dead int64
 	// Oldest is when the oldest waiting event was received, zero for none.
 	Oldest time.Time
-	// Hold is nil unless the route is held.
+	// Last is at least the number of each delivery that waits or runs; what is
+	// accepted later has a larger one.
+	Last int64
+	// Hold is nil unless the route is held: by hand, or by every live member that
+	// serves it.
 	Hold *Hold
+	// HeldHere is nil unless the route is held by hand, or by this process.
+	HeldHere *Hold
+	// Served counts the live members that serve the route. What waits for one that
+	// none serves is parked.
+	Served int
 }
 
 // RouteName is one configured route's name.

@@ -9,6 +9,9 @@ import (
 // is what every engine must do, so that nothing above this package asks which
 // engine it has; only what needs a file of the engine's own is apart, in Embedded.
 //
+// A store is open in one process, or, where the engine is Shared, in several: its
+// members. What a call promises holds over all of them unless it says "this process".
+//
 // All methods may be called concurrently. None holds a lock across I/O that
 // another needs. A context that ends only stops the waiting: a write that was
 // handed over may still land. Returned errors wrap the Err values of this
@@ -29,37 +32,43 @@ type Store interface {
 	// Extend moves the ends of leases to d from now and returns those that
 	// were lost. The returned leases' Until is zero.
 	Extend(ctx context.Context, leases []Lease, d time.Duration) (lost []Lease, err error)
-	// Settle ends a lease with an outcome, or fails with ErrLeaseLost. A
-	// process crash after it returned does not undo it; a power cut within a
-	// second may.
+	// Settle ends a lease with an outcome, or fails with ErrLeaseLost. A crash of
+	// this process after it returned does not undo it; a power cut within a
+	// second, or a failover of a database, may.
 	Settle(ctx context.Context, s Settlement) error
 	// Release gives leases back without an attempt counted: the deliveries are
 	// waiting again, due at once, in their old order. Lost leases are ignored.
 	Release(ctx context.Context, leases []Lease) error
-	// Watch calls f, which must not block, after each commit that makes
-	// deliveries of a route due, and after Resume and Hold. A caller that looks
-	// every few seconds as well loses nothing by a call that does not come. stop
-	// ends the calls; it may be called twice.
+	// Watch calls f, which must not block, after each commit of this process that
+	// makes deliveries of a route due, and after Resume and Hold; within a second
+	// after those of other members. A caller that looks every few seconds as well
+	// loses nothing by a call that does not come. stop ends the calls; it may be
+	// called twice.
 	Watch(f func(RouteKey)) (stop func())
 
-	// Configure sets which routes a source has. Each name then has a queue of
-	// its own. Where Was names a queue, the new name takes it over, and Was
+	// Configure sets which routes of a source o serves, from now until it Leaves or
+	// configures the source anew. Each name then has a queue of its own. Where Was names a queue, the new name takes it over, and Was
 	// leads to the same queue (for the handlers of a configuration that is being
 	// replaced, or returns) until a Configure lists Was as a name again.
 	// Configure removes nothing: queues of absent names keep their deliveries.
-	Configure(ctx context.Context, source string, routes []RouteName) error
+	Configure(ctx context.Context, o Owner, source string, routes []RouteName) error
+	// Leave notes that o serves nothing any more. It writes nothing that outlives the
+	// process, and ends none of o's leases. Unknown owners are no error.
+	Leave(ctx context.Context, o Owner) error
 	// Hold marks a route as held, or replaces its Hold; durable when it returns. An
-	// operator's, which is ByHand or of the empty Owner, always counts. A
-	// dispatcher's o fails with ErrHoldChanged, and changes nothing, where an
+	// operator's, which is ByHand or of the empty Owner, always counts, and for all
+	// members. A dispatcher's is of its process alone: another member may well reach
+	// the app. A dispatcher's o fails with ErrHoldChanged, and changes nothing, where an
 	// operator holds the route, or where h has failed Probes and the route is not
 	// held Since then: that hold has ended, or is another.
 	Hold(ctx context.Context, o Owner, k RouteKey, h Hold) error
 	// Resume ends a hold; durable when it returns. Not held is no error. An
-	// operator's, which is of the empty Owner, always counts. A dispatcher's o fails
-	// with ErrHoldChanged, and changes nothing, where an operator holds the route.
+	// operator's, which is of the empty Owner, always counts, and ends the holds of
+	// all members. A dispatcher's o ends that of its process, and fails with ErrHoldChanged, and changes nothing, where an operator holds the route.
 	Resume(ctx context.Context, o Owner, k RouteKey) error
 	// HeldByHand returns the route's hold if an operator holds it, without I/O: from
-	// before Hold returns until an operator's Resume, or Hold that is not ByHand.
+	// before Hold returns until an operator's Resume, or Hold that is not ByHand. Of
+	// another member's Hold it may lag by a second, in which Lease hands out nothing.
 	// Callers may hold locks of theirs that the function given to Watch takes.
 	HeldByHand(k RouteKey) (h Hold, ok bool)
 
@@ -76,8 +85,9 @@ type Store interface {
 	Log
 	Operator
 	// Close ends the store: it waits for running calls; later ones get
-	// ErrClosed. Leases that are still out count as attempts at the next open,
-	// as after a crash: a clean stop releases first. Closing twice is no error.
+	// ErrClosed. Leases that are still out count as attempts when they run out, or
+	// at the next open where no other process can hold them, as after a crash: a
+	// clean stop releases first. Closing twice is no error.
 	Close() error
 }
 

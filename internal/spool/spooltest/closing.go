@@ -41,7 +41,7 @@ func closing(t testing.TB, mk Make) {
 		"Quarantine": r.st.Quarantine(bg, r.oddBody(source, "{")),
 		"Settle":     r.st.Settle(bg, r.ended(d)),
 		"Release":    r.st.Release(bg, []spool.Lease{d.Lease}),
-		"Configure":  r.st.Configure(bg, source, []spool.RouteName{{Name: "a"}}),
+		"Configure":  r.st.Configure(bg, "", source, []spool.RouteName{{Name: "a"}}),
 		"Hold":       r.st.Hold(bg, "", key("a"), spool.Hold{Since: r.now()}),
 		"Resume":     r.st.Resume(bg, "", key("a")),
 	} {
@@ -171,7 +171,7 @@ func heldByHand(t testing.TB, mk Make) {
 	want("held, not by hand", "")
 	r.ok(r.st.Hold(bg, "", key("a"), spool.Hold{Reason: "mine", ByHand: true}), "Hold")
 	want("held by hand", "mine")
-	r.ok(r.st.Configure(bg, key("a").Source, []spool.RouteName{{Name: "heir", Was: "a"}}), "Configure")
+	r.ok(r.st.Configure(bg, "", key("a").Source, []spool.RouteName{{Name: "heir", Was: "a"}}), "Configure")
 	want("by its former name", "mine")
 	r.ok(r.st.Resume(bg, "", key("a")), "Resume")
 	want("resumed", "")

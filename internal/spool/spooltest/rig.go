@@ -71,7 +71,7 @@ func (r *rig) configure(names ...string) {
 	for _, n := range names {
 		routes = append(routes, spool.RouteName{Name: n})
 	}
-	r.ok(r.st.Configure(bg, source, routes), "Configure")
+	r.ok(r.st.Configure(bg, "", source, routes), "Configure")
 }
 
 func (r *rig) ok(err error, what string) {

@@ -153,7 +153,7 @@ func routeCounts(t testing.TB, mk Make) {
 		t.Errorf("route is %+v, want %+v", got1, want)
 	}
 	other := intake(r.eventOf("early", "1", "x"), "z")
-	r.ok(r.st.Configure(bg, "early", []spool.RouteName{{Name: "z"}}), "Configure")
+	r.ok(r.st.Configure(bg, "", "early", []spool.RouteName{{Name: "z"}}), "Configure")
 	r.want(other, spool.Accepted)
 	states, err := r.st.Routes(bg)
 	r.ok(err, "Routes")
@@ -195,7 +195,7 @@ func renamed(t testing.TB, mk Make) {
 	r.queue("1", "a", "b")
 	to := []spool.RouteName{{Name: "new", Was: "a"}, {Name: "b"}}
 	for range 2 {
-		r.ok(r.st.Configure(bg, source, to), "Configure")
+		r.ok(r.st.Configure(bg, "", source, to), "Configure")
 		if n := r.route("new").Waiting; n != 1 {
 			t.Fatalf("%d wait for the new name, want 1", n)
 		}
@@ -223,7 +223,7 @@ func renamed(t testing.TB, mk Make) {
 	}
 	r.ok(r.st.Resume(bg, "", key("new")), "Resume")
 	r.cut()
-	r.ok(r.st.Configure(bg, source, to), "Configure")
+	r.ok(r.st.Configure(bg, "", source, to), "Configure")
 	r.wantIDs("after a restart", r.lease("new", 10), "2", "3", "4")
 }
 
@@ -232,7 +232,7 @@ func renamed(t testing.TB, mk Make) {
 func renamedBack(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
 	r.queue("1", "a")
-	r.ok(r.st.Configure(bg, source, []spool.RouteName{{Name: "new", Was: "a"}}), "Configure")
+	r.ok(r.st.Configure(bg, "", source, []spool.RouteName{{Name: "new", Was: "a"}}), "Configure")
 	r.queue("2", "a")
 	r.configure("a", "new")
 	r.queue("3", "a")
@@ -242,7 +242,7 @@ func renamedBack(t testing.TB, mk Make) {
 
 	// Back to the first configuration by another rename.
 	r.queue("5", "new")
-	r.ok(r.st.Configure(bg, source, []spool.RouteName{{Name: "a", Was: "new"}}), "Configure")
+	r.ok(r.st.Configure(bg, "", source, []spool.RouteName{{Name: "a", Was: "new"}}), "Configure")
 	r.queue("6", "new")
 	r.queue("7", "a")
 	r.wantIDs("the first name has both queues", r.lease("a", 10), "5", "6", "7")

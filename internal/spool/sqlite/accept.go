@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 const reasonConflict = spool.ReasonConflict
@@ -32,7 +33,7 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 	if received.IsZero() {
 		received = s.clock.Read().Wall()
 	}
-	a := &intake{Intake: in, received: received, head: encodeHead(in.Event, received)}
+	a := &intake{Intake: in, received: received, head: record.EncodeHead(in.Event, received)}
 	if err := s.enter(); err != nil {
 		return spool.Receipt{}, err
 	}
@@ -214,7 +215,7 @@ func (w *writer) fence() int64 {
 // delivery returns what the owner of a lease gets, without the event.
 func (l *lease) delivery(k spool.RouteKey) spool.Delivery {
 	return spool.Delivery{
-		Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: timeOf(l.until)},
+		Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: record.Time(l.until)},
 		Route: k, Attempts: int(l.attempts), Replay: int(l.replay),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // cpu is the time this process has used.
@@ -41,7 +42,7 @@ func openBench(b testing.TB, dir string) *Store {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { s.Close() })
-	if err := s.Configure(bg, "inbox", []spool.RouteName{{Name: "app"}, {Name: "held"}}); err != nil {
+	if err := s.Configure(bg, "", "inbox", []spool.RouteName{{Name: "app"}, {Name: "held"}}); err != nil {
 		b.Fatal(err)
 	}
 	return s
@@ -115,7 +116,7 @@ func BenchmarkEvent(b *testing.B) {
 	c := cpu()
 	for n := range b.N {
 		e := benchEvent(int64(n))
-		_ = encodeHead(e, e.CreatedAt)
+		_ = record.EncodeHead(e, e.CreatedAt)
 	}
 	b.ReportMetric(float64((cpu()-c).Microseconds())/float64(b.N), "cpu-µs/event")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // checker reads one store from its beginning to its end. It belongs to one goroutine.
@@ -115,7 +116,7 @@ func (k *checker) body(what string, q *stmt) {
 		k.r.damage("%s %d has no source", what, number)
 	}
 	var e spool.Event
-	if _, err := decodeHead(q.ColumnRawBlob(2), &e); err != nil {
+	if _, err := record.DecodeHead(q.ColumnRawBlob(2), &e); err != nil {
 		k.r.damage("%s %d: what came with its body cannot be read", what, number)
 		return
 	}
@@ -137,7 +138,7 @@ func (k *checker) deliveries() error {
 		if s := q.ColumnInt64(2); s < fresh || s > discarded {
 			k.r.damage("delivery %d has the unknown state %d", number, s)
 		}
-		if _, err := decodeLog(q.ColumnRawBlob(3)); err != nil {
+		if _, err := record.DecodeLog(q.ColumnRawBlob(3)); err != nil {
 			k.r.damage("delivery %d: its attempts cannot be read", number)
 		}
 		if q.ColumnInt64(4) == 0 {

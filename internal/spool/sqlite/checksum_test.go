@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,43 +12,6 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
-
-// TestDamagedEvent flips every byte of what is stored of one of three events,
-// one at a time. It is never handed out with other bytes: it becomes a dead
-// letter that says why, and the others are delivered.
-func TestDamagedEvent(t *testing.T) {
-	t.Parallel()
-	e := benchEvent(1)
-	e.Request.Body = []byte(`{"the body":"of it"}`)
-	e.Received = time.Now()
-	head := encodeHead(e, e.Received)
-	for at := range head {
-		b := bytes.Clone(head)
-		b[at] ^= 1 << (at % 8)
-		got := &spool.Event{ID: e.ID, Type: e.Type, Request: spool.Request{Body: e.Request.Body}}
-		if err := decodeWhole(b, got); !errors.Is(err, errEncoding) {
-			t.Errorf("byte %d of the head flipped: %v", at, err)
-		}
-	}
-	for _, flip := range []func(*spool.Event){
-		func(e *spool.Event) { e.ID = "f" + e.ID[1:] },
-		func(e *spool.Event) { e.Type = "message.delivereD" },
-		func(e *spool.Event) { e.Request.Body[3] ^= 1 },
-	} {
-		got := &spool.Event{ID: e.ID, Type: e.Type, Request: spool.Request{Body: bytes.Clone(e.Request.Body)}}
-		if err := decodeWhole(head, got); err != nil {
-			t.Fatal(err)
-		}
-		flip(got)
-		if err := decodeWhole(head, got); !errors.Is(err, errEncoding) {
-			t.Errorf("another field flipped: %v", err)
-		}
-	}
-	older := head[:len(head)-sumSize]
-	if err := decodeWhole(older, &spool.Event{}); err != nil {
-		t.Errorf("a head without a checksum: %v", err)
-	}
-}
 
 func TestDamagedEventIsADeadLetter(t *testing.T) {
 	t.Parallel()

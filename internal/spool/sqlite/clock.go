@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // A store goes by two times, of which DESIGN.md says more. now never runs backwards: by it
@@ -24,9 +25,9 @@ const longAhead = 100 * 365 * 24 * time.Hour
 // stale returns why an event of an unknown id is not fresh, or nothing. It fails where that
 // cannot be judged, because neither the machine nor the store knows the time.
 func (w *writer) stale(src *source, created time.Time) (string, error) {
-	f := spool.Freshness{Clock: w.clock, Window: w.s.settings.Load().Window, Newest: timeOf(src.newest)}
+	f := spool.Freshness{Clock: w.clock, Window: w.s.settings.Load().Window, Newest: record.Time(src.newest)}
 	if src.watermark != math.MinInt64 {
-		f.Forgotten = timeOf(src.watermark)
+		f.Forgotten = record.Time(src.watermark)
 	}
 	return f.Stale(created)
 }
@@ -35,7 +36,7 @@ func (w *writer) stale(src *source, created time.Time) (string, error) {
 // the platform has signed it. One that was accepted by the operator's word though it was
 // stale says nothing of the time.
 func (src *source) noteCreated(w *writer, a *intake) {
-	created := nanos(a.Event.CreatedAt)
+	created := record.Nanos(a.Event.CreatedAt)
 	if created == 0 || a.DeliverStale {
 		return
 	}
@@ -77,7 +78,7 @@ func (w *writer) firstAge(last int64) (int64, error) {
 }
 
 // wall returns the time to show to people, in nanoseconds.
-func (w *writer) wall() int64 { return nanos(w.clock.Wall()) }
+func (w *writer) wall() int64 { return record.Nanos(w.clock.Wall()) }
 
 // hasUnsavedTime reports whether the store would lose times with this process that are
 // worth a commit at its end.

@@ -1,6 +1,10 @@
 package sqlite
 
-import "time"
+import (
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/spool/record"
+)
 
 // jumpAtLeast is how far the clock must be set ahead to be followed. Smaller steps are
 // those of a clock that is kept right.
@@ -35,5 +39,5 @@ func (w *writer) followClock() error {
 // with. The store's own may be ahead, where the machine's was once.
 func (s *Store) displayDue(due int64) time.Time {
 	r := s.clock.Read()
-	return timeOf(due).Add(r.Wall().Sub(r.Now))
+	return record.Time(due).Add(r.Wall().Sub(r.Now))
 }

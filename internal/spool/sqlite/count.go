@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // Rows counted in one read transaction, so that the log can restart and other readers
@@ -290,7 +291,7 @@ func (k *counting) among(c *conn, w walk, low, below int64) (n int64, err error)
 			return nil
 		}
 		var e spool.Event
-		_, bad := decodeHead(st.ColumnRawBlob(0), &e)
+		_, bad := record.DecodeHead(st.ColumnRawBlob(0), &e)
 		if bad != nil || (k.q.Since.IsZero() || !e.Received.Before(k.q.Since)) && (k.q.Until.IsZero() || e.Received.Before(k.q.Until)) {
 			n++ // A damaged one is shown to every query.
 		}

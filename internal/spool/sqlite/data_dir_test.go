@@ -17,7 +17,7 @@ func TestDirectoriesOfAnyName(t *testing.T) {
 	} {
 		dir := filepath.Join(t.TempDir(), name)
 		s := openTest(t, dir, Options{})
-		if err := s.Configure(t.Context(), "inbox", []spool.RouteName{{Name: "app"}}); err != nil {
+		if err := s.Configure(t.Context(), "", "inbox", []spool.RouteName{{Name: "app"}}); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 		copied := filepath.Join(dir, "a copy+"+name)

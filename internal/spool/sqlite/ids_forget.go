@@ -3,6 +3,8 @@ package sqlite
 import (
 	"encoding/binary"
 	"math"
+
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // Ids are forgotten by age, so which are to be forgotten when is kept beside them: one row
@@ -22,16 +24,16 @@ const bucketBits = 30
 // remember records from when on the id of an accepted event may go: a window after the
 // later one of its receipt and its created_at.
 func (w *writer) remember(src *source, a *intake) {
-	base, created := w.age, nanos(a.Event.CreatedAt)
+	base, created := w.age, record.Nanos(a.Event.CreatedAt)
 	if created != 0 {
 		// However far created_at lies ahead. Forgotten earlier, it would leave a
 		// watermark in the future, below which no new event would be fresh.
-		base += min(max(0, created-nanos(w.clock.Wall())), dur(longAhead))
+		base += min(max(0, created-record.Nanos(w.clock.Wall())), dur(longAhead))
 	}
 	k := bucketKey{src.id, base/1e9 + 1}
 	b := w.buckets[k]
 	b = binary.AppendVarint(b, created)
-	w.buckets[k] = putString(b, a.Event.ID)
+	w.buckets[k] = record.PutString(b, a.Event.ID)
 }
 
 // flushBuckets writes the batch's buckets, in the transaction that accepts their events.
@@ -72,13 +74,13 @@ func (w *writer) forgetIDs() (bool, error) {
 		return true, w.mergeStep(mergeStep)
 	}
 	mark := int64(math.MinInt64)
-	for d := (decoder{b: ids}); len(d.b) > 0; {
-		if created := d.int(); created != 0 {
+	for d := (record.Decoder{B: ids}); len(d.B) > 0; {
+		if created := d.Int(); created != 0 {
 			mark = max(mark, created)
 		}
-		name := d.string()
-		if d.bad {
-			return false, errEncoding
+		name := d.String()
+		if d.Bad {
+			return false, record.ErrDamaged
 		}
 		if err := w.q.forget.int(id).text(name).exec(); err != nil {
 			return false, err
@@ -98,11 +100,11 @@ func (w *writer) forgetIDs() (bool, error) {
 // anyRecent reports whether one of a bucket's ids is recent. Forgotten now, it would be
 // read back from its event at the next start.
 func (w *writer) anyRecent(source int64, ids []byte) (bool, error) {
-	for d := (decoder{b: ids}); len(d.b) > 0; {
-		d.int()
-		id := d.string()
-		if d.bad {
-			return false, errEncoding
+	for d := (record.Decoder{B: ids}); len(d.B) > 0; {
+		d.Int()
+		id := d.String()
+		if d.Bad {
+			return false, record.ErrDamaged
 		}
 		if _, recent := w.recent.find(idKey{source, id}); recent {
 			return true, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // mergePace is how many ids are merged for one that is accepted. With two, a merge ends
@@ -54,7 +55,7 @@ func (w *writer) findID(k idKey) (v knownID, ok bool, err error) {
 		v.seq = q.ColumnInt64(1)
 		if n := copy(v.digest[:], q.ColumnRawBlob(0)); n != spool.DigestSize {
 			_ = q.end()
-			return v, true, errEncoding
+			return v, true, record.ErrDamaged
 		}
 	}
 	return v, ok, q.end()
@@ -154,7 +155,7 @@ func (w *writer) readRecentIDs() error {
 		spool.DigestSize, w.merged), func(q *stmt) error {
 		v := knownID{seq: q.ColumnInt64(0)}
 		if n := copy(v.digest[:], q.ColumnRawBlob(3)); n != spool.DigestSize {
-			return errEncoding
+			return record.ErrDamaged
 		}
 		y.gathering.add(idKey{q.ColumnInt64(1), q.ColumnText(2)}, v, lim.run)
 		if len(y.gathering.ids) < lim.recent {

@@ -14,7 +14,7 @@ func TestMergeCutShort(t *testing.T) {
 	const each = 1300 // more than two steps
 	dir := t.TempDir()
 	s := mustOpen(t, dir, Options{})
-	if err := s.Configure(bg, "inbox", []spool.RouteName{{Name: "old"}, {Name: "new"}}); err != nil {
+	if err := s.Configure(bg, "", "inbox", []spool.RouteName{{Name: "old"}, {Name: "new"}}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})

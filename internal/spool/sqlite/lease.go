@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 const reasonLeaseOut = "lease ran out"
@@ -45,7 +46,7 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 		}
 		n, err := w.next(rt)
 		if n != never {
-			b.Next = timeOf(n)
+			b.Next = record.Time(n)
 		}
 		w.touch(rt, false)
 		return err
@@ -108,7 +109,7 @@ func (s *Store) leaseFromView(p spool.Pick) (spool.Batch, bool) {
 	if rv.next == never {
 		return spool.Batch{}, true
 	}
-	return spool.Batch{Next: timeOf(rv.next)}, true
+	return spool.Batch{Next: record.Time(rv.next)}, true
 }
 
 // nameOf returns the key under which w.names has a route. It is one that leads
@@ -236,7 +237,7 @@ func (w *writer) interrupt(l *lease, state, due int64, why string) error {
 	if err != nil {
 		return err
 	}
-	log = appendAttempt(log, spool.Attempt{N: int(l.attempts) + 1, Replay: int(l.replay), Start: w.clock.Wall(), Error: why})
+	log = record.AppendAttempt(log, spool.Attempt{N: int(l.attempts) + 1, Replay: int(l.replay), Start: w.clock.Wall(), Error: why})
 	return w.q.cutShort.int(l.number).int(state).int(due).int(l.attempts + 1).blob(log).exec()
 }
 

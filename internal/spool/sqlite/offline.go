@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // Offline is a store that no process uses, open to be read: its records, with what an
@@ -65,7 +66,7 @@ func (s *Store) openOffline(f offlineFiles) error {
 	if err != nil {
 		return err
 	}
-	s.clock = spool.NewClock(s.machineNow, timeOf(last))
+	s.clock = spool.NewClock(s.machineNow, record.Time(last))
 	if err := w.prepare(); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 const (
@@ -41,7 +42,7 @@ func (w *writer) open(first bool) error {
 	err := w.openWithoutPanic(first)
 	if first && errors.Is(err, sqlite3.READONLY) && w.s.o.vfs == "" {
 		// makePrivate could open it for writing, so it is the header that forbids it.
-		err = fmt.Errorf("%w: its header names a format that nobody may write to: %w", errEncoding, err)
+		err = fmt.Errorf("%w: its header names a format that nobody may write to: %w", record.ErrDamaged, err)
 	}
 	return w.explainDamage(err)
 }
@@ -51,7 +52,7 @@ func (w *writer) open(first bool) error {
 func (w *writer) openWithoutPanic(first bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: the driver gave it up: %v", errEncoding, p)
+			err = fmt.Errorf("%w: the driver gave it up: %v", record.ErrDamaged, p)
 		}
 	}()
 	return w.openFiles(first)
@@ -155,12 +156,12 @@ func (w *writer) load(first bool) error {
 		return err
 	}
 	if first {
-		w.s.clock = spool.NewClock(w.s.machineNow, timeOf(last))
+		w.s.clock = spool.NewClock(w.s.machineNow, record.Time(last))
 	}
 	w.readClock()
-	if behind := timeOf(w.now).Sub(w.s.machineNow()); first && behind > clockBehind {
+	if behind := record.Time(w.now).Sub(w.s.machineNow()); first && behind > clockBehind {
 		w.s.log.Warn("the machine's clock is behind the time that the store has seen: the store goes on from that time; no event is refused for it, but set the clock right",
-			"behind", behind.Round(time.Second).String(), "store", timeOf(w.now).UTC().Format(time.RFC3339))
+			"behind", behind.Round(time.Second).String(), "store", record.Time(w.now).UTC().Format(time.RFC3339))
 	}
 	if err := w.q.begin.exec(); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // entryOverhead is about how many bytes an entry takes beside its body and head.
@@ -19,7 +20,7 @@ func (s *Store) Quarantine(ctx context.Context, o spool.Odd) error {
 	if received.IsZero() {
 		received = s.clock.Read().Wall()
 	}
-	head := encodeHead(o.Event, received)
+	head := record.EncodeHead(o.Event, received)
 	return s.do(ctx, true, len(head)+len(o.Event.Request.Body), func(w *writer) error {
 		src, err := w.source(o.Event.Source)
 		if err != nil {

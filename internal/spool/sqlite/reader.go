@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // reader is a connection that only reads, beside the writer. Its transactions are no
@@ -106,7 +107,7 @@ func (s *Store) event(q *stmt, seq int64) (*spool.Event, error) {
 	e := &spool.Event{Seq: seq, ID: q.ColumnText(1), Type: q.ColumnText(2)}
 	e.Source = s.view.sourceName(q.ColumnInt64(0))
 	e.Request.Body = q.bytes(4)
-	err := decodeWhole(q.ColumnRawBlob(3), e)
+	err := record.DecodeWhole(q.ColumnRawBlob(3), e)
 	if end := q.end(); end != nil {
 		err = end
 	}

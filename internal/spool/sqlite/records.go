@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // maxPage is the largest number of records on a page.
@@ -165,7 +166,7 @@ func (l *listing) candidates(heads *stmt, before *int64) ([]int64, int, error) {
 		n++
 		*before = h.ColumnInt64(0)
 		var e spool.Event
-		if _, bad := decodeHead(h.ColumnRawBlob(4), &e); bad != nil {
+		if _, bad := record.DecodeHead(h.ColumnRawBlob(4), &e); bad != nil {
 			found = append(found, *before) // A damaged one is shown to every query.
 			return nil                     //nolint:nilerr // The record reports it.
 		}
@@ -273,13 +274,13 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	err := o.each(func() error {
 		d := spool.DeliveryRecord{
 			Number: o.ColumnInt64(0), Route: l.s.view.routeName(o.ColumnInt64(1)), State: publicState(o.ColumnInt64(2)),
-			Attempts: o.ColumnInt(4), Replay: o.ColumnInt(5), Ended: timeOf(o.ColumnInt64(6)), Reason: o.ColumnText(7),
+			Attempts: o.ColumnInt(4), Replay: o.ColumnInt(5), Ended: record.Time(o.ColumnInt64(6)), Reason: o.ColumnText(7),
 		}
 		if d.State == spool.Available || d.State == spool.Retrying {
 			d.Due = l.s.displayDue(o.ColumnInt64(3))
 		}
 		var err error
-		if d.Log, err = decodeLog(o.ColumnRawBlob(8)); err != nil {
+		if d.Log, err = record.DecodeLog(o.ColumnRawBlob(8)); err != nil {
 			return fmt.Errorf("delivery %d: %w", d.Number, err)
 		}
 		match = match || l.q.Wants(l.s.view.routeKey(o.ColumnInt64(1)), d)
@@ -315,7 +316,7 @@ func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 	st.int(l.q.Cursor)
 	for st.next() {
 		e := &spool.Event{Seq: st.ColumnInt64(0), Source: l.s.view.sourceName(st.ColumnInt64(1)), ID: st.ColumnText(4), Type: st.ColumnText(5)}
-		_, err := decodeHead(st.ColumnRawBlob(6), e)
+		_, err := record.DecodeHead(st.ColumnRawBlob(6), e)
 		scanned++
 		if l.q.Seq != 0 && e.Seq != l.q.Seq {
 			break
@@ -323,7 +324,7 @@ func (l *listing) quarantined(ctx context.Context) (spool.Page, error) {
 		e.Request.Body = st.bytes(7)
 		if err != nil || l.matches(e) && strings.HasPrefix(st.ColumnText(2), l.q.Reason) && bytes.Contains(e.Request.Body, l.q.Contains) && (l.q.Match == nil || l.q.Match(e)) {
 			reason := st.ColumnText(2)
-			if decodeWhole(st.ColumnRawBlob(6), e) != nil {
+			if record.DecodeWhole(st.ColumnRawBlob(6), e) != nil {
 				reason = reasonDamaged
 			}
 			size += len(e.Request.Body)

@@ -45,7 +45,7 @@ func TestBrokenStoreAnswers(t *testing.T) {
 		"Resume":     func() error { return s.Resume(bg, "", route) },
 		"Routes":     func() error { _, err := s.Routes(bg); return err },
 		"Records":    func() error { _, err := s.Records(bg, spool.Query{}); return err },
-		"Configure":  func() error { return s.Configure(bg, "inbox", []spool.RouteName{{Name: "a"}}) },
+		"Configure":  func() error { return s.Configure(bg, "", "inbox", []spool.RouteName{{Name: "a"}}) },
 		"Sweep":      func() error { return s.Sweep(bg) },
 		"Discard":    func() error { _, err := s.Discard(bg, 1, ""); return err },
 		"DiscardOdd": func() error { return s.DiscardOdd(bg, 1) },

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // Routes implements spool.Store. Counts and holds come from the view of the last
@@ -74,7 +75,7 @@ func (s *Store) oldest(c *conn, states []spool.RouteState, ids []int64) error {
 		}
 		var e spool.Event
 		if head.int(number >> ordinalBits).next() {
-			if _, err := decodeHead(head.ColumnRawBlob(0), &e); err != nil {
+			if _, err := record.DecodeHead(head.ColumnRawBlob(0), &e); err != nil {
 				return err
 			}
 			states[i].Oldest = e.Received

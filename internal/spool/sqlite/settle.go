@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // Settle implements spool.Store. It is not fsynced by itself (see syncWithin): a
@@ -45,14 +46,14 @@ func (w *writer) settle(l *lease, st spool.Settlement) error {
 	w.end(l)
 	switch st.State {
 	case spool.Retrying:
-		due, ended = nanos(st.Due), 0
+		due, ended = record.Nanos(st.Due), 0
 		w.queue(l.route, retrying, due)
 	case spool.Dead:
 		reason = st.Reason
 		l.route.dead++
 	}
 	return w.q.settle.int(l.number).int(int64(st.State)).int(due).int(attempts).
-		int(ended).text(reason).blob(appendAttempt(log, st.Attempt)).exec()
+		int(ended).text(reason).blob(record.AppendAttempt(log, st.Attempt)).exec()
 }
 
 // Redeliver implements spool.Store.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 const reasonProcessEnded = "the process ended during the attempt"
@@ -91,7 +93,7 @@ func (w *writer) readQueues() (mergedInto map[int64]int64, err error) {
 	err = w.rows(`SELECT route, source, name, merged, hold FROM routes`, func(q *stmt) error {
 		src := byID[q.ColumnInt64(1)]
 		if src == nil {
-			return fmt.Errorf("%w: route %d has no source", errEncoding, q.ColumnInt64(0))
+			return fmt.Errorf("%w: route %d has no source", record.ErrDamaged, q.ColumnInt64(0))
 		}
 		rt := newRoute(q.ColumnInt64(0), src, q.ColumnText(2))
 		if mergedInto[rt.id] = q.ColumnInt64(3); mergedInto[rt.id] == 0 {
@@ -108,7 +110,7 @@ func (w *writer) readQueues() (mergedInto map[int64]int64, err error) {
 	err = w.rows(`SELECT source, name, route FROM names`, func(q *stmt) error {
 		rt := w.routes[q.ColumnInt64(2)]
 		if rt == nil {
-			return fmt.Errorf("%w: name %q leads nowhere", errEncoding, q.ColumnText(1))
+			return fmt.Errorf("%w: name %q leads nowhere", record.ErrDamaged, q.ColumnText(1))
 		}
 		w.names[routeName{q.ColumnInt64(0), q.ColumnText(1)}] = rt
 		return nil
@@ -118,7 +120,7 @@ func (w *writer) readQueues() (mergedInto map[int64]int64, err error) {
 	}
 	for _, rt := range w.routes {
 		if w.names[routeName{rt.source.id, rt.key.Route}] == nil {
-			return nil, w.explainDamage(fmt.Errorf("%w: nothing leads to route %q", errEncoding, rt.key.Route))
+			return nil, w.explainDamage(fmt.Errorf("%w: nothing leads to route %q", record.ErrDamaged, rt.key.Route))
 		}
 	}
 	return mergedInto, w.countQueues()
@@ -158,7 +160,7 @@ func (w *writer) countQueues() error {
 		err := w.rows(set.sql, func(q *stmt) error {
 			rt := w.routes[q.ColumnInt64(0)]
 			if rt == nil {
-				return fmt.Errorf("%w: route %d is missing", errEncoding, q.ColumnInt64(0))
+				return fmt.Errorf("%w: route %d is missing", record.ErrDamaged, q.ColumnInt64(0))
 			}
 			set.add(rt, q.ColumnInt64(1))
 			return nil
@@ -184,7 +186,7 @@ func (w *writer) redirectMerged(mergedInto map[int64]int64) error {
 		}
 		target := w.routes[to]
 		if target == nil || mergedInto[to] != 0 {
-			return fmt.Errorf("%w: route %d leads to no queue", errEncoding, id)
+			return fmt.Errorf("%w: route %d leads to no queue", record.ErrDamaged, id)
 		}
 		w.moving = append(w.moving, move{from: old, to: target})
 	}
@@ -217,7 +219,7 @@ func (w *writer) recoverRunning(first bool) error {
 		FROM deliveries INDEXED BY running WHERE state=2`, func(q *stmt) error {
 		rt := w.routes[q.ColumnInt64(1)]
 		if rt == nil {
-			return fmt.Errorf("%w: route %d is missing", errEncoding, q.ColumnInt64(1))
+			return fmt.Errorf("%w: route %d is missing", record.ErrDamaged, q.ColumnInt64(1))
 		}
 		l := &lease{
 			number: q.ColumnInt64(0), route: rt, fence: q.ColumnInt64(2), until: q.ColumnInt64(3),

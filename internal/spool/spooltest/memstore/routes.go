@@ -22,7 +22,7 @@ func (tx *tx) newQueue(k spool.RouteKey) int64 {
 	return q
 }
 
-func (s *store) Configure(ctx context.Context, source string, routes []spool.RouteName) error {
+func (s *store) Configure(ctx context.Context, _ spool.Owner, source string, routes []spool.RouteName) error {
 	_, err := do(ctx, s, func() (struct{}, error) {
 		return struct{}{}, s.update(true, func(tx *tx) error {
 			for _, r := range routes {
@@ -211,3 +211,6 @@ func (s *store) report(due []spool.RouteKey) {
 		}
 	}
 }
+
+// Leave implements spool.Store.
+func (s *store) Leave(context.Context, spool.Owner) error { return nil }
