@@ -68,6 +68,7 @@ var house = []room{
 	{path: "internal/bench", may: []string{"..."}, caddy: true},
 	{path: "internal/proof", may: []string{"..."}},
 	{path: "internal/e2e", tests: []string{"..."}, caddy: true},
+	{path: "internal/pgtest"},
 	{path: "internal/proctest"},
 	{path: "internal/testapp"},
 	{path: "examples", may: []string{"verify", "dedupe", "event"}, tests: []string{"internal/platform/...", "internal/proctest"}},
