@@ -17,11 +17,11 @@ var Earliest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // What may go by age goes by Passed and not by Now: a clock that was wrong for a
 // moment leaves Now ahead, while no time has passed.
 type Clock struct {
-	now func() time.Time // of the machine
+	look func() (wall time.Time, elapsed time.Duration) // at the machine
 
-	mu      sync.Mutex // guards all below
-	machine time.Time  // what now returned last, with its monotonic reading
-	last    time.Time  // what Now returned last
+	mu      sync.Mutex    // guards all below
+	elapsed time.Duration // what look returned last
+	last    time.Time     // what Now returned last
 	// jumped and passed are those of the next Reading.
 	jumped, passed time.Duration
 }
@@ -58,11 +58,22 @@ func NewClock(now func() time.Time, last time.Time) *Clock {
 	if now == nil {
 		now = time.Now
 	}
-	machine := now()
-	if machine.After(last) {
-		last = machine.Round(0)
+	began := now()
+	return NewClockOf(func() (time.Time, time.Duration) {
+		t := now()
+		// Sub uses the monotonic reading, which a set clock does not touch.
+		return t.Round(0), t.Sub(began)
+	}, last)
+}
+
+// NewClockOf returns a clock over another one, of which look returns what it shows and
+// how much time has passed, whatever it was set to meanwhile.
+func NewClockOf(look func() (wall time.Time, elapsed time.Duration), last time.Time) *Clock {
+	wall, elapsed := look()
+	if wall.After(last) {
+		last = wall
 	}
-	return &Clock{now: now, machine: machine, last: last}
+	return &Clock{look: look, elapsed: elapsed, last: last}
 }
 
 // Now returns the time.
@@ -72,16 +83,26 @@ func (c *Clock) Now() time.Time { return c.Read().Now }
 func (c *Clock) Read() Reading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.now()
-	// Sub uses the monotonic reading, which a set clock does not touch.
-	if d := t.Sub(c.machine); d > 0 {
+	wall, elapsed := c.look()
+	if d := elapsed - c.elapsed; d > 0 {
 		c.last = c.last.Add(d)
 		c.passed += d
 	}
-	c.machine = t
-	if t.After(c.last) {
-		c.jumped += t.Round(0).Sub(c.last)
-		c.last = t.Round(0)
+	c.elapsed = elapsed
+	if wall.After(c.last) {
+		c.jumped += wall.Sub(c.last)
+		c.last = wall
 	}
-	return Reading{Now: c.last, Machine: t.Round(0), Passed: c.passed, Jumped: c.jumped}
+	return Reading{Now: c.last, Machine: wall, Passed: c.passed, Jumped: c.jumped}
+}
+
+// NotBefore has the clock show t at least, where others that share its time have come
+// further.
+func (c *Clock) NotBefore(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.After(c.last) {
+		c.jumped += t.Sub(c.last)
+		c.last = t
+	}
 }
