@@ -1,0 +1,364 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// never is a time that does not come.
+const never = math.MaxInt64
+
+// States of a delivery as they are stored: those of package spool, requeued, which
+// callers see as Available, and discarded.
+const (
+	fresh     = int16(spool.Available)
+	running   = int16(spool.Running)
+	retrying  = int16(spool.Retrying)
+	delivered = int16(spool.Delivered)
+	dead      = int16(spool.Dead)
+	requeued  = int16(6)
+	discarded = int16(7)
+)
+
+// publicState returns the state that callers see for a stored one.
+func publicState(state int16) spool.State {
+	switch state {
+	case requeued:
+		return spool.Available
+	case discarded:
+		return spool.Discarded
+	}
+	return spool.State(state)
+}
+
+// catalog is what this process knows of sources, routes, names and holds. The tables
+// decide; it is read again when another member has changed them, at the next beat.
+type catalog struct {
+	mu sync.Mutex // guards all below; never held across I/O
+	// change is the number of the last change that was read.
+	change int64
+	// sources and routes are found by number, byName and names by name. The number of a
+	// route that was merged leads to the one that took it over.
+	sources map[int64]*source
+	byName  map[string]*source
+	routes  map[int64]*route
+	names   map[spool.RouteKey]*route
+	// serving are the routes that owners of this process serve.
+	serving map[spool.Owner]map[string][]string // by owner and source
+}
+
+// source is a configured endpoint. Its marks are guarded by catalog.mu.
+type source struct {
+	id   int64
+	name string
+	// watermark is the newest created_at among forgotten ids, math.MinInt64 for none,
+	// as it was when it was read last.
+	watermark int64
+	// newest is the newest created_at that was accepted, 0 for none.
+	newest int64
+}
+
+// route is one queue, guarded by catalog.mu.
+type route struct {
+	id     int64
+	source *source
+	// key has the present name.
+	key spool.RouteKey
+	// names are all that lead here.
+	names []spool.RouteKey
+	// byHand is the hold of an operator, holds are those of members by their numbers.
+	byHand *spool.Hold
+	holds  map[int64]*spool.Hold
+	// hint is when something of the route is due, as far as is known here.
+	hint hint
+}
+
+// hint is when a route has something to lease. It decides nothing but whether a delivery
+// may be born running, and when watchers are woken.
+type hint struct {
+	// due is the earliest due time by now, until the earliest end of a lease by age;
+	// never for none.
+	due, until int64
+	// version rises with each change made here, so that a reading that began before
+	// one is not believed.
+	version int
+}
+
+// at returns when something is due, by now.
+func (h hint) at(r reading) int64 {
+	if h.until == never {
+		return h.due
+	}
+	return min(h.due, h.until-r.age+r.now)
+}
+
+// load reads the catalog by the turn's connection of l.
+func (s *Store) load(ctx context.Context, l *link) error {
+	var n catalog
+	err := l.run(ctx, true, func() *trip {
+		n = catalog{sources: map[int64]*source{}, byName: map[string]*source{}, routes: map[int64]*route{}, names: map[spool.RouteKey]*route{}}
+		t := s.relaxedly()
+		t.do(`SELECT value FROM @.meta WHERE name='change'`).QueryRow(func(row pgx.Row) error { return row.Scan(&n.change) })
+		t.do(`SELECT source, name, watermark, newest FROM @.sources`).Query(func(rows pgx.Rows) error { return n.readSources(rows) })
+		t.do(`SELECT route, source, name, merged FROM @.routes ORDER BY route`).Query(func(rows pgx.Rows) error { return n.readRoutes(rows) })
+		t.do(`SELECT source, name, route FROM @.names ORDER BY source, name`).Query(func(rows pgx.Rows) error { return n.readNames(rows) })
+		t.do(`SELECT route, member, hold FROM @.holds`).Query(func(rows pgx.Rows) error { return n.readHolds(rows) })
+		return t
+	})
+	if err != nil {
+		return err
+	}
+	for _, k := range s.catalog.replace(&n) {
+		s.watch.notify(k)
+	}
+	return nil
+}
+
+func (n *catalog) readSources(rows pgx.Rows) error {
+	for rows.Next() {
+		src := &source{}
+		if err := rows.Scan(&src.id, &src.name, &src.watermark, &src.newest); err != nil {
+			return err
+		}
+		n.sources[src.id], n.byName[src.name] = src, src
+	}
+	return rows.Err()
+}
+
+func (n *catalog) readRoutes(rows pgx.Rows) error {
+	merged := map[int64]int64{}
+	for rows.Next() {
+		var id, src, into int64
+		var name string
+		if err := rows.Scan(&id, &src, &name, &into); err != nil {
+			return err
+		}
+		if into != 0 {
+			merged[id] = into
+			continue
+		}
+		of := n.sources[src]
+		if of == nil {
+			continue
+		}
+		n.routes[id] = &route{
+			id: id, source: of, key: spool.RouteKey{Source: of.name, Route: name},
+			holds: map[int64]*spool.Hold{}, hint: hint{due: math.MinInt64, until: never},
+		}
+	}
+	for id, into := range merged {
+		for range len(merged) { // A queue that took one over may have been taken over.
+			if next, ok := merged[into]; ok {
+				into = next
+			}
+		}
+		n.routes[id] = n.routes[into]
+	}
+	return rows.Err()
+}
+
+func (n *catalog) readNames(rows pgx.Rows) error {
+	for rows.Next() {
+		var src, id int64
+		var name string
+		if err := rows.Scan(&src, &name, &id); err != nil {
+			return err
+		}
+		if rt := n.routes[id]; rt != nil {
+			k := spool.RouteKey{Source: rt.source.name, Route: name}
+			n.names[k] = rt
+			rt.names = append(rt.names, k)
+		}
+	}
+	return rows.Err()
+}
+
+func (n *catalog) readHolds(rows pgx.Rows) error {
+	for rows.Next() {
+		var id, member int64
+		var text string
+		if err := rows.Scan(&id, &member, &text); err != nil {
+			return err
+		}
+		h := &spool.Hold{}
+		if err := json.Unmarshal([]byte(text), h); err != nil {
+			return err
+		}
+		rt := n.routes[id]
+		switch {
+		case rt == nil || rt.id != id: // Of a queue that was taken over.
+		case member == 0:
+			rt.byHand = h
+		default:
+			rt.holds[member] = h
+		}
+	}
+	return rows.Err()
+}
+
+// replace makes n the catalog, with the hints of the former one, and returns the names
+// of the routes whose holds differ: their watchers are told.
+func (c *catalog) replace(n *catalog) (changed []spool.RouteKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.change < c.change {
+		return nil // Another reading was faster.
+	}
+	for id, rt := range n.routes {
+		old := c.routes[id]
+		if old == nil || rt.id != id {
+			continue
+		}
+		if old.id == id {
+			rt.hint = old.hint
+		}
+		if !sameHold(old.byHand, rt.byHand) || !maps.EqualFunc(old.holds, rt.holds, sameHold) {
+			changed = append(changed, rt.names...)
+		}
+	}
+	for id, src := range n.sources {
+		if old := c.sources[id]; old != nil {
+			src.newest = max(src.newest, old.newest)
+			src.watermark = max(src.watermark, old.watermark)
+		}
+	}
+	c.change, c.sources, c.byName, c.routes, c.names = n.change, n.sources, n.byName, n.routes, n.names
+	return changed
+}
+
+func sameHold(a, b *spool.Hold) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Since.Equal(b.Since) && a.NextProbe.Equal(b.NextProbe) && a.Reason == b.Reason && a.Probes == b.Probes && a.ByHand == b.ByHand
+}
+
+// source returns a source by its name, nil for an unknown one.
+func (c *catalog) source(name string) *source {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byName[name]
+}
+
+// route returns the queue that a name leads to, nil for an unknown one.
+func (c *catalog) route(k spool.RouteKey) *route {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.names[k]
+}
+
+// key returns the present name of a route by its number.
+func (c *catalog) key(id int64) spool.RouteKey {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rt := c.routes[id]; rt != nil {
+		return rt.key
+	}
+	return spool.RouteKey{}
+}
+
+// sourceName returns the name of a source by its number.
+func (c *catalog) sourceName(id int64) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if src := c.sources[id]; src != nil {
+		return src.name
+	}
+	return ""
+}
+
+// note takes what this process has changed of a route into its hint: change may lower
+// the times. It wakes the watchers of the route if told.
+func (s *Store) note(id int64, told bool, change func(h *hint)) {
+	c := &s.catalog
+	c.mu.Lock()
+	var names []spool.RouteKey
+	if rt := c.routes[id]; rt != nil {
+		change(&rt.hint)
+		rt.hint.version++
+		names = rt.names
+	}
+	c.mu.Unlock()
+	if told {
+		for _, k := range names {
+			s.watch.notify(k)
+		}
+	}
+}
+
+// noteDue notes that something of a route is due at due, by now.
+func (s *Store) noteDue(id, due int64) {
+	s.note(id, true, func(h *hint) { h.due = min(h.due, due) })
+}
+
+// mayStart reports whether nothing of a route is due at r, and it is not held here.
+func (s *Store) mayStart(id int64, r reading) bool {
+	c := &s.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rt := c.routes[id]
+	return rt != nil && rt.byHand == nil && rt.holds[s.me] == nil && rt.hint.at(r) > r.now
+}
+
+// served returns the numbers of the routes that this process serves, in order.
+func (s *Store) served() []int64 {
+	c := &s.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := map[int64]bool{}
+	for _, sources := range c.serving {
+		for name, routes := range sources {
+			for _, r := range routes {
+				if rt := c.names[spool.RouteKey{Source: name, Route: r}]; rt != nil {
+					all[rt.id] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// watchers are functions that are called after commits.
+type watchers[T any] struct {
+	mu   sync.Mutex // guards last and fs; not held while a function runs
+	last int        // the key of the function that was added last
+	fs   map[int]func(T)
+}
+
+// Watch implements spool.Store.
+func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.add(f) }
+
+// add has f called until stop.
+func (t *watchers[T]) add(f func(T)) (stop func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fs == nil {
+		t.fs = map[int]func(T){}
+	}
+	t.last++
+	n := t.last
+	t.fs[n] = f
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.fs, n)
+	}
+}
+
+// notify calls every function. One that was stopped meanwhile may be called once more.
+func (t *watchers[T]) notify(v T) {
+	t.mu.Lock()
+	fs := slices.Collect(maps.Values(t.fs))
+	t.mu.Unlock()
+	for _, f := range fs {
+		f(v)
+	}
+}
