@@ -124,7 +124,12 @@ func (x *sender) loop() {
 // serve answers every intake of a batch. It goes on as long as one of its callers waits
 // and the error is one that may pass.
 func (x *sender) serve(open []*intake) {
-	_ = x.link.take(context.Background()) // Nobody else takes it.
+	if err := x.link.take(context.Background()); err != nil { // Nobody else takes it.
+		for _, in := range open {
+			in.answer(spool.Receipt{}, err)
+		}
+		return
+	}
 	defer x.link.give()
 	ctx, cancel := x.waited(open)
 	defer cancel()
@@ -134,7 +139,7 @@ func (x *sender) serve(open []*intake) {
 		if err == nil || errors.Is(err, errRolledBack) || errors.Is(err, errMark) {
 			continue
 		}
-		if ctx.Err() == nil && !x.s.isClosing() && errors.Is(err, spool.ErrUnavailable) && !errors.Is(err, errSetUp) {
+		if ctx.Err() == nil && !x.s.isClosing() && !x.link.ended.Load() && errors.Is(err, spool.ErrUnavailable) && !errors.Is(err, errSetUp) {
 			continue // connect has its own pauses.
 		}
 		for _, in := range open {
@@ -149,7 +154,7 @@ const acceptWithin = 8 * time.Second
 
 // waited returns a context that ends when no caller of a batch waits any more.
 func (x *sender) waited(open []*intake) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), acceptWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), x.s.o.patience)
 	open = slices.Clone(open)
 	go func() {
 		for _, in := range open {
@@ -245,6 +250,12 @@ func (x *sender) insert(ctx context.Context, batch []*intake, r reading) (left [
 	}
 	if saving {
 		x.saved = r
+	}
+	if x.s.fleet.nearlyFull() {
+		select {
+		case x.s.crowded <- struct{}{}:
+		default:
+		}
 	}
 	x.s.committed(began, len(batch))
 	for i, a := range batch {

@@ -31,6 +31,7 @@ func (s *Store) keep() {
 	for {
 		select {
 		case <-tick.C:
+		case <-s.crowded: // Events come faster than a tick could make room.
 		case <-s.callsEnded:
 			return
 		}

@@ -107,10 +107,13 @@ type link struct {
 	// no further one is to be made.
 	wire  atomic.Pointer[net.Conn]
 	ended atomic.Bool
+	// over is closed when it has ended.
+	over     chan struct{}
+	overOnce sync.Once
 }
 
 func newLink(s *Store, duty string) *link {
-	return &link{s: s, duty: duty, turn: make(chan struct{}, 1)}
+	return &link{s: s, duty: duty, turn: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
 // take waits for the turn. give ends it.
@@ -118,6 +121,8 @@ func (l *link) take(ctx context.Context) error {
 	select {
 	case l.turn <- struct{}{}:
 		return nil
+	case <-l.over:
+		return fmt.Errorf("%w: %w", spool.ErrUnavailable, errNoConnection)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -128,6 +133,7 @@ func (l *link) give() { <-l.turn }
 // end closes the socket, whoever uses it, for good.
 func (l *link) end() {
 	l.ended.Store(true)
+	l.overOnce.Do(func() { close(l.over) })
 	if c := l.wire.Load(); c != nil {
 		(*c).Close()
 	}
@@ -218,9 +224,13 @@ func (l *link) connect(ctx context.Context) error {
 		return nil
 	}
 	for {
+		if l.ended.Load() {
+			return fmt.Errorf("%w: %w", spool.ErrUnavailable, errNoConnection)
+		}
 		if wait := l.pause - time.Since(l.failedAt); l.pause > 0 && wait > 0 {
 			select {
 			case <-time.After(wait):
+			case <-l.over:
 			case <-ctx.Done():
 				return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errNoConnection, ctx.Err())
 			}

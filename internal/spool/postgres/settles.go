@@ -96,8 +96,6 @@ func (x *settles) submit(ctx context.Context, all []*ending) error {
 
 func (x *settles) loop() {
 	defer x.s.goroutines.Done()
-	_ = x.link.take(context.Background()) // Nobody else takes it.
-	defer x.link.give()
 	for {
 		select {
 		case <-x.wake:
@@ -128,6 +126,14 @@ const settleWithin = 10 * time.Second
 func (x *settles) serve(batch []*ending) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
 	defer cancel()
+	if err := x.link.take(ctx); err != nil { // Nobody else takes it, so the link has ended.
+		for _, e := range batch {
+			e.err = err
+			e.done.Done()
+		}
+		return
+	}
+	defer x.link.give()
 	for len(batch) > 0 {
 		seen := map[int64]bool{}
 		var now, later []*ending
@@ -140,7 +146,7 @@ func (x *settles) serve(batch []*ending) {
 			now = append(now, e)
 		}
 		err := x.link.repeat(ctx, false, func() error { return x.write(ctx, now) })
-		if err != nil && ctx.Err() == nil && errors.Is(err, spool.ErrUnavailable) && !errors.Is(err, errSetUp) && !x.s.isClosing() {
+		if err != nil && ctx.Err() == nil && errors.Is(err, spool.ErrUnavailable) && !errors.Is(err, errSetUp) && !x.s.isClosing() && !x.link.ended.Load() {
 			// Sent again with the same fences, what had landed counts as lost, which
 			// it is not: so it is asked for.
 			if err = x.ask(ctx, now); err == nil {

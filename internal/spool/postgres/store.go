@@ -81,8 +81,9 @@ type Options struct {
 
 	// What a test puts in place of the world outside.
 
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	beat time.Duration // the pause between beats
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	beat     time.Duration // the pause between beats
+	patience time.Duration // how long a batch is tried
 }
 
 // Store is the engine on PostgreSQL. It implements spool.Store and spool.Shared.
@@ -136,6 +137,9 @@ type Store struct {
 	reads   *link
 	beats   *link
 
+	// crowded has room for a signal to the chores: the store is nearly full.
+	crowded chan struct{}
+
 	// watch are the functions given to Watch, expired those given to OnExpired.
 	watch   watchers[spool.RouteKey]
 	expired watchers[expiry]
@@ -179,9 +183,12 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if o.beat == 0 {
 		o.beat = beatEvery
 	}
+	if o.patience == 0 {
+		o.patience = acceptWithin
+	}
 	s := &Store{
 		o: o, log: o.Log, target: target, dsn: dsn,
-		closeBegun: make(chan struct{}), callsEnded: make(chan struct{}),
+		closeBegun: make(chan struct{}), callsEnded: make(chan struct{}), crowded: make(chan struct{}, 1),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -244,6 +251,13 @@ func (s *Store) Close() (err error) {
 
 // closeWithin bounds Close where the database does not answer at all.
 const closeWithin = 8 * time.Second
+
+// abandon ends the store as the death of its process would: nothing is written any more,
+// and every running call fails at once. It is for tests.
+func (s *Store) abandon() {
+	s.hangUp()
+	_ = s.Close()
+}
 
 // hangUp ends all connections, whatever they do.
 func (s *Store) hangUp() {
