@@ -27,7 +27,8 @@ type Store interface {
 	// a body that was released and is remembered.
 	Quarantine(ctx context.Context, o Odd) error
 
-	// Lease hands out waiting deliveries, durably marked as running.
+	// Lease hands out waiting deliveries, durably marked as running: none of a route that
+	// an operator holds.
 	Lease(ctx context.Context, p Pick) (Batch, error)
 	// Extend moves the ends of leases to d from now and returns those that
 	// were lost. The returned leases' Until is zero.

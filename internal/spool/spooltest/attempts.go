@@ -118,6 +118,7 @@ func cutShort(t testing.TB, mk Make) {
 		r.queue("4", "b")
 		e.end(r)
 		r.open()
+		r.abandoned()
 		// A power cut may have undone the settle of 1.
 		least := map[string]int{"1": 2, "2": 1, "3": 1, "4": 0}
 		if e.name == "PowerCut" {

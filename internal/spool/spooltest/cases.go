@@ -50,6 +50,7 @@ var cases = []testCase{
 	{"what fell due first is leased first", byDueTime},
 	{"what is given back keeps its place", givenBack},
 	{"probes take turns", ignoreDue},
+	{"a pass ends at a number", passEnds},
 	{"a batch tells when the next is due", batchNext},
 
 	{"outcomes are logged", outcomes},
@@ -66,6 +67,7 @@ var cases = []testCase{
 	{"queues outlive the configuration", configure},
 	{"a renamed route takes its queue along", renamed},
 	{"a former name may be used again", renamedBack},
+	{"a route is served while its owner is there", served},
 	{"what has ended is redelivered", redeliver},
 
 	{"retention goes by age", retentionByAge},

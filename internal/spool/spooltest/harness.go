@@ -61,6 +61,25 @@ type Engine interface {
 	GateSyncs(after int) (blocked <-chan struct{}, release func())
 }
 
+// Outliver is implemented by engines whose leases may outlive their process, because
+// another one could hold them: an opening counts none of them, their end does. Cases let
+// the time of a lease pass where they look for what a process has left.
+type Outliver interface {
+	LeasesOutlive() bool
+}
+
+// Sharer is implemented by engines whose storage two processes may have open. Cases of
+// several processes skip where an engine is none. Kill and PowerCut end both.
+type Sharer interface {
+	// Peer opens the storage in a second process, while that of Open has it open or has
+	// been closed. There is one peer at a time. Sweep and the faults are not the peer's:
+	// GateSyncs and FailSyncs are of the medium, which both share.
+	Peer(t testing.TB, o Options) (spool.Store, error)
+	// KillPeer ends the peer alone, as Kill would. A gate stays. Without a peer it does
+	// nothing.
+	KillPeer(t testing.TB)
+}
+
 // Make makes an engine with empty storage. What it needs to clean up (also
 // ending a store that is still open) it hands to t.Cleanup.
 type Make func(t testing.TB) Engine

@@ -33,13 +33,14 @@ func (p player) Skip(a ...any)             { p.rt.Skip(a...) }
 func (p player) Skipf(f string, a ...any)  { p.rt.Skipf(f, a...) }
 func (p player) SkipNow()                  { p.rt.SkipNow() }
 
-// leaseSome checks that as many are leased as may be, in their order.
+// leaseSome checks that as many are leased as may be, in their order, and nothing of
+// a route that an operator holds.
 func (m *model) leaseSome() {
 	p := pickOf([]string{"a", "b"}[m.draw(2, "route")], 1+m.draw(3, "n"))
 	p.IgnoreDue = m.draw(4, "ignore due") == 0
 	var may []*life
 	for _, l := range m.lives {
-		if l.route == p.Route.Route && (m.isDue(l) || p.IgnoreDue && !l.ended() && !m.runs(l)) {
+		if l.route == p.Route.Route && !m.held[l.route] && (m.isDue(l) || p.IgnoreDue && !l.ended() && !m.runs(l)) {
 			may = append(may, l)
 		}
 	}
@@ -151,8 +152,11 @@ func (m *model) restart() {
 	e := endings[m.draw(len(endings), "ending")]
 	e.end(m.rig)
 	m.open()
+	if e.name == "PowerCut" {
+		m.abandoned() // An Extend may be undone.
+	}
 	for _, l := range m.lives {
-		if l.state == spool.Running {
+		if l.state == spool.Running && !m.outlasts() {
 			m.old = append(m.old, l.lease)
 			l.state, l.due, l.fuzzy = spool.Retrying, m.now(), true
 			l.attempts++
@@ -170,9 +174,14 @@ func (m *model) restart() {
 }
 
 // undone takes over what a power cut made of a settle, if it may be: either
-// the settle stands, or the attempt was cut short.
+// the settle stands, or the attempt was cut short, or its lease has run out by now.
 func (m *model) undone(l *life, d spool.DeliveryRecord) {
 	if d.State == l.state && d.Attempts == l.attempts && (l.ended() || l.fuzzy || d.Due.Equal(l.due)) {
+		return
+	}
+	if d.State == spool.Running && d.Attempts <= l.attempts && m.outlasts() {
+		l.state, l.attempts = spool.Running, d.Attempts
+		m.old = slices.DeleteFunc(m.old, func(old spool.Lease) bool { return old == l.lease })
 		return
 	}
 	if d.State != spool.Available && d.State != spool.Retrying || d.Attempts > l.attempts+1 {

@@ -62,6 +62,10 @@ func TestMutants(t *testing.T) {
 		"quarantines what was released":   {memstore.QuarantinesReleased, []string{"what was released is a duplicate"}},
 		"renames itself":                  {memstore.RenamesItself, []string{"a store keeps its identity"}},
 		"counts no copies":                {memstore.CountsNoCopies, []string{"a store says how it is"}},
+		"leases what an operator holds":   {memstore.LeasesHeld, []string{"probes take turns", "random calls agree with the model"}},
+		"passes on behind the end":        {memstore.PassesOn, []string{"a pass ends at a number"}},
+		"counts an owner that has left":   {memstore.StaysAfterLeave, []string{"a route is served while its owner is there"}},
+		"counts each owner as a member":   {memstore.CountsOwners, []string{"a route is served while its owner is there"}},
 		"drops what waits to make room":   {memstore.DropsForRoom, []string{"a full store loses nothing undelivered"}},
 	} {
 		t.Run(name, func(t *testing.T) {

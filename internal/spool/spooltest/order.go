@@ -109,8 +109,51 @@ func ignoreDue(t testing.TB, mk Make) {
 	r.wantIDs("probe", third, "3")
 	r.settle(r.ended(third[0]))
 	probe(third[0].Lease.Delivery, "4", "5")
-	r.hold("a")
+	begun, _ := r.found()
+	r.ok(r.st.Hold(bg, "one", key("a"), begun), "Hold")
 	probe(0, "1")
+	// What an operator holds is not probed.
+	r.hold("a")
+	probe(0)
+	p.N, p.IgnoreDue = 5, false
+	r.add(6 * time.Hour)
+	r.wantIDs("held by hand", r.batch(p).Deliveries)
+	r.ok(r.st.Resume(bg, "", key("a")), "Resume")
+	if got := r.batch(p).Deliveries; len(got) != 4 {
+		t.Errorf("after Resume %v are leased, want four", ids(got))
+	}
+}
+
+// passEnds checks that a pass over what waits ends at a number, however much came or
+// was put off meanwhile, and where it stands behind that number.
+func passEnds(t testing.TB, mk Make) {
+	r := five(t, mk)
+	for _, d := range r.lease("a", 5) {
+		r.settle(r.failed(d, hour))
+	}
+	last := r.route("a").Last
+	r.queue("6", "a")
+	pass := func(after int64, n int, want ...string) int64 {
+		t.Helper()
+		p := pickOf("a", n)
+		p.IgnoreDue, p.After, p.UpTo = true, after, last
+		got := r.batch(p).Deliveries
+		r.wantIDs(fmt.Sprint("after ", after), got, want...)
+		for _, d := range got {
+			r.settle(r.failed(d, hour))
+			after = d.Lease.Delivery
+		}
+		return after
+	}
+	at := pass(0, 2, "1", "2")
+	at = pass(at, 2, "3", "4")
+	at = pass(at, 2, "5")
+	pass(at, 2)
+	pass(last, 2)
+	r.wantIDs("what came later", r.lease("a", 10), "6")
+	if got := r.queue("7", "a"); got.Seq == 0 || r.route("a").Last <= last {
+		t.Errorf("the largest number is %d after another event, and was %d", r.route("a").Last, last)
+	}
 }
 
 func batchNext(t testing.TB, mk Make) {

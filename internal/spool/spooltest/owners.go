@@ -258,7 +258,7 @@ func (f *fleet) crash() {
 		f.begin(&f.owners[i])
 	}
 	for _, j := range f.jobs {
-		if !j.until.IsZero() {
+		if !j.until.IsZero() && !f.outlasts() {
 			*j = job{due: f.now()}
 		}
 	}

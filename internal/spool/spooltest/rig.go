@@ -13,6 +13,8 @@ import (
 const (
 	source   = "inbox"
 	leaseFor = time.Minute
+	// memberFor is longer than any engine takes a process that was killed for a live one.
+	memberFor = 5 * time.Minute
 )
 
 var (
@@ -63,15 +65,32 @@ var endings = []ending{
 	{"PowerCut", func(r *rig) { r.PowerCut(r.TB) }},
 }
 
+// outlasts reports whether a lease may outlive the process that gave it.
+func (r *rig) outlasts() bool {
+	o, ok := r.Engine.(Outliver)
+	return ok && o.LeasesOutlive()
+}
+
+// abandoned lets the leases of a process that has ended run out, where they outlive it.
+func (r *rig) abandoned() {
+	if r.outlasts() {
+		r.add(leaseFor + time.Second)
+	}
+}
+
+// vanished lets the time pass after which a process that was killed is no member any
+// more, where there may be others.
+func (r *rig) vanished() {
+	if r.outlasts() {
+		r.add(memberFor)
+	}
+}
+
 func (r *rig) kill() { r.Kill(r.TB); r.open() }
 func (r *rig) cut()  { r.PowerCut(r.TB); r.open() }
 
 func (r *rig) configure(names ...string) {
-	var routes []spool.RouteName
-	for _, n := range names {
-		routes = append(routes, spool.RouteName{Name: n})
-	}
-	r.ok(r.st.Configure(bg, "", source, routes), "Configure")
+	r.configureAs("", names...)
 }
 
 func (r *rig) ok(err error, what string) {
@@ -150,6 +169,21 @@ func (r *rig) again(what string, f func(ctx context.Context) error) {
 		case <-pause.C:
 		case <-limit.C:
 			r.Fatalf("%s still fails long after the fault: %v", what, err)
+		}
+	}
+}
+
+// soon waits until what others do is seen: is reports so, and got says what is seen.
+func (r *rig) soon(what string, is func() bool, got func() any, want any) {
+	limit := time.NewTimer(5 * time.Second)
+	defer limit.Stop()
+	pause := time.NewTicker(5 * time.Millisecond)
+	defer pause.Stop()
+	for !is() {
+		select {
+		case <-pause.C:
+		case <-limit.C:
+			r.Fatalf("%s: got %v, want %v", what, got(), want)
 		}
 	}
 }

@@ -20,3 +20,13 @@ func TestMemoryWithLazySettles(t *testing.T) {
 	t.Parallel()
 	spooltest.Run(t, memstore.Make(memstore.SettlesLazily))
 }
+
+func TestSharedMemory(t *testing.T) {
+	t.Parallel()
+	spooltest.Run(t, memstore.MakeShared())
+}
+
+func TestSharedMemoryWithLazySettles(t *testing.T) {
+	t.Parallel()
+	spooltest.Run(t, memstore.MakeShared(memstore.SettlesLazily))
+}

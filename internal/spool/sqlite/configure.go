@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -55,7 +56,7 @@ func (w *writer) setName(src *source, name string, rt *route) error {
 // old one's deliveries move in steps of moveStep, so that other calls go on between
 // them: a backlog of a million rows would stop all accepts for seconds. A stop
 // between the steps costs nothing, since the next opening ends the moves.
-func (s *Store) Configure(ctx context.Context, _ spool.Owner, name string, routes []spool.RouteName) error {
+func (s *Store) Configure(ctx context.Context, o spool.Owner, name string, routes []spool.RouteName) error {
 	err := s.do(ctx, true, 0, func(w *writer) error {
 		src, err := w.source(name)
 		if err != nil {
@@ -68,6 +69,9 @@ func (s *Store) Configure(ctx context.Context, _ spool.Owner, name string, route
 			more, err = w.moveSome()
 			return err
 		})
+	}
+	if err == nil {
+		s.served.set(o, name, slices.Clone(routes))
 	}
 	return err
 }
@@ -248,6 +252,3 @@ func (s *Store) setHold(ctx context.Context, o spool.Owner, k spool.RouteKey, h 
 		return w.q.hold.int(rt.id).text(text).exec()
 	})
 }
-
-// Leave implements spool.Store.
-func (s *Store) Leave(context.Context, spool.Owner) error { return nil }

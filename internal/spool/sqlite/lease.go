@@ -131,17 +131,21 @@ type candidate struct {
 }
 
 // pick chooses what a Pick asks for, in order. The number is bounded so that one
-// call cannot hold the turn for long.
+// call cannot hold the turn for long. Of what an operator holds nothing is taken.
 func (w *writer) pick(rt *route, p spool.Pick) ([]candidate, error) {
 	n := min(p.N, 4096)
-	if n <= 0 {
+	if n <= 0 || rt.hold != nil && rt.hold.ByHand {
 		return nil, nil
 	}
 	if !p.IgnoreDue {
 		return w.pickDue(rt, n)
 	}
-	found, err := w.pickAfter(rt, p.After, never, n)
-	if err == nil && len(found) < n && p.After > 0 {
+	last := int64(never)
+	if p.UpTo > 0 {
+		last = p.UpTo
+	}
+	found, err := w.pickAfter(rt, p.After, last, n)
+	if err == nil && len(found) < n && p.After > 0 && p.UpTo == 0 {
 		var wrapped []candidate
 		wrapped, err = w.pickAfter(rt, 0, p.After, n-len(found))
 		found = append(found, wrapped...)

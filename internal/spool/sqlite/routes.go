@@ -17,25 +17,42 @@ func (s *Store) Routes(ctx context.Context) ([]spool.RouteState, error) {
 	defer s.leave()
 	var states []spool.RouteState
 	var ids []int64
+	keys := s.served.keys()
 	return states, s.logs.read(ctx, func(c *conn) error {
-		s.view.mu.Lock()
-		for id, rv := range s.view.routes {
-			if id == rv.id {
-				st := rv.state
-				if st.Hold != nil { // The caller may change what it gets.
-					h := *st.Hold
-					st.Hold = &h
-				}
-				states, ids = append(states, st), append(ids, id)
-			}
-		}
-		s.view.mu.Unlock()
+		states, ids = s.view.states(keys)
 		if err := s.oldest(c, states, ids); err != nil {
 			return err
 		}
 		sortStates(states)
 		return nil
 	})
+}
+
+// states returns the queues as the last commit left them, with their numbers. One that a
+// name of served leads to is served by this process: the only member there is.
+func (v *view) states(served []spool.RouteKey) (states []spool.RouteState, ids []int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	here := map[*routeView]bool{}
+	for _, k := range served {
+		here[v.names[k]] = true
+	}
+	for id, rv := range v.routes {
+		if id != rv.id {
+			continue
+		}
+		st := rv.state
+		st.Last = v.last
+		if here[rv] {
+			st.Served = 1
+		}
+		if st.Hold != nil { // The caller may change what it gets.
+			h, same := *st.Hold, *st.Hold
+			st.Hold, st.HeldHere = &h, &same
+		}
+		states, ids = append(states, st), append(ids, id)
+	}
+	return states, ids
 }
 
 // HeldByHand implements spool.Store. It needs no I/O, and is exact when Hold has

@@ -18,6 +18,8 @@ type view struct {
 	routes map[int64]*routeView
 	// names lead to the same routes.
 	names map[spool.RouteKey]*routeView
+	// last is the largest number that a delivery can have.
+	last int64
 }
 
 // sourceName returns the name of a source, or nothing.
@@ -75,6 +77,7 @@ func (w *writer) publish() {
 	v := &w.s.view
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.last = w.seq<<ordinalBits | maxOrdinal
 	for rt := range w.touched {
 		if rv := v.routes[rt.id]; rv != nil && w.routes[rt.id] == rt {
 			rt.fill(rv)
@@ -88,6 +91,7 @@ func (w *writer) publishAll() {
 	v := &w.s.view
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.last = w.seq<<ordinalBits | maxOrdinal
 	v.sources = make(map[int64]string, len(w.sources))
 	for _, src := range w.sources {
 		v.sources[src.id] = src.name

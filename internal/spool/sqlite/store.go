@@ -59,7 +59,7 @@ type Options struct {
 //
 //	accept.go, quarantine.go        what Accept decides, and where odd bodies go
 //	lease.go, settle.go, discard.go the life of a delivery
-//	configure.go, routes*.go        queues, their names, holds; the view for callers
+//	configure.go, routes*.go        queues, their names, holds, owners; the view for callers
 //	records*.go, reader.go          the log that operators read
 //	retention*.go, maintenance.go   what leaves by age and size; steps between batches
 //	request.go                      how a call reaches the writer
@@ -119,6 +119,8 @@ type Store struct {
 
 	// view is what callers may read of the routes. It has a lock of its own.
 	view view
+	// served are the routes that owners serve. It has a lock of its own.
+	served served
 	// space is how full the store and its disk are. The holder of the writer's
 	// turn measures; its atomic fields are for all.
 	space space

@@ -18,9 +18,9 @@ func (s *store) claim(k idKey) (*claim, error) {
 	mine := &claim{done: make(chan struct{})}
 	for {
 		s.claiming.Lock()
-		other := s.claims[k]
+		other := s.claimed()[k]
 		if other == nil {
-			s.claims[k] = mine
+			s.claimed()[k] = mine
 			s.claiming.Unlock()
 			return mine, nil
 		}
@@ -32,12 +32,20 @@ func (s *store) claim(k idKey) (*claim, error) {
 	}
 }
 
+// claimed are the claims of all members.
+func (s *store) claimed() map[idKey]*claim {
+	if s.faults[ClaimsAlone] {
+		return s.ownClaims
+	}
+	return s.claims
+}
+
 func (s *store) unclaim(k idKey, c *claim, err error) {
 	s.claiming.Lock()
 	defer s.claiming.Unlock()
 	c.err = err
 	if err == nil || !s.faults[KeepsFailedClaims] {
-		delete(s.claims, k)
+		delete(s.claimed(), k)
 	}
 	close(c.done)
 }
@@ -110,6 +118,9 @@ func (tx *tx) accept(in spool.Intake) (spool.Receipt, error) {
 	}
 	ev.Seq = tx.im.seq + 1
 	tx.put(func(im *image) { im.seq, im.events[ev.Seq], im.ages[ev.Seq] = ev.Seq, &ev, tx.age })
+	if tx.shared {
+		tx.made, tx.pending[ev.Seq] = ev.Seq, true
+	}
 	tx.remember(&ev)
 	if ev.CreatedAt.After(tx.im.newest[ev.Source]) && !in.DeliverStale {
 		tx.put(func(im *image) { im.newest[ev.Source] = ev.CreatedAt })
@@ -137,7 +148,7 @@ func (tx *tx) remember(ev *spool.Event) {
 func (tx *tx) deliver(in spool.Intake, seq int64) (running []spool.Delivery) {
 	for _, w := range in.Routes {
 		q := tx.queueOf(spool.RouteKey{Source: in.Event.Source, Route: w.Route})
-		start := w.Start && in.Owner != "" && tx.im.queues[q].hold == nil &&
+		start := w.Start && in.Owner != "" && tx.heldHere(q) == nil &&
 			(tx.faults[StartsOutOfTurn] || !tx.hasDue(q))
 		d := delivery{number: tx.im.number + 1, seq: seq, queue: q, state: spool.Available, due: tx.now}
 		tx.put(func(im *image) { im.number = d.number })
@@ -166,6 +177,9 @@ func (tx *tx) stale(ev *spool.Event) (string, error) {
 	}
 	if tx.faults[KeepsNoWatermark] {
 		f.Forgotten = time.Time{}
+	}
+	if tx.faults[JudgesByOldMarks] {
+		f.Forgotten = tx.oldMarks[ev.Source]
 	}
 	if tx.faults[JudgesByTheClock] {
 		f.Newest = tx.now
@@ -235,12 +249,26 @@ func (tx *tx) quarantine(ev *spool.Event, reason string) error {
 
 // start leases a delivery.
 func (tx *tx) start(d delivery, leaseFor time.Duration) spool.Delivery {
-	d.state, d.fence, d.until, d.process = spool.Running, tx.im.fence+1, tx.now.Add(leaseFor), tx.process
-	tx.put(func(im *image) { im.fence = d.fence })
+	d.state, d.fence, d.until, d.process = spool.Running, tx.fence(), tx.now.Add(leaseFor), tx.process
 	tx.setDelivery(d)
 	return spool.Delivery{
 		Lease: spool.Lease{Delivery: d.number, Fence: d.fence, Until: d.until},
 		Route: tx.im.queues[d.queue].key, Event: tx.im.events[d.seq],
 		Attempts: d.attempts, Replay: d.replay,
 	}
+}
+
+// fence returns a number that no other lease has: members give theirs without asking
+// each other.
+func (tx *tx) fence() int64 {
+	if tx.shared {
+		tx.fences++
+		if tx.faults[FencesAlike] {
+			return tx.fences
+		}
+		return tx.process<<32 | tx.fences
+	}
+	n := tx.im.fence + 1
+	tx.put(func(im *image) { im.fence = n })
+	return n
 }

@@ -12,10 +12,8 @@ var errMedium = errors.New("medium failed")
 // disk is a file that is only appended to or replaced, with the page cache of
 // an operating system in front of it.
 type disk struct {
-	mu   sync.Mutex
-	log  []record
-	era  int
-	over chan struct{} // closed when the era ends
+	mu  sync.Mutex
+	log []record
 
 	syncs spooltest.Syncs // guards itself
 }
@@ -27,25 +25,31 @@ type record struct {
 	durable bool // neither dirty nor durable: its sync failed
 }
 
-func newDisk() *disk { return &disk{over: make(chan struct{})} }
+// process is one that writes to a disk.
+type process struct {
+	ended bool          // guarded by the disk
+	over  chan struct{} // closed when it ends
+}
+
+func newProcess() *process { return &process{over: make(chan struct{})} }
 
 // load returns what a reader of the file sees: the page cache, durable or not.
-func (d *disk) load() (im *image, era int) {
+func (d *disk) load() *image {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	im = newImage()
+	im := newImage()
 	for _, r := range d.log {
 		for _, c := range r.tx {
 			c(im)
 		}
 	}
-	return im, d.era
+	return im
 }
 
-func (d *disk) write(era int, tx []change) error {
+func (d *disk) write(p *process, tx []change) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if era != d.era {
+	if p.ended {
 		return errMedium
 	}
 	d.log = append(d.log, record{tx: tx, dirty: true})
@@ -54,11 +58,11 @@ func (d *disk) write(era int, tx []change) error {
 
 // sync makes durable what is dirty. Where it fails, the dirty records count as
 // clean and stay readable, so that a later sync passes over them.
-func (d *disk) sync(era int) error {
-	err := d.reach(era)
+func (d *disk) sync(p *process) error {
+	err := d.reach(p)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if era != d.era {
+	if p.ended {
 		return errMedium
 	}
 	for i := range d.log {
@@ -71,13 +75,13 @@ func (d *disk) sync(era int) error {
 
 // replace writes the whole content again, syncs it and swaps it in, which makes
 // durable whatever was readable.
-func (d *disk) replace(era int, im *image) error {
-	if err := d.reach(era); err != nil {
+func (d *disk) replace(p *process, im *image) error {
+	if err := d.reach(p); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if era != d.era {
+	if p.ended {
 		return errMedium
 	}
 	kept := im.clone()
@@ -86,28 +90,31 @@ func (d *disk) replace(era int, im *image) error {
 }
 
 // reach brings a sync to the medium, through the gate and the faults.
-func (d *disk) reach(era int) error {
+func (d *disk) reach(p *process) error {
 	d.mu.Lock()
-	over, ended := d.over, era != d.era
+	ended := p.ended
 	d.mu.Unlock()
-	if ended || !d.syncs.Pass(over) || d.syncs.Fails() {
+	if ended || !d.syncs.Pass(p.over) || d.syncs.Fails() {
 		return errMedium
 	}
 	return nil
 }
 
-// end is a kill, or, with the page cache lost, a power cut. What lies behind
-// a record that was never synced cannot be read back, as in any log.
-func (d *disk) end(cacheLost bool) {
+// kill ends a process.
+func (d *disk) kill(p *process) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.era++
-	close(d.over)
-	d.over = make(chan struct{})
-	d.syncs.Reset()
-	if !cacheLost {
-		return
+	if !p.ended {
+		p.ended = true
+		close(p.over)
 	}
+}
+
+// cut loses the page cache. What lies behind a record that was never synced cannot be
+// read back, as in any log.
+func (d *disk) cut() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for i, r := range d.log {
 		if !r.durable {
 			d.log = d.log[:i]

@@ -91,6 +91,46 @@ const (
 	// CopiesOdd keeps every copy of an odd body.
 	CopiesOdd
 
+	// LeasesHeld hands out deliveries of a route that an operator holds.
+	LeasesHeld
+	// PassesOn takes what lies behind the end of a pass, too.
+	PassesOn
+	// StaysAfterLeave goes on to count an owner that has left.
+	StaysAfterLeave
+	// CountsOwners counts each owner of a process as a member.
+	CountsOwners
+
+	// What follows are faults of a store that others share.
+
+	// ClaimsAlone lets a copy be judged while another process stores the first.
+	ClaimsAlone
+	// JudgesByOldMarks goes by the watermarks of its start.
+	JudgesByOldMarks
+	// FencesAlike gives the fences that others give as well.
+	FencesAlike
+	// TakesBack counts at its start what others run.
+	TakesBack
+	// TakesOverFree counts no attempt for a lease that ran out.
+	TakesOverFree
+	// LeasesOfOthers hands out what others run.
+	LeasesOfOthers
+	// HoldsForAll has all processes held by what one of them has found.
+	HoldsForAll
+	// HoldsWithOne says that a route is held where one of its members holds it.
+	HoldsWithOne
+	// HoldsAlone keeps an operator's hold from the others.
+	HoldsAlone
+	// TunesAlone goes by its own settings.
+	TunesAlone
+	// KeepsTheDead counts a member that was killed for ever.
+	KeepsTheDead
+	// TellsItselfOnly tells no watcher of another process.
+	TellsItselfOnly
+	// ExpiresForAll tells every process what one of them has made dead letters.
+	ExpiresForAll
+	// ShowsUnsettled leaves nothing out where only what is settled is asked for.
+	ShowsUnsettled
+
 	// SettlesLazily is no fault: settles become durable with a later commit,
 	// as the contract allows (here without its limit of a second).
 	SettlesLazily

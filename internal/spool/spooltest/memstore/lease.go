@@ -16,7 +16,9 @@ func (s *store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 			q := tx.im.names[p.Route]
 			for _, d := range tx.pick(q, p) {
 				if d.state == spool.Running {
-					d = d.cutShort(tx.now, "lease ran out")
+					if d = d.cutShort(tx.now, "lease ran out"); s.faults[TakesOverFree] {
+						d.attempts--
+					}
 				}
 				b.Deliveries = append(b.Deliveries, tx.start(d, p.LeaseFor))
 			}
@@ -32,9 +34,13 @@ func (s *store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 
 // pick chooses the deliveries that a Pick asks for, in order.
 func (tx *tx) pick(queue int64, p spool.Pick) []delivery {
+	if h := tx.heldHere(queue); h != nil && h.ByHand && !tx.faults[LeasesHeld] {
+		return nil
+	}
 	var found []delivery
+	ends := p.UpTo > 0 && p.IgnoreDue && !tx.faults[PassesOn]
 	for _, d := range tx.im.deliveries {
-		if d.queue == queue && d.waiting(tx.now) && (p.IgnoreDue || !d.dueAt().After(tx.now)) {
+		if d.queue == queue && tx.free(d) && (p.IgnoreDue || !d.dueAt().After(tx.now)) && (!ends || d.number <= p.UpTo) {
 			found = append(found, d)
 		}
 	}
@@ -51,11 +57,21 @@ func (tx *tx) pick(queue int64, p spool.Pick) []delivery {
 	}
 	if after, ok := tx.im.deliveries[p.After]; ok && p.IgnoreDue && !tx.faults[ProbesTheOldest] {
 		i := slices.IndexFunc(found, func(d delivery) bool { return byEvent(d, after) > 0 })
-		if i > 0 {
+		switch {
+		case ends && i < 0:
+			found = nil
+		case ends:
+			found = found[i:]
+		case i > 0:
 			found = append(found[i:], found[:i]...)
 		}
 	}
 	return found[:min(max(p.N, 0), len(found))]
+}
+
+// free reports whether a delivery may be leased, now or when it is due.
+func (tx *tx) free(d delivery) bool {
+	return d.waiting(tx.now) || tx.faults[LeasesOfOthers] && d.state == spool.Running && d.process != tx.process
 }
 
 func byEvent(a, b delivery) int {

@@ -32,7 +32,7 @@ func (tx *tx) records(q spool.Query) (p spool.Page) {
 		}
 	} else {
 		for seq, ev := range tx.im.events {
-			if asked(q, ev) && askedBody(q, ev) {
+			if asked(q, ev) && askedBody(q, ev) && !tx.hidden(seq, q.Settled) {
 				if r := (spool.Record{Event: ev, Deliveries: tx.deliveries(seq)}); askedDeliveries(q, r) {
 					found = append(found, r)
 				}

@@ -22,7 +22,7 @@ func (tx *tx) newQueue(k spool.RouteKey) int64 {
 	return q
 }
 
-func (s *store) Configure(ctx context.Context, _ spool.Owner, source string, routes []spool.RouteName) error {
+func (s *store) Configure(ctx context.Context, o spool.Owner, source string, routes []spool.RouteName) error {
 	_, err := do(ctx, s, func() (struct{}, error) {
 		return struct{}{}, s.update(true, func(tx *tx) error {
 			for _, r := range routes {
@@ -30,6 +30,22 @@ func (s *store) Configure(ctx context.Context, _ spool.Owner, source string, rou
 			}
 			return nil
 		})
+	})
+	if err == nil {
+		s.serve(o, source, routes)
+	}
+	return err
+}
+
+// Leave implements spool.Store.
+func (s *store) Leave(ctx context.Context, o spool.Owner) error {
+	_, err := do(ctx, s, func() (struct{}, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.faults[StaysAfterLeave] {
+			delete(s.serves, o)
+		}
+		return struct{}{}, nil
 	})
 	return err
 }
@@ -69,19 +85,19 @@ func (s *store) Routes(ctx context.Context) ([]spool.RouteState, error) {
 			}
 			return nil
 		})
-		slices.SortFunc(states, func(a, b spool.RouteState) int {
-			return cmp.Or(cmp.Compare(a.Key.Source, b.Key.Source), cmp.Compare(a.Key.Route, b.Key.Route))
-		})
+		slices.SortFunc(states, func(a, b spool.RouteState) int { return byKey(a.Key, b.Key) })
 		return states, err
 	})
 }
 
+func byKey(a, b spool.RouteKey) int {
+	return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Route, b.Route))
+}
+
 func (tx *tx) routeState(n int64, q queue) spool.RouteState {
-	st := spool.RouteState{Key: q.key}
-	if q.hold != nil {
-		h := *q.hold
-		st.Hold = &h
-	}
+	st := spool.RouteState{Key: q.key, Last: tx.im.number, HeldHere: copyHold(tx.heldHere(n))}
+	hold, served := tx.held(n)
+	st.Hold, st.Served = copyHold(hold), served
 	for _, d := range tx.im.deliveries {
 		if d.queue != n {
 			continue
@@ -113,17 +129,33 @@ func (s *store) setHold(ctx context.Context, o spool.Owner, k spool.RouteKey, h 
 	_, err := do(ctx, s, func() (struct{}, error) {
 		return struct{}{}, s.update(!s.faults[HoldsLazily], func(tx *tx) error {
 			n := tx.queueOf(k)
-			row := tx.im.queues[n]
-			if !o.MayChange(row.hold, h) && !s.overrides(row.hold, h) {
+			row, here := tx.im.queues[n], tx.heldHere(n)
+			if !o.MayChange(here, h) && !s.overrides(here, h) {
 				return spool.ErrHoldChanged
 			}
-			row.hold = h
-			tx.put(func(im *image) { im.queues[n] = row })
+			if s.ofThisProcess(o, h) {
+				s.holds[n] = h
+			} else {
+				for _, m := range s.members {
+					delete(m.holds, n)
+				}
+				row.hold = h
+				tx.put(func(im *image) { im.queues[n] = row })
+			}
 			tx.due = append(tx.due, row.key)
 			return nil
 		})
 	})
 	return err
+}
+
+// ofThisProcess reports whether a hold is no other process's: not an operator's, where
+// there may be other processes.
+func (s *store) ofThisProcess(o spool.Owner, h *spool.Hold) bool {
+	if s.faults[HoldsAlone] && s.shared {
+		return true
+	}
+	return s.shared && o != "" && (h == nil || !h.ByHand) && !s.faults[HoldsForAll]
 }
 
 // overrides is HoldsOverOperators, ResumesOverOperators and HoldsOnceMore.
@@ -140,7 +172,7 @@ func (s *store) overrides(now, next *spool.Hold) bool {
 func (s *store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.im.queues[s.im.names[k]].hold
+	h := s.heldHere(s.im.names[k])
 	if h == nil || !h.ByHand {
 		return spool.Hold{}, false
 	}
@@ -211,6 +243,3 @@ func (s *store) report(due []spool.RouteKey) {
 		}
 	}
 }
-
-// Leave implements spool.Store.
-func (s *store) Leave(context.Context, spool.Owner) error { return nil }

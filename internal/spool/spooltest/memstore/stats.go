@@ -35,8 +35,8 @@ func (s *store) Stats() spool.Stats {
 	if s.broken {
 		st.Unavailable = errBroken
 	}
-	s.life.Lock()
-	defer s.life.Unlock()
+	s.closing.Lock()
+	defer s.closing.Unlock()
 	if s.closed {
 		st.Unavailable = spool.ErrClosed
 	}

@@ -9,6 +9,7 @@ package memstore
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,26 +19,31 @@ import (
 )
 
 type store struct {
-	disk     *disk
-	era      int
+	*server
+	// life ends with the process.
+	life    *process
+	begun   time.Duration // age when this process began
+	began   time.Time
+	process int64 // a number of its own for each opening
+
+	// mu of the server guards what follows, up to the space.
+
 	settings spool.Settings
-	clock    *spool.Clock
-	begun    time.Duration // age when this process began
-	faults   faults
-	process  int64 // a number of its own for each opening
+	// duplicates counts the copies that the store has caught, fences the leases that it
+	// has given.
+	duplicates, fences int64
+	// serves are the routes of each owner and source, holds those that this process
+	// found to be down.
+	serves map[spool.Owner]map[string][]spool.RouteKey
+	holds  map[int64]*spool.Hold
+	// gone reports that the process was killed, and seen is the age at which.
+	gone bool
+	seen time.Duration
+	// ownClaims and oldMarks are for the faults that use them.
+	ownClaims map[idKey]*claim
+	oldMarks  map[string]time.Time
 
-	mu     sync.Mutex // guards the image and the order of writes
-	im     *image
-	broken bool
-	// duplicates counts the copies that the store has caught; mu guards it.
-	duplicates int64
-
-	syncing sync.Mutex // held across a sync; mu never is, while all is well
-
-	claiming sync.Mutex
-	claims   map[idKey]*claim
-
-	life    sync.Mutex
+	closing sync.Mutex
 	closed  bool
 	running sync.WaitGroup
 
@@ -50,32 +56,34 @@ type store struct {
 // processes counts openings.
 var processes atomic.Int64
 
-func open(d *disk, o spooltest.Options, f faults) (*store, error) {
+// open begins a process on a server. Where it is the first one, what the server has read
+// may be in the page cache only. Where others may join, a delivery that runs may be run by
+// another: its lease says so.
+func open(v *server, o spooltest.Options, first bool) (*store, error) {
 	s := &store{
-		disk: d, process: processes.Add(1), settings: o.Settings.WithDefaults(), faults: f,
-		claims: map[idKey]*claim{}, watchers: map[int]func(spool.RouteKey){},
+		server: v, life: newProcess(), process: processes.Add(1), settings: o.Settings.WithDefaults(),
+		ownClaims: map[idKey]*claim{},
+		serves:    map[spool.Owner]map[string][]spool.RouteKey{}, holds: map[int64]*spool.Hold{},
+		watchers: map[int]func(spool.RouteKey){},
 	}
-	s.im, s.era = d.load()
-	s.clock, s.begun = spool.NewClock(o.Now, s.im.now), s.im.age
-	if f[TrustsNoClock] {
-		s.clock = spool.NewClock(o.Now, time.Time{})
-	}
-	// What was read may be in the page cache only.
-	if !f[ReopensUnchecked] {
-		if err := d.replace(s.era, s.im); err != nil {
+	if first && !v.faults[ReopensUnchecked] {
+		if err := v.disk.replace(s.life, v.im); err != nil {
 			return nil, fmt.Errorf("copying log: %w", err)
 		}
 	}
 	err := s.update(true, func(tx *tx) error {
 		tx.named()
+		s.begun, s.began, s.oldMarks = tx.age, tx.now, maps.Clone(tx.im.marks)
+		s.members = append(s.members, s)
 		for _, dl := range tx.im.deliveries {
-			if dl.state == spool.Running && !f[ForgetsCrash] {
+			if dl.state == spool.Running && !s.faults[ForgetsCrash] && (!s.shared || s.faults[TakesBack]) {
 				tx.setDelivery(dl.cutShort(tx.now, "process ended during the attempt"))
 			}
 		}
 		return nil
 	})
 	if err != nil {
+		s.kill()
 		return nil, fmt.Errorf("recovering deliveries: %w", err)
 	}
 	return s, nil
@@ -87,13 +95,13 @@ func do[T any](ctx context.Context, s *store, f func() (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	s.life.Lock()
+	s.closing.Lock()
 	if s.closed {
-		s.life.Unlock()
+		s.closing.Unlock()
 		return none, spool.ErrClosed
 	}
 	s.running.Add(1)
-	s.life.Unlock()
+	s.closing.Unlock()
 	type answer struct {
 		v   T
 		err error
@@ -119,10 +127,10 @@ func (s *store) Tune(o spool.Settings) {
 }
 
 func (s *store) Close() error {
-	s.life.Lock()
+	s.closing.Lock()
 	already := s.closed
 	s.closed = true
-	s.life.Unlock()
+	s.closing.Unlock()
 	s.running.Wait()
 	if !already {
 		// The time that has passed since the last change.
@@ -130,6 +138,9 @@ func (s *store) Close() error {
 			tx.put(func(*image) {})
 			return nil
 		})
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.leave(s, true)
 	}
 	return nil
 }
@@ -138,13 +149,15 @@ func (s *store) Close() error {
 // it, so it decides before it changes.
 type tx struct {
 	*store
-	im      *image
-	time    spool.Reading
-	now     time.Time
-	age     time.Duration
-	changes []change
-	due     []spool.RouteKey
-	expired []delivery
+	im       *image
+	settings spool.Settings // in force
+	time     spool.Reading
+	now      time.Time
+	age      time.Duration
+	changes  []change
+	due      []spool.RouteKey
+	expired  []delivery
+	made     int64 // the number of an event, 0 for none
 }
 
 func (tx *tx) put(c change) {
@@ -167,25 +180,28 @@ func (s *store) update(synced bool, f func(*tx) error) error {
 		return err
 	}
 	if len(tx.changes) > 0 && synced && !s.faults[AnswersBeforeSync] {
-		if err := s.sync(); err != nil {
-			return err
-		}
+		err = s.sync()
 	}
-	s.report(tx.due)
-	s.reportExpired(tx.expired)
+	if s.show(tx.made); err != nil {
+		return err
+	}
+	s.tell(tx.due, tx.expired)
 	return nil
 }
 
 func (s *store) write(f func(*tx) error) (*tx, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.gone {
+		return nil, fmt.Errorf("writing log: %w: %w", spool.ErrUnavailable, errMedium)
+	}
 	if s.broken {
 		if err := s.mend(); err != nil {
 			return nil, err
 		}
 	}
-	tx := &tx{store: s, im: s.im, time: s.clock.Read()}
-	tx.now, tx.age = tx.time.Now, s.begun+tx.time.Passed
+	tx := &tx{store: s, im: s.im, settings: s.inForce(), time: s.clock.Read()}
+	tx.now, tx.age = tx.time.Now, s.base+tx.time.Passed
 	if s.faults[AgesByTheClock] {
 		tx.age = tx.now.Sub(spool.Earliest)
 	}
@@ -194,7 +210,7 @@ func (s *store) write(f func(*tx) error) (*tx, error) {
 	}
 	if len(tx.changes) > 0 {
 		tx.put(func(im *image) { im.now, im.age = tx.now, tx.age })
-		if err := s.disk.write(s.era, tx.changes); err != nil {
+		if err := s.disk.write(s.life, tx.changes); err != nil {
 			s.broken = true
 			return nil, fmt.Errorf("writing log: %w: %w", spool.ErrUnavailable, err)
 		}
@@ -212,7 +228,7 @@ func (s *store) sync() error {
 	if broken {
 		return fmt.Errorf("syncing log: %w", spool.ErrUnavailable)
 	}
-	if err := s.disk.sync(s.era); err != nil {
+	if err := s.disk.sync(s.life); err != nil {
 		s.mu.Lock()
 		s.broken = true
 		s.mu.Unlock()
@@ -225,7 +241,7 @@ func (s *store) sync() error {
 // only writing them again makes them durable.
 func (s *store) mend() error {
 	if !s.faults[TrustsLaterSyncs] {
-		if err := s.disk.replace(s.era, s.im); err != nil {
+		if err := s.disk.replace(s.life, s.im); err != nil {
 			return fmt.Errorf("copying log: %w: %w", spool.ErrUnavailable, err)
 		}
 	}
