@@ -47,28 +47,49 @@ type model struct {
 	lives []*life
 	old   []spool.Lease // leases that have ended
 	held  map[string]bool
+	// stores are those of two processes, or nothing where there is one. Each call goes
+	// to one of them.
+	stores []spool.Store
 }
 
 func playModel(t testing.TB, mk Make) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{rig: newRig(player{t, rt}, mk, spool.Settings{}), rt: rt, held: map[string]bool{}}
 		defer m.Kill(t)
-		rt.Repeat(map[string]func(*rapid.T){
-			"accept":    func(*rapid.T) { m.acceptNew() },
-			"again":     func(*rapid.T) { m.acceptKnown() },
-			"fail":      func(*rapid.T) { m.acceptFailing() },
-			"lease":     func(*rapid.T) { m.leaseSome() },
-			"settle":    func(*rapid.T) { m.settleOne() },
-			"late":      func(*rapid.T) { m.settleLate() },
-			"release":   func(*rapid.T) { m.releaseOne() },
-			"extend":    func(*rapid.T) { m.extendOne() },
-			"hold":      func(*rapid.T) { m.holdOrResume() },
-			"redeliver": func(*rapid.T) { m.replay() },
-			"wait":      func(*rapid.T) { m.wait() },
-			"end":       func(*rapid.T) { m.restart() },
-			"":          func(*rapid.T) { m.compare() },
-		})
+		rt.Repeat(m.calls())
 	})
+}
+
+// playPeers plays the same on two processes, of which one comes and goes.
+func playPeers(t testing.TB, mk Make) {
+	(&rig{TB: t, Engine: mk(t)}).sharer()
+	rapid.Check(t, func(rt *rapid.T) {
+		r, p := newPair(player{t, rt}, mk, spool.Settings{})
+		m := &model{rig: r, rt: rt, held: map[string]bool{}, stores: []spool.Store{r.st, p.st}}
+		defer m.Kill(t)
+		calls := m.calls()
+		calls["peer"] = func(*rapid.T) { m.restartPeer() }
+		rt.Repeat(calls)
+	})
+}
+
+// calls are what a model does, by name.
+func (m *model) calls() map[string]func(*rapid.T) {
+	calls := map[string]func(*rapid.T){}
+	for name, f := range map[string]func(){
+		"accept": m.acceptNew, "again": m.acceptKnown, "fail": m.acceptFailing,
+		"lease": m.leaseSome, "settle": m.settleOne, "late": m.settleLate,
+		"release": m.releaseOne, "extend": m.extendOne, "hold": m.holdOrResume,
+		"redeliver": m.replay, "wait": m.wait, "end": m.restart, "": m.compare,
+	} {
+		calls[name] = func(*rapid.T) {
+			if len(m.stores) > 0 {
+				m.st = m.stores[m.draw(len(m.stores), "process")]
+			}
+			f()
+		}
+	}
+	return calls
 }
 
 func (m *model) draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(m.rt, what) }
@@ -124,14 +145,15 @@ func (m *model) acceptNew() {
 	m.born(in, got.Seq)
 	for _, d := range got.Running {
 		l := m.find(d.Event.ID, d.Route.Route)
-		if !want[l.route] {
+		if !want[l.route] && (len(m.stores) == 0 || m.held[l.route]) {
 			m.Fatalf("event %s was born running for route %s out of turn", id, l.route)
 		}
 		delete(want, l.route)
 		m.took(l, d)
 	}
 	for route, missing := range want {
-		if missing {
+		// One process need not know what another has made due, or ended.
+		if missing && len(m.stores) == 0 {
 			m.Fatalf("event %s was not born running for route %s", id, route)
 		}
 	}

@@ -45,6 +45,14 @@ func (m *model) leaseSome() {
 		}
 	}
 	got := m.batch(p).Deliveries
+	if len(may) > 0 && len(m.stores) > 0 { // What another process has made due is known soon.
+		m.soon("leased", func() bool {
+			if len(got) == 0 {
+				got = m.batch(p).Deliveries
+			}
+			return len(got) > 0
+		}, func() any { return "nothing" }, min(p.N, len(may)))
+	}
 	if len(got) != min(p.N, len(may)) {
 		m.Fatalf("leased %d of %d deliveries, want %d", len(got), len(may), min(p.N, len(may)))
 	}
@@ -147,11 +155,28 @@ func (m *model) replay() {
 	*l = life{id: l.id, route: l.route, seq: l.seq, state: spool.Available, due: m.now(), replay: l.replay + 1}
 }
 
-// restart ends the store in some way and opens it again.
+// restartPeer ends the second process in some way, and begins another.
+func (m *model) restartPeer() {
+	if m.draw(2, "ending") == 0 {
+		m.ok(m.stores[1].Close(), "Close of the peer")
+	}
+	m.killPeer()
+	m.stores[1] = m.beside(m.settings).st
+}
+
+// restart ends the store in some way and opens it again, both where there are two.
 func (m *model) restart() {
 	e := endings[m.draw(len(endings), "ending")]
+	if len(m.stores) > 0 && e.name == "Close" {
+		m.ok(m.stores[1].Close(), "Close of the peer")
+		m.st = m.stores[0]
+	}
 	e.end(m.rig)
 	m.open()
+	if len(m.stores) > 0 {
+		m.configureAs("one", "a", "b")
+		m.stores = []spool.Store{m.st, m.beside(m.settings).st}
+	}
 	if e.name == "PowerCut" {
 		m.abandoned() // An Extend may be undone.
 	}

@@ -75,6 +75,41 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// TestSharedMutants does so for the duties of a store that several processes share.
+func TestSharedMutants(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]struct {
+		fault memstore.Fault
+		cases []string
+	}{
+		"claims for itself":                {memstore.ClaimsAlone, []string{"copies in two processes are accepted once"}},
+		"judges by old watermarks":         {memstore.JudgesByOldMarks, []string{"what one process has forgotten is not fresh in another"}},
+		"goes by its own settings":         {memstore.TunesAlone, []string{"no process forgets what another is to remember"}},
+		"gives the fences of others":       {memstore.FencesAlike, []string{"a process that was away too long settles nothing", "leases are fenced over restarts"}},
+		"takes back what others run":       {memstore.TakesBack, []string{"what a process ran that is gone is taken over once", "random calls of two processes agree with the model"}},
+		"takes over for free":              {memstore.TakesOverFree, []string{"what a process ran that is gone is taken over once", "leases are fenced"}},
+		"forgets what others left":         {memstore.ForgetsAbandoned, []string{"what a process ran that is gone is taken over once", "attempts cut short are counted"}},
+		"leases what others run":           {memstore.LeasesOfOthers, []string{"two processes at once", "random calls of two processes agree with the model"}},
+		"takes the settle of any lease":    {memstore.SettlesUnfenced, []string{"a process that was away too long settles nothing"}},
+		"holds alone by hand":              {memstore.HoldsAlone, []string{"an operator's hold is of all processes", "random calls of two processes agree with the model"}},
+		"leases what an operator holds":    {memstore.LeasesHeld, []string{"an operator's hold is of all processes"}},
+		"tells itself only":                {memstore.TellsItselfOnly, []string{"an operator's hold is of all processes"}},
+		"holds for all that it cannot get": {memstore.HoldsForAll, []string{"a dispatcher's hold is of its process"}},
+		"calls held what one holds":        {memstore.HoldsWithOne, []string{"a dispatcher's hold is of its process"}},
+		"keeps members that died":          {memstore.KeepsTheDead, []string{"what another process serves is not parked", "a dispatcher's hold is of its process", "a store says who has it open"}},
+		"counts each owner as a member":    {memstore.CountsOwners, []string{"what another process serves is not parked"}},
+		"counts an owner that has left":    {memstore.StaysAfterLeave, []string{"what another process serves is not parked"}},
+		"passes on behind the end":         {memstore.PassesOn, []string{"a pass of two processes ends at a number"}},
+		"expires for all":                  {memstore.ExpiresForAll, []string{"what retention makes dead letters is told once"}},
+		"shows what is not settled":        {memstore.ShowsUnsettled, []string{"who follows what is settled misses nothing"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spooltest.MustFail(t, memstore.MakeShared(m.fault), m.cases...)
+		})
+	}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	const name = "ids outlive events"

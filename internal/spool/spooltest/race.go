@@ -39,8 +39,14 @@ func (n *running) end(d spool.Delivery, ended int) {
 // time. The clock stands still, so no lease runs out and no attempt is counted
 // that was not made.
 func ownersAtOnce(t testing.TB, mk Make) {
-	const handlers, events = 4, 25
 	r := newRig(t, mk, spool.Settings{})
+	runAtOnce(t, r, r)
+}
+
+// runAtOnce has the handlers and dispatchers of two owners each call a store of theirs.
+func runAtOnce(t testing.TB, stores ...*rig) {
+	const handlers, events = 4, 25
+	r := stores[0]
 	n := &running{now: map[string]bool{}, ended: map[string]int{}}
 	var handling, dispatching sync.WaitGroup
 	var noMore atomic.Bool
@@ -48,14 +54,14 @@ func ownersAtOnce(t testing.TB, mk Make) {
 		handling.Go(func() {
 			for i := range events {
 				in := starting(intake(r.event(fmt.Sprint(h, " ", i, " ")), "a", "b"), spool.Owner(fmt.Sprint("owner ", i%2)))
-				got, err := r.st.Accept(bg, in)
+				got, err := stores[i%2].st.Accept(bg, in)
 				if err != nil || got.Verdict != spool.Accepted {
 					t.Errorf("Accept: %v, %v", got.Verdict, err)
 					return
 				}
 				for _, d := range got.Running {
 					n.begin(t, d)
-					r.finish(n, d, i%3)
+					stores[i%2].finish(n, d, i%3)
 				}
 			}
 		})
@@ -63,7 +69,7 @@ func ownersAtOnce(t testing.TB, mk Make) {
 	for o := range 2 {
 		for _, route := range []string{"a", "b"} {
 			dispatching.Go(func() {
-				r.dispatch(n, spool.Owner(fmt.Sprint("owner ", o)), route, &noMore)
+				stores[o].dispatch(n, spool.Owner(fmt.Sprint("owner ", o)), route, &noMore)
 			})
 		}
 	}

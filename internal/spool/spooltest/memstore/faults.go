@@ -110,6 +110,8 @@ const (
 	FencesAlike
 	// TakesBack counts at its start what others run.
 	TakesBack
+	// ForgetsAbandoned takes over nothing of a process that is gone.
+	ForgetsAbandoned
 	// TakesOverFree counts no attempt for a lease that ran out.
 	TakesOverFree
 	// LeasesOfOthers hands out what others run.

@@ -40,7 +40,7 @@ func (tx *tx) pick(queue int64, p spool.Pick) []delivery {
 	var found []delivery
 	ends := p.UpTo > 0 && p.IgnoreDue && !tx.faults[PassesOn]
 	for _, d := range tx.im.deliveries {
-		if d.queue == queue && tx.free(d) && (p.IgnoreDue || !d.dueAt().After(tx.now)) && (!ends || d.number <= p.UpTo) {
+		if d.queue == queue && tx.free(d, p.IgnoreDue) && (!ends || d.number <= p.UpTo) {
 			found = append(found, d)
 		}
 	}
@@ -69,9 +69,17 @@ func (tx *tx) pick(queue int64, p spool.Pick) []delivery {
 	return found[:min(max(p.N, 0), len(found))]
 }
 
-// free reports whether a delivery may be leased, now or when it is due.
-func (tx *tx) free(d delivery) bool {
-	return d.waiting(tx.now) || tx.faults[LeasesOfOthers] && d.state == spool.Running && d.process != tx.process
+// free reports whether a delivery may be leased now, due or not where ignoreDue says so.
+func (tx *tx) free(d delivery, ignoreDue bool) bool {
+	if d.state == spool.Running && d.process != tx.process {
+		switch {
+		case tx.faults[ForgetsAbandoned]:
+			return false
+		case tx.faults[LeasesOfOthers]:
+			return true
+		}
+	}
+	return d.waiting(tx.now) && (ignoreDue || !d.dueAt().After(tx.now))
 }
 
 func byEvent(a, b delivery) int {
