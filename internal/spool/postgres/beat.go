@@ -108,8 +108,11 @@ func (s *Store) beatNow(ctx context.Context, l *link) error {
 			return row.Scan(&server, &now, &age, &change, &kept, &odd, &entries, &synchronous)
 		})
 		t.do(readMembers).Query(func(rows pgx.Rows) error { return readMemberRows(rows, members) })
-		t.do(readHints, s.served()).Query(func(rows pgx.Rows) error { return readHintRows(rows, hints) })
+		t.do(readHints, s.watched()).Query(func(rows pgx.Rows) error { return readHintRows(rows, hints) })
 		t.do(readSources).Query(s.followMarks)
+		if newest := s.unsavedNewest(); len(newest) > 0 {
+			t.do(saveNewest, newest)
+		}
 		sent = time.Now()
 		return t
 	})
@@ -183,7 +186,7 @@ func (s *Store) followMarks(rows pgx.Rows) error {
 			return err
 		}
 		if src := c.sources[id]; src != nil {
-			src.watermark, src.newest = max(src.watermark, watermark), max(src.newest, newest)
+			src.watermark, src.newest, src.saved = max(src.watermark, watermark), max(src.newest, newest), newest
 		}
 	}
 	return rows.Err()
@@ -324,4 +327,22 @@ func (s *Store) Live(k spool.RouteKey) int {
 		return 1
 	}
 	return max(1, s.fleet.servedBy(rt.id))
+}
+
+// saveNewest saves the newest created_at of sources. It may lag after a crash: then a
+// little more is fresh than need be.
+const saveNewest = `UPDATE @.sources s SET newest=greatest(s.newest, (u.v->>1)::bigint) FROM jsonb_array_elements($1::jsonb) u(v) WHERE s.source=(u.v->>0)::bigint AND s.newest<(u.v->>1)::bigint`
+
+// unsavedNewest returns those that are a second or more ahead of what was read last, with
+// the numbers of their sources.
+func (s *Store) unsavedNewest() (all [][2]int64) {
+	c := &s.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, src := range c.sources {
+		if src.newest-src.saved >= int64(time.Second) {
+			all = append(all, [2]int64{id, src.newest})
+		}
+	}
+	return all
 }

@@ -64,6 +64,8 @@ type source struct {
 	watermark int64
 	// newest is the newest created_at that was accepted, 0 for none.
 	newest int64
+	// saved is newest as it was read last.
+	saved int64
 }
 
 // route is one queue, guarded by catalog.mu.
@@ -308,7 +310,22 @@ func (s *Store) mayStart(id int64, r reading) bool {
 	return rt != nil && rt.byHand == nil && rt.holds[s.me] == nil && rt.hint.at(r) > r.now
 }
 
-// served returns the numbers of the routes that this process serves, in order.
+// watched returns the numbers of the routes whose hints a beat reads: those that are
+// served here, and those of which nothing is known yet.
+func (s *Store) watched() []int64 {
+	all := s.served()
+	c := &s.catalog
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, rt := range c.routes {
+		if rt != nil && rt.id == id && rt.hint.due == math.MinInt64 {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// served returns the numbers of the routes that this process serves.
 func (s *Store) served() []int64 {
 	c := &s.catalog
 	c.mu.Lock()
@@ -323,7 +340,7 @@ func (s *Store) served() []int64 {
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(all))
+	return slices.AppendSeq(make([]int64, 0, len(all)), maps.Keys(all))
 }
 
 // watchers are functions that are called after commits.

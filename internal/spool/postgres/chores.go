@@ -115,26 +115,9 @@ func (s *Store) forget(ctx context.Context) (bool, error) {
 		t.do(forgetIDs, s.clock.read().age-dur(s.fleet.settings().Window), forgetStep, s.me, linkBeats).
 			QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
 		t.do(readSources).Query(s.followMarks)
-		t.do(saveNewest, s.newestOf())
 		return t
 	})
 	return n == forgetStep, err
-}
-
-// saveNewest saves the newest created_at of sources. It may lag after a crash: then a
-// little more is fresh than need be.
-const saveNewest = `UPDATE @.sources s SET newest=greatest(s.newest, (u.v->>1)::bigint) FROM jsonb_array_elements($1::jsonb) u(v) WHERE s.source=(u.v->>0)::bigint AND s.newest<(u.v->>1)::bigint`
-
-// newestOf returns the newest created_at of each source.
-func (s *Store) newestOf() [][2]int64 {
-	c := &s.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := [][2]int64{}
-	for id, src := range c.sources {
-		all = append(all, [2]int64{id, src.newest})
-	}
-	return all
 }
 
 const dropOdd = `WITH g AS (DELETE FROM @.quarantine WHERE number IN (SELECT number FROM @.quarantine WHERE number<$1 ORDER BY number LIMIT $2) AND at<$3 RETURNING size),

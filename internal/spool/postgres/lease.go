@@ -63,9 +63,9 @@ func (l *leases) drop(x *lease) {
 
 const (
 	pickDue = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND due<=$2
-		AND ($8 OR NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0)) ORDER BY due, number LIMIT $3 FOR UPDATE SKIP LOCKED`
-	pickInOrder = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND number>$2 AND number<=$9
-		AND ($8 OR NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0)) ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED`
+		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) ORDER BY due, number LIMIT $3 FOR UPDATE SKIP LOCKED`
+	pickInOrder = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND number>$2 AND number<=$8
+		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED`
 	startPicked = `WITH c AS MATERIALIZED (%s),
  l AS (UPDATE @.deliveries d SET state=2, fence=$4+c.o, until=$5 FROM (SELECT number, row_number() OVER (ORDER BY number) AS o FROM c) c
 	WHERE d.number=c.number RETURNING d.number, d.fence, d.due, d.attempts, d.replay, d.log),
@@ -88,7 +88,7 @@ type leased struct {
 }
 
 // Lease implements spool.Store. Leases that ran out are taken over first: each counts an
-// attempt, and is due as it was.
+// attempt, and is due since then.
 func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 	if err := s.enter(); err != nil {
 		return spool.Batch{}, err
@@ -99,9 +99,6 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 		return spool.Batch{}, ctx.Err()
 	}
 	n := min(p.N, maxPick)
-	// An operator's hold that is not known here yet counts all the same. One that is
-	// known is the caller's to obey.
-	_, known := s.HeldByHand(p.Route)
 	if s.mayHaveRunOut(rt.id) {
 		if err := s.takeOver(ctx, rt.id, n, p); err != nil {
 			return spool.Batch{}, fmt.Errorf("taking over leases: %w", err)
@@ -119,12 +116,12 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 			var part []leased
 			fences, end := s.fence(n), r.age+dur(p.LeaseFor)
 			if p.IgnoreDue {
-				t.do(leaseInOrder, rt.id, after, n, fences-1, end, s.me, linkCalls, known, upTo).Query(func(rows pgx.Rows) (err error) {
+				t.do(leaseInOrder, rt.id, after, n, fences-1, end, s.me, linkCalls, upTo).Query(func(rows pgx.Rows) (err error) {
 					part, err = s.readLeased(rows, rt.id)
 					return err
 				})
 			} else {
-				t.do(leaseDue, rt.id, r.now, n, fences-1, end, s.me, linkCalls, known).Query(func(rows pgx.Rows) (err error) {
+				t.do(leaseDue, rt.id, r.now, n, fences-1, end, s.me, linkCalls).Query(func(rows pgx.Rows) (err error) {
 					part, err = s.readLeased(rows, rt.id)
 					return err
 				})

@@ -135,14 +135,15 @@ func (s *Store) setHint(id int64, version int, due, until int64) {
 const (
 	ranOut    = `SELECT number, fence, attempts, replay, log FROM @.deliveries WHERE route=$1 AND state=2 AND until<=$2 AND number>$3 AND number<=$4 ORDER BY until, number LIMIT $5`
 	endRanOut = `WITH u AS (SELECT * FROM unnest($2::bigint[],$3::bigint[],$4::bytea[]) AS u(n,f,log)),
- l AS (UPDATE @.deliveries d SET state=3, attempts=d.attempts+1, due=least(d.due,$5), log=u.log FROM (SELECT * FROM u ORDER BY n) u
+ l AS (UPDATE @.deliveries d SET state=3, attempts=d.attempts+1, due=$5-($6-d.until), log=u.log FROM (SELECT * FROM u ORDER BY n) u
 	WHERE d.number=u.n AND d.fence=u.f AND d.state=2 AND d.until<=$6 RETURNING d.number)
 INSERT INTO @.counts AS c SELECT $1,$7::bigint,$8::smallint,count(*),-count(*),0 FROM l HAVING count(*)>0
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, running=c.running+excluded.running`
 )
 
-// takeOver has up to n deliveries whose leases ran out wait again. Each counts the
-// attempt that nobody reported on, as a crash does. Whoever leases them next runs them.
+// takeOver has up to n deliveries whose leases ran out wait again, due since then. Each
+// counts the attempt that nobody reported on, as a crash does. Whoever leases them next
+// runs them.
 func (s *Store) takeOver(ctx context.Context, id int64, n int, p spool.Pick) error {
 	after, upTo := int64(-1), int64(never)
 	if p.IgnoreDue && p.UpTo > 0 {

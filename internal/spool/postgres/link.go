@@ -44,8 +44,9 @@ const (
 	prologue = `SELECT set_config('synchronous_commit', CASE WHEN $1='on' AND current_setting('synchronous_commit')='remote_apply' THEN 'remote_apply' ELSE $1 END, true),
 	set_config('enable_seqscan','off',true), set_config('plan_cache_mode','force_generic_plan',true), set_config('jit','off',true),
 	set_config('statement_timeout','10s',true), set_config('lock_timeout','5s',true)`
-	// durable waits for the flush, and for a synchronous standby where there is one.
-	durable = "/* durable */ " + prologue
+	// durable waits for the flush, and for a synchronous standby where there is one. It
+	// takes the transaction's id before any number is drawn (records_settled.go).
+	durable = "/* durable */ " + prologue + ", pg_current_xact_id()"
 	// relaxed is flushed within a second.
 	relaxed = "/* relaxed */ " + prologue
 )

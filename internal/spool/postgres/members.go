@@ -27,6 +27,11 @@ const (
 // leave ends this process's part, at a clean stop. Where the database does not answer,
 // others do it later.
 func (s *Store) leave() {
+	s.catalog.mu.Lock()
+	for _, src := range s.catalog.sources {
+		src.saved = 0
+	}
+	s.catalog.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	_ = s.fold(ctx, s.calls, s.me)
@@ -45,6 +50,9 @@ func (s *Store) fold(ctx context.Context, l *link, n int64) error {
 		r := s.clock.read()
 		t.do(`UPDATE @.members SET age=greatest(age,$2), now=greatest(now,$3) WHERE member=$1`, s.me, r.age, r.now)
 		t.do(saveTimes)
+		if newest := s.unsavedNewest(); len(newest) > 0 {
+			t.do(saveNewest, newest)
+		}
 		t.do(foldCount, n)
 		t.do(dropMember, n)
 		t.do(bump)
