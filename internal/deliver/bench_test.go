@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -54,7 +55,7 @@ func BenchmarkDelivery(b *testing.B) {
 				if !d.Reserve(app) {
 					b.Fatal("full")
 				}
-				d.Offer(spool.Delivery{Lease: spool.Lease{Delivery: n}, Route: app, Event: ev})
+				d.Offer(spool.Delivery{Lease: spool.Lease{Delivery: n}, Route: app, Event: ev}, time.Now())
 			})
 			if err := d.Drain(context.Background()); err != nil || s.settled.Load() != n {
 				b.Fatalf("%d of %d settled: %v", s.settled.Load(), n, err)

@@ -45,11 +45,13 @@ const (
 // route; it starts and ends them, and routes the calls of the accept path.
 type Dispatcher struct {
 	store    spool.Store
-	slots    *Slots // shared with the dispatchers of other configurations
+	shared   spool.Shared // The store, where other processes may have it open too; else nil.
+	slots    *Slots       // shared with the dispatchers of other configurations
 	log      *slog.Logger
 	observer Observer                   // nil for none
 	random   func() float64             // in [0,1), for jitter
 	owner    spool.Owner                // unique in the life of the store
+	clock    storeClock                 // how far the store's is ahead
 	workers  map[spool.RouteKey]*worker // never changes after New
 	// holds has a value when the store's holds may have changed since they were
 	// read last. One value is enough: a reading sees every change before it.
@@ -73,16 +75,27 @@ type Dispatcher struct {
 	complained atomic.Int64 // Unix time in nanoseconds of the last storeFailed that was logged
 }
 
+// NewOwner returns a name for a dispatcher that no other has, in any process.
+func NewOwner() spool.Owner {
+	var name [9]byte
+	_, _ = rand.Read(name[:]) // never fails
+	return spool.Owner("d-" + hex.EncodeToString(name[:]))
+}
+
 // New checks c and makes a Dispatcher that does nothing before Start.
 func New(c Config) (*Dispatcher, error) {
 	if c.Store == nil {
 		return nil, errors.New("making dispatcher: no store")
 	}
 	d := &Dispatcher{
-		store: c.Store, slots: c.Slots, log: c.Log, observer: c.Observer, random: c.Random,
+		store: c.Store, slots: c.Slots, log: c.Log, observer: c.Observer, random: c.Random, owner: c.Owner,
 		workers: make(map[spool.RouteKey]*worker, len(c.Routes)),
 		holds:   make(chan struct{}, 1),
 		done:    make(chan struct{}),
+	}
+	d.shared, _ = c.Store.(spool.Shared)
+	if d.owner == "" {
+		d.owner = NewOwner()
 	}
 	if d.slots == nil {
 		d.slots = NewSlots()
@@ -102,9 +115,6 @@ func New(c Config) (*Dispatcher, error) {
 		}
 		d.workers[r.Key] = newWorker(d, r.withDefaults())
 	}
-	var name [9]byte
-	_, _ = rand.Read(name[:]) // never fails
-	d.owner = spool.Owner("d-" + hex.EncodeToString(name[:]))
 	d.running, d.cancelRunning = context.WithCancel(context.Background())
 	d.cut, d.cutOff = context.WithCancel(context.Background())
 	return d, nil
@@ -120,6 +130,7 @@ func (d *Dispatcher) Start() {
 	}
 	d.started = true
 	for _, w := range d.workers {
+		w.countMembers()
 		rs := d.slots.join(w)
 		w.mu.Lock()
 		w.slots, w.started = rs, true
@@ -141,6 +152,9 @@ func (d *Dispatcher) run() {
 	var beside, loops sync.WaitGroup
 	beside.Go(func() { d.followHolds(ctx) })
 	beside.Go(func() { d.extend(ctx) })
+	if d.shared != nil {
+		beside.Go(func() { d.followMembers(ctx) })
+	}
 	for _, w := range d.workers {
 		loops.Go(w.run)
 	}
@@ -275,12 +289,14 @@ func (d *Dispatcher) Unreserve(k spool.RouteKey) {
 	}
 }
 
-// Offer uses a reservation for a delivery that was born running. It never
-// blocks. If the dispatcher was stopped, or the route held, in the meantime,
-// the lease is given back at once.
-func (d *Dispatcher) Offer(dl spool.Delivery) {
+// Offer uses a reservation for a delivery that was born running. asked is the
+// machine's time from before the call of Accept: its lease is not older than that.
+// Offer never blocks. If the dispatcher was stopped, or the route held, in the
+// meantime, the lease is given back at once.
+func (d *Dispatcher) Offer(dl spool.Delivery, asked time.Time) {
 	w := d.workers[dl.Route]
-	j := newJob(w, dl, time.Now())
+	j := newJob(w, dl, asked)
+	d.clock.note(j)
 	if w == nil {
 		go d.giveBack([]*job{j})
 		return

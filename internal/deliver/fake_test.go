@@ -3,6 +3,7 @@ package deliver
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -20,9 +21,14 @@ type fakeStore struct {
 
 	latency time.Duration // of each call, only in a synctest bubble
 
-	mu       sync.Mutex
-	ahead    time.Duration // of the machine's clock
-	fail     error         // what every call answers
+	mu    sync.Mutex
+	ahead time.Duration // of the machine's clock
+	fail  error         // what every call answers
+	// failSettle is what Settle answers, and hangSettles whether it does before its
+	// context ends.
+	failSettle  error
+	hangSettles atomic.Bool
+
 	failed   int
 	rows     map[int64]*row
 	queues   map[spool.RouteKey]*fakeQueue
@@ -38,8 +44,10 @@ type fakeStore struct {
 type fakeQueue struct {
 	rows  []*row
 	first int // all before it are finished
-	hold  *spool.Hold
-	holds int // how often a hold was written
+	// byMember are the holds that dispatchers of members have found.
+	byMember map[int]*spool.Hold
+	hold     *spool.Hold
+	holds    int // how often a hold was written
 }
 
 type row struct {

@@ -83,7 +83,7 @@ func (q *fakeQueue) due(now time.Time, n int) (due []*row) {
 }
 
 // oldest calls f for as many as p asks for, oldest first behind p.After, and round
-// to the beginning.
+// to the beginning unless p ends at a number.
 func (q *fakeQueue) oldest(now time.Time, p spool.Pick, f func(*row)) {
 	n := 0
 	pick := func(from, to int64) {
@@ -97,6 +97,10 @@ func (q *fakeQueue) oldest(now time.Time, p spool.Pick, f func(*row)) {
 			}
 			return true
 		})
+	}
+	if p.UpTo > 0 {
+		pick(p.After, p.UpTo)
+		return
 	}
 	pick(p.After, 1<<62)
 	if p.After > 0 {
@@ -126,12 +130,20 @@ func (s *fakeStore) Extend(_ context.Context, ls []spool.Lease, by time.Duration
 	return lost, nil
 }
 
-func (s *fakeStore) Settle(_ context.Context, st spool.Settlement) error {
+func (s *fakeStore) Settle(ctx context.Context, st spool.Settlement) error {
+	if s.hangSettles.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	unlock, err := s.enter()
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if s.failSettle != nil {
+		s.failed++
+		return s.failSettle
+	}
 	r, ok := s.good(st.Lease)
 	if !ok {
 		return spool.ErrLeaseLost
@@ -182,11 +194,12 @@ func (s *fakeStore) Routes(context.Context) (states []spool.RouteState, err erro
 			if r.state != spool.Running {
 				st.Waiting++
 			}
+			st.Last = r.number
 			return true
 		})
 		if q.hold != nil {
-			h := *q.hold
-			st.Hold = &h
+			h, here := *q.hold, *q.hold
+			st.Hold, st.HeldHere = &h, &here
 		}
 		states = append(states, st)
 	}

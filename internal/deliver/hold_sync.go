@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -94,13 +95,14 @@ func (w *worker) adopt(st spool.RouteState, version int) {
 // adoptLocked makes the store's state of the route the worker's. It returns the leases
 // to give back. The caller holds mu.
 func (w *worker) adoptLocked(st spool.RouteState) (c change, back []*job) {
-	c = w.hold.adopt(time.Now(), st.Hold)
+	// Never the hold of all members: another one's says nothing of the way from here.
+	c = w.hold.adopt(time.Now(), st.HeldHere)
 	switch c {
 	case nowHeld:
 		w.backlog.none = false
 		back = w.clearForHold()
 	case nowResumed:
-		w.startCatchUp(st.Waiting)
+		w.startCatchUp(st.Last)
 	}
 	return c, back
 }
@@ -114,7 +116,7 @@ func (w *worker) followOperator() {
 		w.mu.Unlock()
 		return
 	}
-	c, back := w.adoptLocked(spool.RouteState{Key: w.Key, Hold: &h})
+	c, back := w.adoptLocked(spool.RouteState{Key: w.Key, HeldHere: &h})
 	// A reading that began before says nothing.
 	w.hold.version++
 	hold := w.hold.current
@@ -141,12 +143,12 @@ func (w *worker) clearForHold() []*job {
 	return w.flush()
 }
 
-// startCatchUp begins the pass over a backlog of so many deliveries, which waited when
-// the route was resumed. The caller holds mu.
-func (w *worker) startCatchUp(backlog int64) {
-	w.backlog.catching = catchUp{left: backlog}
+// startCatchUp begins the pass over the backlog, which waited when the route was
+// resumed and ends with delivery last, 0 for none. The caller holds mu.
+func (w *worker) startCatchUp(last int64) {
+	w.backlog.catching = catchUp{upTo: last}
 	w.backlog.due.Store(true)
-	if backlog == 0 {
+	if last == 0 {
 		w.releaseResumer()
 	}
 }
@@ -192,7 +194,7 @@ func (w *worker) writePending() error {
 	case theirs:
 		c, back = w.adoptLocked(st)
 	case p == writeResume:
-		w.startCatchUp(st.Waiting)
+		w.startCatchUp(st.Last)
 	}
 	hold = w.hold.current
 	w.mu.Unlock()
@@ -216,24 +218,37 @@ func (w *worker) write(p pending, hold *spool.Hold) (st spool.RouteState, theirs
 		return st, false, fmt.Errorf("writing hold: %w", err)
 	}
 	if theirs || p == writeResume {
-		st, err = w.d.routeState(w.Key)
+		st, err = w.routeState()
 	}
 	return st, theirs, err
 }
 
-// routeState returns the store's state of one route, that of an empty route if it has
-// none.
-func (d *Dispatcher) routeState(k spool.RouteKey) (spool.RouteState, error) {
-	states, err := d.store.Routes(d.cut)
+// routeState returns the store's state of the route.
+func (w *worker) routeState() (spool.RouteState, error) {
+	states, err := w.d.store.Routes(w.d.cut)
 	if err != nil {
 		return spool.RouteState{}, fmt.Errorf("reading routes: %w", err)
 	}
 	for _, st := range states {
-		if st.Key == k {
+		if st.Key == w.Key {
 			return st, nil
 		}
 	}
-	return spool.RouteState{Key: k}, nil
+	return w.stateUnnamed(nil), nil
+}
+
+// stateUnnamed returns the state of a route that the store does not list: it knows none
+// of that name, or another member, or a newer configuration, has given its queue
+// another name. An operator's hold is known by any name of the queue. here is the hold
+// found by this process, which goes on: a failed probe ends it if it has ended.
+func (w *worker) stateUnnamed(here *spool.Hold) spool.RouteState {
+	st := spool.RouteState{Key: w.Key, Last: math.MaxInt64, HeldHere: here}
+	if h, byHand := w.d.store.HeldByHand(w.Key); byHand {
+		st.HeldHere = &h
+	} else if here != nil && here.ByHand {
+		st.HeldHere = nil
+	}
+	return st
 }
 
 // followHolds reads the holds at first, when the store reports a change, and now and
@@ -276,7 +291,14 @@ func (d *Dispatcher) readHolds() error {
 		found[st.Key] = st
 	}
 	for _, w := range d.workers {
-		w.adopt(found[w.Key], versions[w])
+		st, listed := found[w.Key]
+		if !listed {
+			w.mu.Lock()
+			here := w.hold.current
+			w.mu.Unlock()
+			st = w.stateUnnamed(here)
+		}
+		w.adopt(st, versions[w])
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"context"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -12,7 +13,8 @@ type job struct {
 	spool.Delivery
 	// worker is nil for a route that the dispatcher does not serve.
 	worker *worker
-	// got is when the lease was asked for, with a monotonic reading.
+	// got is when the lease was asked for, with a monotonic reading: the lease
+	// itself is not older.
 	got time.Time
 	// expires is when the lease ends at the latest; extend moves it.
 	expires time.Time
@@ -23,6 +25,9 @@ type job struct {
 	// held reports whether the route was held when the attempt began: only then
 	// may the attempt be free.
 	held bool
+	// endSettle ends the settle that is under way; nil where none is, or where it may
+	// take as long as it likes.
+	endSettle context.CancelFunc
 	// gone means that Drain gave the lease back by force: it is not settled any more.
 	gone bool
 	// epoch is that of the route's pace when the attempt began. The lock of
@@ -36,15 +41,11 @@ type job struct {
 	prev, next *job // neighbours in worker.jobs, nil once it is dropped
 }
 
-// newJob returns the job of a delivery whose lease was asked for at got.
+// newJob returns the job of a delivery whose lease was asked for at got. Until says
+// nothing here, because it is by the store's clock, which may be a database's and
+// hours off. Time since got is the same by all clocks.
 func newJob(w *worker, dl spool.Delivery, got time.Time) *job {
-	j := &job{worker: w, Delivery: dl, got: got, expires: got.Add(LeaseFor)}
-	if left := dl.Until.Sub(got); !dl.Until.IsZero() && left < LeaseFor {
-		// Until is by the store's clock. Adding to got keeps the monotonic reading,
-		// which a machine's clock that is set does not touch.
-		j.expires = got.Add(left)
-	}
-	return j
+	return &job{worker: w, Delivery: dl, got: got, expires: got.Add(LeaseFor)}
 }
 
 // size returns how many bytes a waiting job keeps in memory, roughly.
@@ -53,17 +54,4 @@ func (j *job) size() int {
 		return 0
 	}
 	return len(j.Event.Request.Body)
-}
-
-// storeNow returns the store's time when the machine's is now. The store's clock
-// never runs backwards, so it may be ahead of the machine's; the end of the lease
-// shows by how much.
-func (j *job) storeNow(now time.Time) time.Time {
-	if j.Until.IsZero() {
-		return now
-	}
-	if t := j.Until.Add(now.Sub(j.got) - LeaseFor); t.After(now) {
-		return t
-	}
-	return now
 }

@@ -15,8 +15,10 @@ const (
 	// pauseAfterError keeps a failing store from being asked without end.
 	pauseAfterError = time.Second
 	// pauseEmpty follows a lease that brought nothing although something was
-	// due: the clocks differ, or another dispatcher was faster.
+	// due: the clocks differ, or another dispatcher was faster. Where the store is
+	// shared it doubles up to pauseVain.
 	pauseEmpty = 50 * time.Millisecond
+	pauseVain  = time.Second
 )
 
 // backlog is what a worker knows of the deliveries that wait in the store. It is a
@@ -34,6 +36,8 @@ type backlog struct {
 	none bool
 	// typical is the size in bytes of the largest body in the last batch.
 	typical int
+	// vain counts the leases in a row that brought nothing although something was due.
+	vain int
 	// hungry means that the loop found no room: a lease that ends wakes it.
 	hungry bool
 	// catching is the pass over the backlog of a resumed route, empty if none runs.
@@ -47,12 +51,13 @@ type backlog struct {
 // first, whatever its due times are, because those come from an outage that is
 // over: by them, a route that was down for an hour would need hours to catch up. It
 // is one pass by position, so that what fails again in it is not leased twice, but
-// waits for its own due time.
+// waits for its own due time. It ends at a position too, and not at a count: another
+// member may take a part of the backlog, and a count would lead beyond it.
 type catchUp struct {
-	// left counts the deliveries that are still to be leased, 0 for no pass.
-	left int64
-	// seq is the event, and num the delivery, that was leased last.
-	seq, num int64
+	// upTo is the last delivery of the backlog, by its number; 0 for no pass.
+	upTo int64
+	// num is the delivery that was leased last.
+	num int64
 }
 
 // plan is what to do next for a route: to lease n deliveries, or with n == 0 to
@@ -192,7 +197,7 @@ func (w *worker) planBatch(p *plan, now time.Time) {
 		p.wait = min(pollEvery, until.Sub(now))
 		return
 	}
-	if w.backlog.catching.left == 0 && !w.isDue(now) {
+	if w.backlog.catching.upTo == 0 && !w.isDue(now) {
 		p.wait = w.untilDue(now)
 		return
 	}
@@ -201,9 +206,8 @@ func (w *worker) planBatch(p *plan, now time.Time) {
 		w.backlog.hungry = true
 		return
 	}
-	if w.backlog.catching.left > 0 {
-		p.n = int(min(int64(p.n), w.backlog.catching.left))
-		p.pick.IgnoreDue, p.pick.After = true, w.backlog.catching.num
+	if c := w.backlog.catching; c.upTo > 0 {
+		p.pick.IgnoreDue, p.pick.After, p.pick.UpTo = true, c.num, c.upTo
 	}
 }
 
@@ -220,7 +224,7 @@ func (w *worker) unplan(p plan) {
 // isAlone reports whether the one delivery that is leased is all that is known to
 // wait. The caller holds mu.
 func (w *worker) isAlone() bool {
-	return w.taken() == 1 && w.backlog.catching.left == 0 && !w.backlog.due.Load()
+	return w.taken() == 1 && w.backlog.catching.upTo == 0 && !w.backlog.due.Load()
 }
 
 // isDue reports whether the store may have something to lease. The caller holds mu.
@@ -243,6 +247,7 @@ func (w *worker) takeBatch(p plan, b spool.Batch, asked time.Time) {
 	for i, dl := range b.Deliveries {
 		jobs[i] = newJob(w, dl, asked)
 		jobs[i].probe = p.probe
+		w.d.clock.note(jobs[i])
 	}
 	w.mu.Lock()
 	if p.probe {
@@ -289,45 +294,57 @@ func (w *worker) noteProgress(p plan, b spool.Batch) {
 		w.backlog.due.Store(true)
 		return
 	}
-	// Next is by the store's clock, which may be ahead of the machine's: so it is
-	// never waited for longer than a poll.
-	now := time.Now()
-	at := now.Add(pollEvery)
-	if !b.Next.IsZero() && b.Next.Before(at) {
-		at = b.Next
-	}
-	if soonest := now.Add(pauseEmpty); at.Before(soonest) && len(b.Deliveries) == 0 {
-		at = soonest
-	}
+	at := w.lookAgain(b, time.Now())
 	if w.backlog.dueAt.IsZero() || at.Before(w.backlog.dueAt) {
 		w.backlog.dueAt = at
 	}
 }
 
+// lookAgain returns when to ask next, now that the store has no more than b. Next is by
+// the store's clock, which may be ahead of the machine's: so it is never waited for
+// longer than a poll. The caller holds mu.
+func (w *worker) lookAgain(b spool.Batch, now time.Time) time.Time {
+	at, next := now.Add(pollEvery), b.Next
+	if !next.IsZero() && w.d.shared != nil {
+		// Until a lease has shown the clock of the database, Next says only that there
+		// is something.
+		var known bool
+		if next, known = w.d.clock.machine(next); !known {
+			next = now.Add(pauseVain)
+		}
+	}
+	if !next.IsZero() && next.Before(at) {
+		at = next
+	}
+	if len(b.Deliveries) > 0 || !at.Before(now.Add(pauseEmpty)) {
+		w.backlog.vain = 0
+		return at
+	}
+	pause := pauseEmpty
+	if w.d.shared != nil {
+		// Other members lease it, for longer than a reload lasts.
+		pause = min(pauseEmpty<<min(w.backlog.vain, 5), pauseVain)
+		w.backlog.vain++
+	}
+	return now.Add(pause)
+}
+
 // followCatchUp notes how far the pass over the backlog of a resumed route has come.
-// It is over when as many were leased as had been waiting, or when the store begins
-// again with the oldest: some may have been leased by another dispatcher. The caller
-// holds mu.
+// It is over behind the last of what had been waiting, or where nothing is left before
+// that: some may have been leased by another dispatcher. The caller holds mu.
 func (w *worker) followCatchUp(b spool.Batch) {
 	c := &w.backlog.catching
-	over := len(b.Deliveries) == 0
 	for _, dl := range b.Deliveries {
-		seq := int64(0)
-		if dl.Event != nil {
-			seq = dl.Event.Seq
-		}
-		over = over || seq < c.seq || seq == c.seq && dl.Lease.Delivery <= c.num
-		c.seq, c.num = seq, dl.Lease.Delivery
+		c.num = max(c.num, dl.Lease.Delivery)
 	}
-	c.left -= int64(len(b.Deliveries))
-	if over || c.left <= 0 {
+	if len(b.Deliveries) == 0 || c.num >= c.upTo {
 		w.backlog.catching = catchUp{}
 		w.backlog.due.Store(true)
 		w.releaseResumer()
 		return
 	}
 	// The pass never comes back to what lies before it, so the resumer may be due again.
-	if j := w.backlog.resumer; j != nil && j.Event != nil && j.Event.Seq < c.seq {
+	if j := w.backlog.resumer; j != nil && j.Lease.Delivery < c.num {
 		w.releaseResumer()
 	}
 }

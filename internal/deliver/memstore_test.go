@@ -124,7 +124,7 @@ func acceptOn(t *testing.T, s spool.Store, d *Dispatcher, id string) {
 		Request: spool.Request{Body: []byte(id)},
 	}
 	copy(ev.Digest[:], id)
-	reserved := d.Reserve(app)
+	reserved, asked := d.Reserve(app), time.Now()
 	rc, err := s.Accept(t.Context(), spool.Intake{
 		Event: ev, Routes: []spool.RouteWish{{Route: app.Route, Start: reserved}}, Owner: d.Owner(), LeaseFor: d.LeaseFor(),
 	})
@@ -133,7 +133,7 @@ func acceptOn(t *testing.T, s spool.Store, d *Dispatcher, id string) {
 		t.Fatalf("%v", rc.Verdict)
 	}
 	for _, dl := range rc.Running {
-		d.Offer(dl)
+		d.Offer(dl, asked)
 	}
 	if reserved && len(rc.Running) == 0 {
 		d.Unreserve(app)

@@ -259,7 +259,7 @@ func TestOfferAfterStopIsGivenBackAtOnce(t *testing.T) {
 		})
 		must(t, err)
 		old.Stop()
-		old.Offer(rc.Running[0])
+		old.Offer(rc.Running[0], time.Now())
 		time.Sleep(time.Millisecond)
 		r.wantState(1, spool.Delivered)
 		r.end(old, cur)

@@ -149,9 +149,10 @@ func (r *rig) sendAs(d *Dispatcher, ev *spool.Event, keys ...spool.RouteKey) err
 		in.Routes = append(in.Routes, spool.RouteWish{Route: k.Route, Start: reserved[k]})
 	}
 	ev.Seq = r.seq.Add(1)
+	asked := time.Now()
 	rc, err := r.store.Accept(context.Background(), in)
 	for _, dl := range rc.Running {
-		d.Offer(dl)
+		d.Offer(dl, asked)
 		reserved[dl.Route] = false
 	}
 	for k, left := range reserved {

@@ -81,13 +81,18 @@ type Route struct {
 	Schedule Schedule
 	// Timeout bounds one attempt. Default DefaultTimeout.
 	Timeout time.Duration
-	// MaxInFlight bounds the attempts that run at once. Default
+	// MaxInFlight bounds the attempts that run at once, over all live members of a
+	// Shared store that serve the route: each takes an equal share, rounded up. Default
 	// DefaultMaxInFlight.
 	MaxInFlight int
+	// MaxInFlightEach lets each member have all of MaxInFlight.
+	MaxInFlightEach bool
 	// Rate bounds the attempts a second, 0 for no bound. Burst is how many of
-	// them may begin at once; 0 spreads them evenly.
+	// them may begin at once; 0 spreads them evenly. Both are shared as MaxInFlight is.
 	Rate  float64
 	Burst int
+	// RateEach lets each member have all of Rate and Burst.
+	RateEach bool
 }
 
 func (r Route) withDefaults() Route {
@@ -151,6 +156,9 @@ type Observer interface {
 type Config struct {
 	// Store is required.
 	Store spool.Store
+	// Owner is the name under which it leases, of NewOwner. The caller knows it where
+	// it has to Configure the store before, and Leave after. Default: a new one.
+	Owner spool.Owner
 	// Routes are those to serve, each key once.
 	Routes []Route
 	// Slots are shared by the dispatchers of one store, so that max_in_flight and

@@ -66,11 +66,22 @@ func (s *Slots) join(w *worker) *routeSlots {
 	return rs
 }
 
-// applyBounds makes the numbers of w's configuration count. The caller holds mu.
+// applyBounds makes the numbers of w's configuration count, as far as they are this
+// process's. The caller holds mu.
 func (rs *routeSlots) applyBounds(w *worker) {
-	rs.limit = w.MaxInFlight
-	rs.pace.bound(w.Rate, w.Burst)
+	rs.limit = w.limit()
+	rs.pace.bound(w.rate())
 	rs.paced.Store(rs.pace.bounds())
+}
+
+// rebound follows a change of this process's share.
+func (rs *routeSlots) rebound() {
+	rs.mu.Lock()
+	if n := len(rs.workers); n > 0 {
+		rs.applyBounds(rs.workers[n-1])
+	}
+	rs.mu.Unlock()
+	rs.refill()
 }
 
 // forgetIdle forgets the routes that no dispatcher serves and whose app has not lately

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,6 +41,8 @@ type worker struct {
 	// slots are shared with the workers that other dispatchers have for this route.
 	// nil before Start.
 	slots *routeSlots
+	// live is how many live members serve the route, at least 1: see members.go.
+	live atomic.Int64
 	// wake has a value when the loop must look again. One is enough: it looks at
 	// everything.
 	wake chan struct{}
@@ -67,6 +70,7 @@ type worker struct {
 func newWorker(d *Dispatcher, r Route) *worker {
 	w := &worker{Route: r, d: d, wake: make(chan struct{}, 1)}
 	w.backlog.typical = firstTypical
+	w.live.Store(1)
 	w.jobs.next, w.jobs.prev = &w.jobs, &w.jobs
 	w.backlog.due.Store(true) // What waits from an earlier run was never reported.
 	return w
@@ -91,7 +95,8 @@ func (w *worker) reserve() bool {
 	if !w.started || w.stopped || w.hold.current != nil || w.queue.bytes >= maxQueuedBytes {
 		return false
 	}
-	most, paused := w.slots.ahead(time.Now(), w.MaxInFlight+max(minQueued, 2*w.MaxInFlight))
+	limit := w.limit()
+	most, paused := w.slots.ahead(time.Now(), limit+max(minQueued, 2*limit))
 	if paused || w.taken() >= most {
 		return false
 	}
@@ -253,10 +258,11 @@ func (w *worker) isGone(j *job) bool {
 
 // room returns how many more deliveries may be leased now. The caller holds mu.
 func (w *worker) room() int {
-	ahead := max(minAhead, w.MaxInFlight)
+	limit := w.limit()
+	ahead := max(minAhead, limit)
 	// A slow route leases what it needs soon: what waits in memory would count an
 	// attempt if the process were killed.
-	most, _ := w.slots.ahead(time.Now(), w.MaxInFlight+ahead)
+	most, _ := w.slots.ahead(time.Now(), limit+ahead)
 	n := most - w.taken()
 	if n < min(ahead, most)/2 || n < 1 {
 		return 0 // Wait until a batch is worth its commit.
