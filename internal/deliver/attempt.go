@@ -207,12 +207,14 @@ func (w *worker) settle(j *job, s spool.Settlement, again time.Time) {
 		if w.isGone(j) {
 			return
 		}
-		err := w.d.store.Settle(w.d.cut, s)
+		ctx, over := w.settleUntil(j)
+		err := w.d.store.Settle(ctx, s)
+		over()
 		switch {
 		case err == nil:
 			w.settled(j, s, again)
 			return
-		case errors.Is(err, spool.ErrLeaseLost) && try > 0:
+		case errors.Is(err, spool.ErrLeaseLost) && try > 0 && time.Now().Before(w.expires(j)):
 			// Most likely an earlier try did land, though it failed.
 			w.d.log.Info("lease is over", "source", w.Key.Source, "route", w.Key.Route, "delivery", s.Lease.Delivery)
 			w.drop(j)
@@ -226,6 +228,25 @@ func (w *worker) settle(j *job, s spool.Settlement, again time.Time) {
 			w.drop(j)
 			return
 		}
+	}
+}
+
+// settleUntil returns the context of one settle. Where other members may take the
+// delivery over, it ends with the lease (see extend): a store that is away for long may
+// answer never. A store of this process alone gives its lease to nobody meanwhile.
+func (w *worker) settleUntil(j *job) (ctx context.Context, over context.CancelFunc) {
+	if w.d.shared == nil {
+		return w.d.cut, func() {}
+	}
+	ctx, cancel := context.WithCancel(w.d.cut)
+	w.mu.Lock()
+	j.endSettle = cancel
+	w.mu.Unlock()
+	return ctx, func() {
+		w.mu.Lock()
+		j.endSettle = nil
+		w.mu.Unlock()
+		cancel()
 	}
 }
 

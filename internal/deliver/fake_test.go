@@ -30,6 +30,7 @@ type fakeStore struct {
 	hangSettles atomic.Bool
 
 	failed   int
+	entered  int // calls of all kinds
 	rows     map[int64]*row
 	queues   map[spool.RouteKey]*fakeQueue
 	fence    int64
@@ -84,6 +85,7 @@ func (s *fakeStore) enter() (unlock func(), err error) {
 		time.Sleep(latency)
 	}
 	s.mu.Lock()
+	s.entered++
 	if s.fail != nil {
 		s.failed++
 		defer s.mu.Unlock()

@@ -97,3 +97,20 @@ func (m member) Hold(_ context.Context, o spool.Owner, k spool.RouteKey, h spool
 func (m member) Resume(_ context.Context, o spool.Owner, k spool.RouteKey) error {
 	return m.change(o, k, nil)
 }
+
+// failAll, failSettles, hang and work make the store be away, in three ways, and back.
+func (s *fakeStore) failAll() { s.setFail(errDisk) }
+
+func (s *fakeStore) failSettles() { s.mu.Lock(); s.failSettle = errDisk; s.mu.Unlock() }
+
+// hang lets the lease run out too, as for a machine that the database does not reach.
+func (s *fakeStore) hang() { s.hangSettles.Store(true); s.failAll() }
+
+func (s *fakeStore) work() {
+	s.hangSettles.Store(false)
+	s.mu.Lock()
+	s.failSettle, s.fail = nil, nil
+	s.mu.Unlock()
+}
+
+func (s *fakeStore) calls() int { s.mu.Lock(); defer s.mu.Unlock(); return s.entered }

@@ -30,9 +30,12 @@ func (d *Dispatcher) extend(ctx context.Context) {
 		for _, w := range d.workers {
 			w.mu.Lock()
 			for j := w.jobs.next; j != &w.jobs; j = j.next {
-				if left := j.expires.Sub(now); left > 0 && left <= LeaseFor*2/3 {
+				switch left := j.expires.Sub(now); {
+				case left > 0 && left <= LeaseFor*2/3:
 					jobs[j.Lease.Fence] = j
 					leases = append(leases, j.Lease)
+				case left <= 0 && j.endSettle != nil:
+					j.endSettle()
 				}
 			}
 			w.mu.Unlock()
