@@ -270,8 +270,9 @@ func (h *Webhook) store(ctx context.Context, app *engine, e *spool.Event) (recei
 	for i, m := range matched {
 		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m].Name, Start: d.Reserve(h.src.keys[m])}
 	}
+	asked := time.Now()
 	// After a panic too: room that is not given back is lost until a restart.
-	defer func() { h.offer(d, matched, in.Routes, receipt.Running) }()
+	defer func() { h.offer(d, matched, in.Routes, receipt.Running, asked) }()
 	receipt, err = app.Store.Accept(ctx, in)
 	if err != nil {
 		return spool.Receipt{}, false, err
@@ -280,13 +281,13 @@ func (h *Webhook) store(ctx context.Context, app *engine, e *spool.Event) (recei
 }
 
 // offer hands what was born running to the dispatcher, and gives back the room
-// that was reserved for the rest.
-func (h *Webhook) offer(d *deliver.Dispatcher, matched []int, wishes []spool.RouteWish, running []spool.Delivery) {
+// that was reserved for the rest. asked is when the store was asked.
+func (h *Webhook) offer(d *deliver.Dispatcher, matched []int, wishes []spool.RouteWish, running []spool.Delivery, asked time.Time) {
 	for i, m := range matched {
 		switch key := h.src.keys[m]; {
 		case !wishes[i].Start:
 		case len(running) > 0 && running[0].Route == key:
-			d.Offer(running[0])
+			d.Offer(running[0], asked)
 			running = running[1:]
 		default:
 			d.Unreserve(key)

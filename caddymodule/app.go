@@ -76,6 +76,7 @@ type App struct {
 	storage    *storage.Storage    // A reference to the pool's, given back by Cleanup; nil without one.
 	observer   *observer           // Of this configuration's deliveries; nil without a store.
 	dispatcher *deliver.Dispatcher // nil unless Start has succeeded with a store.
+	owner      spool.Owner         // The dispatcher's; empty until the store knows what it serves.
 	withdraw   func()              // Removes the pointer for commands; nil where there is none.
 
 	// engine is written before live is closed, and read only after that.
@@ -215,19 +216,20 @@ func (a *App) Start() error {
 	st.Lead(storageUser{a})
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	a.owner = deliver.NewOwner()
 	var routes []deliver.Route
 	for _, s := range sources {
-		if err := st.Store.Configure(ctx, "", s.Name, s.routeNames()); err != nil {
+		if err := st.Store.Configure(ctx, a.owner, s.Name, s.routeNames()); err != nil {
 			return fmt.Errorf("configuring the routes of %s: %w", s.Name, err)
 		}
 		s.markAs(markOf(st.Store, s.Name))
 		routes = append(routes, s.deliverRoutes()...)
 	}
-	d, err := deliver.New(deliver.Config{Store: st.Store, Routes: routes, Slots: st.Slots, Log: a.log, Observer: a.observer})
+	d, err := deliver.New(deliver.Config{Store: st.Store, Owner: a.owner, Routes: routes, Slots: st.Slots, Log: a.log, Observer: a.observer})
 	if err != nil {
 		return fmt.Errorf("starting deliveries: %w", err)
 	}
-	a.warnParked(ctx, routes)
+	a.warnParked(ctx, st.Store, a.done)
 	a.dispatcher = d
 	st.Began(d)
 	d.Start()
@@ -248,8 +250,9 @@ func (a *App) Stop() error {
 	}
 	a.dispatcher.Stop()
 	if caddy.Exiting() {
-		a.storage.Drain(time.Duration(a.Grace))
+		a.storage.Drain(time.Duration(a.Grace)) // Attempts that run count for max_in_flight.
 	}
+	a.leave()
 	return nil
 }
 
@@ -276,6 +279,10 @@ func (a *App) Cleanup() error {
 		a.sources.forget()
 		return nil
 	}
+	if d != nil {
+		d.Stop()
+	}
+	a.leave() // A load that failed after Start is not stopped.
 	if back := st.Follow(storageUser{a}); back != nil && !caddy.Exiting() {
 		a.undoRenames(back.(storageUser).App)
 	}
@@ -284,7 +291,6 @@ func (a *App) Cleanup() error {
 	if d == nil {
 		return closeStorage(a.dir)
 	}
-	d.Stop()
 	release := func() error {
 		_ = d.Drain(context.Background())
 		st.Ended(d)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -43,16 +42,36 @@ func (a *App) leaveStore(needed bool) error {
 	return nil
 }
 
+// leave notes in the store that this configuration serves nothing any more. Its
+// attempts that still run keep their leases.
+func (a *App) leave() {
+	if a.owner == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := a.storage.Store.Leave(ctx, a.owner); err != nil {
+		a.log.Warn("the store was not told that a configuration has ended", "error", err)
+	}
+	a.owner = ""
+}
+
 // undoRenames gives back what routes took over by `was` when this
-// configuration's load failed after its Start.
+// configuration's load failed after its Start. A name that another member serves
+// already stays: it went on to the configuration that failed here.
 func (a *App) undoRenames(back *App) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	elsewhere, err := spool.ServedElsewhere(ctx, a.storage.Store)
+	if err != nil {
+		a.log.Error("asking what other members serve: renamed routes are not given back", "error", err)
+		return
+	}
 	for _, old := range back.sources.routed() {
 		var names []spool.RouteName
 		taken := a.sources.renamed(old.Name)
 		for _, n := range old.routeNames() {
-			if by := taken[n.Name]; by != "" {
+			if by := taken[n.Name]; by != "" && !elsewhere[spool.RouteKey{Source: old.Name, Route: by}] {
 				n.Was = by
 			}
 			names = append(names, n)
@@ -60,25 +79,46 @@ func (a *App) undoRenames(back *App) {
 		if len(taken) == 0 {
 			continue
 		}
-		if err := a.storage.Store.Configure(ctx, "", old.Name, names); err != nil {
+		if err := a.storage.Store.Configure(ctx, back.owner, old.Name, names); err != nil {
 			a.log.Error("giving renamed routes back", "source", old.Name, "error", err)
 		}
 	}
 }
 
-// warnParked warns of deliveries whose route is no longer configured.
-func (a *App) warnParked(ctx context.Context, routes []deliver.Route) {
-	configured := make(map[spool.RouteKey]bool)
-	for _, r := range routes {
-		configured[r.Key] = true
+// parkedAfter is how long a shared store is given before what waits there is called
+// parked: by then a member that vanished is known to be gone, and one that starts, as
+// each does in a rolling start, has told what it serves.
+var parkedAfter = time.Minute
+
+// warnParked warns of deliveries whose route no live member serves: at once where this
+// process alone has the store, else a while later, unless done is closed before.
+func (a *App) warnParked(ctx context.Context, store spool.Store, done <-chan struct{}) {
+	configured := a.configured()
+	if _, shared := store.(spool.Shared); !shared {
+		a.reportParked(ctx, store, func(s spool.RouteState) bool { return !configured[s.Key] })
+		return
 	}
-	states, err := a.storage.Store.Routes(ctx)
+	go func() {
+		select {
+		case <-time.After(parkedAfter):
+		case <-done:
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		a.reportParked(ctx, store, func(s spool.RouteState) bool { return !configured[s.Key] && s.Served == 0 })
+	}()
+}
+
+// reportParked logs what waits for routes that are parked.
+func (a *App) reportParked(ctx context.Context, store spool.Store, parked func(spool.RouteState) bool) {
+	states, err := store.Routes(ctx)
 	if err != nil {
 		a.log.Warn("listing routes", "error", err)
 		return
 	}
 	for _, s := range states {
-		if n := s.Waiting + s.Running; n > 0 && !configured[s.Key] {
+		if n := s.Waiting + s.Running; n > 0 && parked(s) {
 			a.log.Warn("deliveries are parked: their route is not configured; name the route again, or let another take them over with `was`",
 				"source", s.Key.Source, "route", s.Key.Route, "deliveries", n)
 		}

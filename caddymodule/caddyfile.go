@@ -39,7 +39,8 @@ import (
 //	    was           <old name>
 //	    retry         <delays...>
 //	    timeout       <duration>
-//	    max_in_flight <number>
+//	    max_in_flight <number> [each]
+//	    rate          <attempts a second> [<burst>] [each]
 //	    handle        { <Caddy directives> }
 //	}
 func parseWebhook(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {

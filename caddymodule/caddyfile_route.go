@@ -110,7 +110,7 @@ func (p *webhookParser) routeBlock() (b routeBlock, err error) {
 		case "retry":
 			err = p.retry(&b.route)
 		case "max_in_flight":
-			err = p.number(&b.route.MaxInFlight)
+			err = p.maxInFlight(&b.route)
 		case "rate":
 			err = p.rate(&b.route)
 		case "handle":
@@ -152,25 +152,39 @@ func (p *webhookParser) retry(r *Route) error {
 	return nil
 }
 
-func (p *webhookParser) number(to *int) error {
+// each is the word behind a bound that each inboxgate of a shared store has for itself.
+const each = "each"
+
+// remainingEach returns the arguments that are left, without an `each` at their end.
+func (p *webhookParser) remainingEach() (args []string, isEach bool) {
+	args = p.RemainingArgs()
+	if n := len(args); n > 0 && args[n-1] == each {
+		return args[:n-1], true
+	}
+	return args, false
+}
+
+// maxInFlight parses `max_in_flight <number> [each]`.
+func (p *webhookParser) maxInFlight(r *Route) error {
 	word := p.Val()
-	value, err := oneArg(p, "32")
-	if err != nil {
-		return err
+	args, isEach := p.remainingEach()
+	if len(args) != 1 {
+		return p.Errf("%s takes one number: write it as %s 32, or as %s 32 each for so many in each inboxgate that shares the store", word, word, word)
 	}
-	n, err := strconv.Atoi(value)
+	n, err := strconv.Atoi(args[0])
 	if err != nil || n < 1 {
-		return p.Errf("%s '%s' is no number from 1 on: write it as 32", word, value)
+		return p.Errf("%s '%s' is no number from 1 on: write it as 32", word, args[0])
 	}
-	*to = n
+	r.MaxInFlight, r.MaxInFlightEach = n, isEach
 	return nil
 }
 
-// rate parses `rate <attempts a second> [<burst>]`.
+// rate parses `rate <attempts a second> [<burst>] [each]`.
 func (p *webhookParser) rate(r *Route) error {
-	args := p.RemainingArgs()
+	args, isEach := p.remainingEach()
+	r.RateEach = isEach
 	if len(args) < 1 || len(args) > 2 {
-		return p.Errf("rate takes the attempts a second, and if you like how many may begin at once: write it as rate 50 or rate 50 10")
+		return p.Errf("rate takes the attempts a second, and if you like how many may begin at once: write it as rate 50 or rate 50 10, and with `each` at the end for so many in each inboxgate that shares the store")
 	}
 	var err error
 	if r.Rate, err = strconv.ParseFloat(args[0], 64); err != nil {

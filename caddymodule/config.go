@@ -104,18 +104,30 @@ type Route struct {
 	// How long one attempt may take. Default: 10s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// How many attempts of this route may run at once. Default: 32.
+	// How many attempts of this route may run at once. Where several inboxgates
+	// share a store, this is of all of them together: each that serves the route takes
+	// an equal share, rounded up, at least 1. As `8 each`, each may run so many.
+	// Default: 32.
 	MaxInFlight int `json:"max_in_flight,omitempty"`
+
+	// Give each inboxgate that shares the store all of `max_in_flight`, as where each
+	// has an app of its own beside it. Default: they share it.
+	MaxInFlightEach bool `json:"max_in_flight_each,omitempty"`
 
 	// How many attempts of this route may begin in a second, `0.001` to
 	// `1000000`; also less than one, as `0.5`. What is more waits in the store, in
-	// its turn. An app that answers 429 is given its time without this. Default: no
-	// bound.
+	// its turn. An app that answers 429 is given its time without this. Shared by
+	// several inboxgates as `max_in_flight` is, and as `50 each` or `50 10 each` not.
+	// Default: no bound.
 	Rate float64 `json:"rate,omitempty"`
 
-	// With `rate`, how many of them may begin at once. Default: they are spread
-	// evenly.
+	// With `rate`, how many of them may begin at once. Shared as `max_in_flight` is,
+	// unless `rate_each` is set. Default: they are spread evenly.
 	Burst int `json:"burst,omitempty"`
+
+	// Give each inboxgate that shares the store all of `rate` and `burst`. Default:
+	// they share them.
+	RateEach bool `json:"rate_each,omitempty"`
 
 	// The handlers that bring an event to the app, run in order as if the
 	// platform had called them. Their explicitly written 2xx is success.
@@ -249,6 +261,12 @@ func (r *Route) check(own []string) []error {
 	}
 	if r.MaxInFlight < 0 {
 		add("max_in_flight is negative: give a number such as 32")
+	}
+	if r.MaxInFlightEach && r.MaxInFlight == 0 {
+		add("max_in_flight_each without max_in_flight: give a number such as 32 too, or leave it out")
+	}
+	if r.RateEach && r.Rate == 0 {
+		add("rate_each without rate: give the attempts a second too, as rate 50, or leave it out")
 	}
 	if err := deliver.CheckRate(r.Rate, r.Burst); err != nil {
 		add("%w", err)

@@ -92,9 +92,8 @@ func (s *source) deliverRoutes() []deliver.Route {
 			Upstream:    r.upstream,
 			Schedule:    r.schedule(),
 			Timeout:     time.Duration(r.Timeout),
-			MaxInFlight: r.MaxInFlight,
-			Rate:        r.Rate,
-			Burst:       r.Burst,
+			MaxInFlight: r.MaxInFlight, MaxInFlightEach: r.MaxInFlightEach,
+			Rate: r.Rate, Burst: r.Burst, RateEach: r.RateEach,
 		}
 	}
 	return routes

@@ -51,7 +51,7 @@ func (a *api) replayOne(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.knows(rec.Event.Source, to.Route); err != nil {
+	if err := a.knows(r.Context(), rec.Event.Source, to.Route); err != nil {
 		return nil, err
 	}
 	var step Step
@@ -63,10 +63,10 @@ func (a *api) replayOne(r *request) (any, error) {
 	return Changed{Changed: n, PassedOver: step.PassedOver}, nil
 }
 
-// knows returns an error for a route that is not configured: a replay to a mistyped
-// name would wait there for ever. An empty name is every route.
-func (a *api) knows(source, route string) error {
-	if route == "" || a.Configured()[spool.RouteKey{Source: source, Route: route}] {
+// knows returns an error for a route that nobody serves: a replay to a mistyped name
+// would wait there for ever. An empty name is every route.
+func (a *api) knows(ctx context.Context, source, route string) error {
+	if route == "" || a.served(ctx)[spool.RouteKey{Source: source, Route: route}] {
 		return nil
 	}
 	return bad(fmt.Sprintf("source %s has no route %q in its configuration: configure it, or name another route to replay to", source, route))
@@ -141,8 +141,8 @@ func (a *api) discardEntry(r *request) (any, error) {
 type Route struct {
 	Source string `json:"source"`
 	Route  string `json:"route"`
-	// State is ready, slowed, held, held by hand, or parked where it is not
-	// configured.
+	// State is ready, slowed, held, held by hand, or parked where no live member of the
+	// store has it in its configuration.
 	State string `json:"state"`
 	// Waiting counts the deliveries that wait for their first or next attempt, Running
 	// those of which an attempt runs, and Dead the dead letters.
@@ -151,8 +151,11 @@ type Route struct {
 	Dead    int64 `json:"dead"`
 	// Oldest is when the oldest event that waits was received, zero where none does.
 	Oldest time.Time `json:"oldest,omitzero"`
-	// Hold is nil unless the route is held.
+	// Hold is nil unless the route is held: by hand, or by each member that serves it.
 	Hold *Hold `json:"hold,omitempty"`
+	// HeldHere is the hold of the process that answers, where other members of the store
+	// go on with the route; else nil.
+	HeldHere *Hold `json:"held_here,omitempty"`
 	// Pace is nil unless the route has a rate or is slowed.
 	Pace *Pace `json:"pace,omitempty"`
 }
@@ -225,9 +228,11 @@ func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
 			if h.ByHand {
 				rt.State = RouteHeldByHand
 			}
-			rt.Hold = &Hold{h.Since, h.Reason, h.Probes, h.NextProbe}
+			rt.Hold = viewHold(h)
+		} else if s.HeldHere != nil {
+			rt.HeldHere = viewHold(s.HeldHere)
 		}
-		if !configured[s.Key] {
+		if !configured[s.Key] && s.Served == 0 {
 			rt.State = RouteParked
 			if s.Waiting+s.Running+s.Dead == 0 {
 				continue // A name that once was, with nothing left.
@@ -237,6 +242,8 @@ func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
 	}
 	return routes, nil
 }
+
+func viewHold(h *spool.Hold) *Hold { return &Hold{h.Since, h.Reason, h.Probes, h.NextProbe} }
 
 // route returns the route of a call, if the store knows it.
 func (a *api) route(r *request) (spool.RouteKey, error) {
@@ -300,15 +307,18 @@ func (a *api) retry(r *request) (any, error) {
 		return nil, err
 	}
 	k := s.Key
+	held := cmp.Or(s.Hold, s.HeldHere)
 	switch {
+	case !a.Configured()[k] && s.Served > 0:
+		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is not configured in this inboxgate, but in another that shares the store: ask that one", k.Route, k.Source)}
 	case !a.Configured()[k]:
 		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is not configured: configure it again, or let another take over what waits with `was`", k.Route, k.Source)}
-	case s.Hold != nil && s.Hold.ByHand:
+	case held != nil && held.ByHand:
 		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is held by hand: resume it, and all that waits is attempted", k.Route, k.Source)}
-	case s.Hold != nil:
-		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is held (%s): all that waits is attempted as soon as its app answers a probe; resume it to begin now", k.Route, k.Source, s.Hold.Reason)}
+	case held != nil:
+		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s is held (%s): all that waits is attempted as soon as its app answers a probe; resume it to begin now", k.Route, k.Source, held.Reason)}
 	}
-	if !a.Retry(k, s.Waiting) {
+	if !a.Retry(k, s.Last) {
 		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s was held or reloaded just now: look at the routes, and ask again", k.Route, k.Source)}
 	}
 	a.audit(r, "retry", "source", k.Source, "route", k.Route, "deliveries", s.Waiting)

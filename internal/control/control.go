@@ -30,13 +30,14 @@ type Options struct {
 	// Token is what callers from other machines must show. Without one they are
 	// refused.
 	Token string
-	// Configured returns the routes that are configured; others are parked.
+	// Configured returns the routes that are configured; others are parked unless
+	// another member of the store serves them.
 	Configured func() map[spool.RouteKey]bool
 	// Pace returns how fast a configured route goes. Default: as fast as it can.
 	Pace func(spool.RouteKey) Pace
-	// Retry attempts now so many deliveries as wait for a route, and reports whether it
-	// does: not of a route that is held. Default: none can.
-	Retry func(k spool.RouteKey, waiting int64) bool
+	// Retry attempts now what waits for a route, up to the delivery numbered last, and
+	// reports whether it does: not of a route that is held. Default: none can.
+	Retry func(k spool.RouteKey, last int64) bool
 	// Release accepts the event of a quarantine entry as the handler would, and returns
 	// what it became. Where dryRun is set, it changes nothing.
 	Release func(ctx context.Context, entry spool.Record, dryRun bool) (Released, error)
@@ -49,7 +50,8 @@ type Options struct {
 // api serves one store.
 type api struct {
 	Options
-	mux *http.ServeMux
+	mux    *http.ServeMux
+	others elsewhere
 }
 
 // New returns the handler of the paths below Prefix.

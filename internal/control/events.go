@@ -55,10 +55,10 @@ func (a *api) list(r *request, list Lists, also []string) (any, error) {
 		return nil, err
 	}
 	p := Page{Events: []Event{}, Next: page.Next}
-	configured := a.Configured()
+	served := a.served(r.Context())
 	for _, rec := range page.Records {
 		e := view(rec, reveal)
-		e.markParked(configured)
+		e.markParked(served)
 		p.Events = append(p.Events, e)
 	}
 	if slices.Contains(also, "total") && v.Get("total") != "false" && q.Cursor == 0 {
@@ -169,7 +169,7 @@ func (a *api) whole(r *request, find func(*request) (spool.Record, error)) (any,
 		return nil, err
 	}
 	e := viewWhole(rec, reveal)
-	e.markParked(a.Configured())
+	e.markParked(a.served(r.Context()))
 	return e, nil
 }
 

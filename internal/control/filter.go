@@ -67,13 +67,13 @@ func (a *api) query(f Filter, list Lists) (spool.Query, error) {
 	if f.State != parked {
 		return q, nil
 	}
-	configured := a.Configured()
-	if configured == nil {
+	served := a.served(context.Background())
+	if served == nil {
 		return q, bad("what is parked is known to a running inboxgate only: ask for waiting and the name of the route")
 	}
 	also := q.Delivery
 	q.Delivery = func(k spool.RouteKey, d spool.DeliveryRecord) bool {
-		return !configured[k] && (also == nil || also(k, d))
+		return !served[k] && (also == nil || also(k, d))
 	}
 	return q, nil
 }

@@ -66,7 +66,7 @@ func (a *api) replay(r *request, s *stream) error {
 		return err
 	}
 	if b.Filter.Source != "" {
-		if err := a.knows(b.Filter.Source, b.Route); err != nil {
+		if err := a.knows(r.Context(), b.Filter.Source, b.Route); err != nil {
 			return err
 		}
 	}

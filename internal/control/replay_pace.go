@@ -117,7 +117,7 @@ func (p *pacer) readRoom(ctx context.Context) error {
 	configured := p.a.Configured()
 	for _, s := range states {
 		left := p.most + 1 - s.Waiting
-		if s.Hold != nil || !configured[s.Key] {
+		if s.Hold != nil || !configured[s.Key] && s.Served == 0 {
 			left = math.MaxInt64
 		}
 		p.room[s.Key] = left

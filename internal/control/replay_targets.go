@@ -32,11 +32,11 @@ func finished(state spool.State) bool {
 }
 
 // targets returns the routes to which the event of a record is to be sent again.
-// Routes that are not configured are recorded in step.PassedOver instead.
+// Routes that nobody serves are recorded in step.PassedOver instead.
 func (a *api) targets(b Bulk, rec spool.Record, step *Step) (routes []string) {
-	configured := a.Configured()
+	served := a.served(context.Background())
 	add := func(route string) {
-		if configured[spool.RouteKey{Source: rec.Event.Source, Route: route}] {
+		if served[spool.RouteKey{Source: rec.Event.Source, Route: route}] {
 			routes = append(routes, route)
 		} else {
 			step.passOver(rec.Event.Source, route)

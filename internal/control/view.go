@@ -121,15 +121,14 @@ func view(rec spool.Record, reveal bool) Event {
 	return v
 }
 
-// markParked shows as parked what waits for a route that is not configured. No set at
-// all means that the configuration is not known.
-func (e *Event) markParked(configured map[spool.RouteKey]bool) {
-	if configured == nil {
+// markParked shows as parked what waits for a route that nobody serves: see api.served.
+func (e *Event) markParked(served map[spool.RouteKey]bool) {
+	if served == nil {
 		return
 	}
 	for i := range e.Deliveries {
 		d := &e.Deliveries[i]
-		if (d.State == spool.Available.String() || d.State == spool.Retrying.String()) && !configured[spool.RouteKey{Source: e.Source, Route: d.Route}] {
+		if (d.State == spool.Available.String() || d.State == spool.Retrying.String()) && !served[spool.RouteKey{Source: e.Source, Route: d.Route}] {
 			d.State = parked
 		}
 	}

@@ -32,7 +32,8 @@ type State struct {
 	LeasesLost uint64
 	// Routes are the store's, nil if it could not be asked.
 	Routes []spool.RouteState
-	// Configured holds the routes of this configuration; what others have is parked.
+	// Configured holds the routes of this configuration; what waits for others is parked
+	// unless another member serves them.
 	Configured map[spool.RouteKey]bool
 	// Sources are the names of the configured sources that have routes.
 	Sources []string
@@ -82,8 +83,9 @@ var (
 	routeWaiting = newGauge("route_waiting", "Deliveries that wait for their first or next attempt.", routeLabels...)
 	routeRunning = newGauge("route_running", "Attempts in flight, or about to be.", routeLabels...)
 	routeDead    = newGauge("route_dead", "Dead letters.", routeLabels...)
-	routeHeld    = newGauge("route_held", "1 while the route is held: its upstream is not reached, or an operator holds it.", routeLabels...)
-	routeParked  = newGauge("route_parked", "Deliveries of a route that is not configured any more.", "source")
+	routeHeld    = newGauge("route_held", "1 while the route is held: no inboxgate that serves it reaches its upstream, or an operator holds it.", routeLabels...)
+	routeHere    = newGauge("route_held_here", "1 while this process holds the route: it does not reach the upstream, or an operator holds the route.", routeLabels...)
+	routeParked  = newGauge("route_parked", "Deliveries of a route that no inboxgate serves any more: it is not configured.", "source")
 	routeOldest  = newGauge("route_oldest_seconds", "Age of the oldest event that waits.", routeLabels...)
 	routeRate    = newGauge("route_rate", "Attempts a second that may begin: the bound of rate, or what an app that asked for less is given; +Inf for no bound.", routeLabels...)
 	routeSlowed  = newGauge("route_slowed", "1 while the route is slowed because its app asked for it.", routeLabels...)
@@ -95,7 +97,7 @@ var (
 var allGauges = []gauge{
 	storeUp, storeRefusing, storeUsed, storeMax, storeShare, storeFile, storeLog, storeFull, diskFree, diskFloor,
 	clockOff, commits, commitCalls, reopened, oddEntries, oddBytes, leasesLost,
-	routeWaiting, routeRunning, routeDead, routeHeld, routeParked, routeOldest, routeRate, routeSlowed, routePaused, secretValid,
+	routeWaiting, routeRunning, routeDead, routeHeld, routeHere, routeParked, routeOldest, routeRate, routeSlowed, routePaused, secretValid,
 }
 
 // Describe implements prometheus.Collector.
@@ -157,7 +159,9 @@ func (now *State) routes(send sendGauge) {
 	}
 	for _, s := range now.Routes {
 		if !now.Configured[s.Key] {
-			parked[s.Key.Source] += s.Waiting + s.Running
+			if s.Served == 0 { // Else another member shows it.
+				parked[s.Key.Source] += s.Waiting + s.Running
+			}
 			continue
 		}
 		at := []string{s.Key.Source, s.Key.Route}
@@ -165,6 +169,7 @@ func (now *State) routes(send sendGauge) {
 		send(routeRunning, float64(s.Running), at...)
 		send(routeDead, float64(s.Dead), at...)
 		send(routeHeld, truth(s.Hold != nil), at...)
+		send(routeHere, truth(s.HeldHere != nil), at...)
 		age := 0.0
 		if !s.Oldest.IsZero() {
 			age = max(time.Since(s.Oldest).Seconds(), 0)

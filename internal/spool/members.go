@@ -32,3 +32,25 @@ type Member struct {
 	// Serves and Holds are the routes that it serves, and those it holds.
 	Serves, Holds []RouteKey
 }
+
+// ServedElsewhere returns the routes that live members besides this process serve: none
+// where no other process can have the store open.
+func ServedElsewhere(ctx context.Context, s Store) (map[RouteKey]bool, error) {
+	shared, ok := s.(Shared)
+	if !ok {
+		return nil, nil
+	}
+	members, err := shared.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	served := make(map[RouteKey]bool)
+	for _, m := range members {
+		for _, k := range m.Serves {
+			if m.Live && !m.Here {
+				served[k] = true
+			}
+		}
+	}
+	return served, nil
+}
