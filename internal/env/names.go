@@ -51,5 +51,15 @@ const (
 	OpsListen         = Prefix + "OPS_LISTEN"
 )
 
+// Names of the variables for a store that several machines share.
+const (
+	DatabaseURL     = Prefix + "DATABASE_URL"
+	DatabaseURLFile = Prefix + "DATABASE_URL_FILE"
+	// DatabaseDurability is local or replica, DatabaseBatches 1 or 2.
+	DatabaseDurability = Prefix + "DATABASE_DURABILITY"
+	DatabaseBatches    = Prefix + "DATABASE_BATCHES"
+	MemberName         = Prefix + "MEMBER_NAME"
+)
+
 // DefaultOpsListen is where probes and metrics are without OpsListen.
 const DefaultOpsListen = "127.0.0.1:9180"
