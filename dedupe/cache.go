@@ -19,6 +19,8 @@ const (
 type Entry struct {
 	Key    string
 	Digest Digest
+
+	generation uint32 // Of the gate that made it: see Gate.Forget.
 }
 
 // Cache remembers entries for speed. It may forget any of them at any time, and

@@ -17,6 +17,8 @@ type call[T any] struct {
 	digest Digest
 	judge  Judge[T]
 	failed bool // a run of its digest failed while it waited
+	// generation is the gate's when the judge began, set by the owner of the key.
+	generation uint32
 	// answer takes the one answer, whether or not the caller still waits.
 	answer chan outcome[T]
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // DefaultJoiners is how many copies may wait for one key.
@@ -56,6 +57,9 @@ type Gate[T any] struct {
 	close   func() // Ends the built-in cache.
 	claims  *claims[T]
 	joiners int // At most, for one key.
+	// generation counts the calls of Forget. Only what a judge of the present one has
+	// said is answered from the cache.
+	generation atomic.Uint32
 
 	mu      sync.RWMutex // Guards closed, and running.Add against Wait.
 	closed  bool
@@ -152,8 +156,14 @@ func (g *Gate[T]) Known(key string, digest Digest) bool {
 // cached compares the whole key: the cache may have found another one's entry.
 func (g *Gate[T]) cached(key string, digest Digest) bool {
 	e, ok := g.cache.Get(key)
-	return ok && e.Key == key && e.Digest == digest
+	return ok && e.Key == key && e.Digest == digest && e.generation == g.generation.Load()
 }
+
+// Forget drops what the gate has cached: what a judge has said that began before it
+// spares no later call its judge. It is for a store that may have lost what was durable,
+// as a database may whose standby has taken over. It costs nothing, and calls that wait
+// go on.
+func (g *Gate[T]) Forget() { g.generation.Add(1) }
 
 var errEnded = fmt.Errorf("%w: its goroutine ended", ErrPanic)
 
@@ -161,6 +171,7 @@ var errEnded = fmt.Errorf("%w: its goroutine ended", ErrPanic)
 // own: a caller that goes away must not take a write along that may still land.
 func (g *Gate[T]) start(c *call[T]) {
 	g.running.Add(1)
+	c.generation = g.generation.Load()
 	go func() {
 		defer g.running.Done()
 		o := outcome[T]{err: errEnded}
@@ -188,7 +199,7 @@ func (g *Gate[T]) settle(c *call[T], o outcome[T]) {
 	if o.err == nil && o.durable {
 		// A key cut out of a request would keep the request alive.
 		key := strings.Clone(c.key)
-		g.cache.Set(key, Entry{Key: key, Digest: c.digest})
+		g.cache.Set(key, Entry{Key: key, Digest: c.digest, generation: c.generation})
 	}
 	if next := g.claims.settle(c, o); next != nil {
 		g.start(next)

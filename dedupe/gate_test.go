@@ -172,3 +172,47 @@ func TestVerdictNames(t *testing.T) {
 		}
 	}
 }
+
+// After Forget no call is answered by what was said before, not even by a judge that
+// had begun by then and ended later.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, end := open(t, dedupe.GateOptions{Cache: &perfect{m: map[string]dedupe.Entry{}}})
+		defer end()
+		runs, release := atomic.Int32{}, make(chan struct{})
+		judge := func(wait <-chan struct{}) func(context.Context) (dedupe.Verdict, error) {
+			return func(context.Context) (dedupe.Verdict, error) {
+				runs.Add(1)
+				if wait != nil {
+					<-wait
+				}
+				return dedupe.Accepted, nil
+			}
+		}
+		ran := func(what string, want int32) {
+			t.Helper()
+			if got := runs.Swap(0); got != want {
+				t.Errorf("%s: %d judges ran, want %d", what, got, want)
+			}
+		}
+		do(g, "a", body(1), judge(nil))
+		do(g, "a", body(1), judge(nil))
+		ran("a copy", 1)
+		slow := make(chan answer, 1)
+		ask(context.Background(), g, "b", body(1), judge(release), slow)
+		settle()
+		g.Forget()
+		close(release)
+		wantVerdict(t, "the call that waited", await(slow), dedupe.Accepted)
+		settle()
+		ran("it", 1)
+		do(g, "a", body(1), judge(nil))
+		ran("known before", 1)
+		do(g, "b", body(1), judge(nil))
+		ran("said by a judge of before", 1)
+		do(g, "a", body(1), judge(nil))
+		do(g, "b", body(1), judge(nil))
+		ran("known again", 0)
+	})
+}
