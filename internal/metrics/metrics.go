@@ -11,6 +11,7 @@ package metrics
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,6 +29,7 @@ type Counters struct {
 	requests, duplicates, signatures  *prometheus.CounterVec
 	attempts, deliveries, slower      *prometheus.CounterVec
 	accept, attemptTime, deliveryTime *prometheus.HistogramVec
+	commit                            *prometheus.HistogramVec
 }
 
 // Process returns the counters of the process. docs/reference.md is read from the calls
@@ -49,6 +51,7 @@ var Process = sync.OnceValue(func() *Counters {
 		slower:       counter("slower_total", "Answers by which an app asked for a slower pace: 429, and 503 with Retry-After or while others pass.", "source", "route"),
 		accept:       histogram("accept_seconds", "Time from a request to its answer 200.", acceptBuckets, "source"),
 		attemptTime:  histogram("attempt_seconds", "Time an attempt took.", attemptBuckets, "source", "route"),
+		commit:       histogram("db_commit_seconds", "Time a commit took in the database that holds the store, with the way there and back.", commitBuckets),
 		deliveryTime: histogram("delivery_seconds", "Time from the receipt of an event to its delivery; replays are not in it.", deliveryBuckets, "source", "route"),
 	}
 })
@@ -56,6 +59,7 @@ var Process = sync.OnceValue(func() *Counters {
 var (
 	acceptBuckets   = []float64{.0005, .001, .002, .004, .008, .016, .032, .064, .125, .25, .5, 1, 2, 4, 8}
 	attemptBuckets  = []float64{.001, .002, .004, .008, .016, .032, .064, .125, .25, .5, 1, 2.5, 5, 10, 30}
+	commitBuckets   = []float64{.00025, .0005, .001, .002, .004, .008, .016, .032, .064, .125, .25, .5, 1, 2, 4, 8, 16}
 	deliveryBuckets = []float64{.002, .004, .008, .016, .032, .064, .125, .25, .5, 1, 5, 30, 150, 630, 2550, 9750, 43200}
 )
 
@@ -71,7 +75,7 @@ func (m *Counters) Register(r *prometheus.Registry) error {
 // each calls f with every field of m. What is missing here is never shown.
 func (m *Counters) each(f func(prometheus.Collector)) {
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duplicates, m.signatures, m.Missed, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime,
+		m.requests, m.duplicates, m.signatures, m.Missed, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime, m.commit,
 	} {
 		f(c)
 	}
@@ -85,6 +89,13 @@ func (m *Counters) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *Counters) Collect(ch chan<- prometheus.Metric) {
 	m.each(func(c prometheus.Collector) { c.Collect(ch) })
+}
+
+// Commit returns what records how long a commit in a database took. Where no store is
+// in one there is no such series.
+func (m *Counters) Commit() func(time.Duration) {
+	seconds := m.commit.WithLabelValues()
+	return func(d time.Duration) { seconds.Observe(d.Seconds()) }
 }
 
 // Signatures returns the counter of what a secret of a source has signed. The secret

@@ -1,12 +1,14 @@
-// Package storage is what a process keeps of one data directory while configurations
-// come and go: the open store, the memory of ids in front of it, and the room for
-// attempts that all of them share.
+// Package storage is what a process keeps of one store, in a data directory or a
+// database, while configurations come and go: the open store, the memory of ids in
+// front of it, and the room for attempts that all of them share.
 //
 // Guarantee: the settings and the logger in use are those of the newest configuration
 // that has started and not gone. Leases that were lost are counted over all of them.
 //
-// Limits: the caller sees to it that a directory is opened once, and closed after its
-// last user.
+// A database's password is in no error, log or name of a place.
+//
+// Limits: the caller sees to it that a place is opened once, and closed after its last
+// user.
 package storage
 
 import (
@@ -23,29 +25,35 @@ import (
 	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
-	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
 
 // User is a configuration that uses a storage. Users are compared with ==.
 type User interface {
 	// Settings returns what the store is to be set to.
 	Settings() spool.Settings
+	// Place returns where the store is. Its Key is that of the storage.
+	Place() Place
 	// Log returns where the store's log goes.
 	Log() *slog.Logger
 	// Expired is called for each dead letter that retention has made.
 	Expired(d spool.Delivery, reason string)
 }
 
-// Storage is the process's hold on one data directory.
+// Storage is the process's hold on one store.
 type Storage struct {
 	Store spool.Store
 	Gate  *dedupe.Gate[spool.Receipt]
 	Slots *deliver.Slots
+	// Place is where the store is, as the configuration that opened it had it.
+	Place Place
 
 	log    *loghandler.Swap // Of the store; its target is the newest user's.
 	growth metrics.Growth
 	low    atomic.Bool // Short of room, and reported.
 	off    atomic.Bool // The machine's clock is off, and reported.
+	// database is that of the newest user, by whose DSN new connections are made; nil
+	// for a directory.
+	database atomic.Pointer[Database]
 
 	mu    sync.Mutex                   // Guards all that follows.
 	live  map[*deliver.Dispatcher]bool // Those that Began and have not Ended.
@@ -53,23 +61,25 @@ type Storage struct {
 	users []User                       // Oldest first.
 }
 
-// Open opens the store of a directory.
-func Open(dir string, settings spool.Settings, log *slog.Logger) (*Storage, error) {
-	swap := loghandler.NewSwap(log.Handler())
+// Open opens the store at a place. It waits for a database until ctx ends.
+func Open(ctx context.Context, p Place, settings spool.Settings, log *slog.Logger) (*Storage, error) {
 	gate, err := dedupe.NewGate[spool.Receipt](dedupe.GateOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("making the gate: %w", err)
 	}
-	store, err := sqlite.Open(dir, sqlite.Options{Log: slog.New(swap), Settings: settings})
-	if err != nil {
+	s := Of(nil, gate)
+	s.Place, s.log = p, loghandler.NewSwap(log.Handler())
+	s.database.Store(p.Database)
+	if s.Store, err = p.open(ctx, s, settings); err != nil {
 		gate.Close()
 		return nil, err
 	}
-	s := Of(store, gate)
-	s.log = swap
 	s.Store.OnExpired(s.expired) // For the store's life: two users would count twice.
 	return s, nil
 }
+
+// dsn returns the database's address as the newest configuration has it.
+func (s *Storage) dsn() (string, error) { return s.database.Load().DSN() }
 
 // Of returns the storage of a store that is open.
 func Of(store spool.Store, gate *dedupe.Gate[spool.Receipt]) *Storage {
@@ -91,6 +101,9 @@ func (s *Storage) Lead(u User) {
 
 func (s *Storage) apply(u User) {
 	s.log.Use(u.Log().Handler())
+	if d := u.Place().Database; d != nil {
+		s.database.Store(d)
+	}
 	s.Store.Tune(u.Settings())
 }
 

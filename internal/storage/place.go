@@ -1,0 +1,192 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/postgres"
+	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
+)
+
+// Place is where a store is kept: in a data directory, which one process has, or in a
+// database, which machines share.
+type Place struct {
+	// Dir is the canonical path of the data directory.
+	Dir string
+	// Database is where the store is instead; nil for the directory.
+	Database *Database
+}
+
+// Holds names what is stored, whoever opens it and however: places that hold the same
+// have the same events. It has no password and no user.
+func (p Place) Holds() string {
+	if p.Database == nil {
+		return p.Dir
+	}
+	return p.Database.Key()
+}
+
+// Key tells open stores apart. A directory is open once. Of a database each process may
+// have several members, so that a reload which changes what a member is, such as its
+// durability, opens another one; the former ends with its configuration.
+func (p Place) Key() string {
+	d := p.Database
+	if d == nil {
+		return p.Dir
+	}
+	return fmt.Sprintf("%s %s %d %s", d.Key(), d.Durability, d.Batches, d.Name)
+}
+
+// String names the place for people, without a password.
+func (p Place) String() string {
+	if p.Database == nil {
+		return p.Dir
+	}
+	return p.Database.String()
+}
+
+// open opens the engine. A database is waited for until ctx ends.
+func (p Place) open(ctx context.Context, s *Storage, settings spool.Settings) (spool.Store, error) {
+	log := slog.New(s.log)
+	if p.Database == nil {
+		return sqlite.Open(p.Dir, sqlite.Options{Log: log, Settings: settings})
+	}
+	dsn, err := p.Database.DSN()
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Open(ctx, dsn, postgres.Options{
+		Log: log, Settings: settings, Name: p.Database.Name, Version: p.Database.Version,
+		Durability: p.Database.Durability, Batches: p.Database.Batches,
+		DSN: s.dsn, Committed: metrics.Process().Commit(), Reset: s.Gate.Forget,
+	})
+}
+
+// Health returns how the database is that holds the store; ok is false for a directory.
+func (s *Storage) Health() (h postgres.Health, ok bool) {
+	db, ok := s.Store.(interface{ Health() postgres.Health })
+	if !ok {
+		return h, false
+	}
+	return db.Health(), true
+}
+
+// Members returns the processes that share the store; nil where it is not shared.
+func (s *Storage) Members(ctx context.Context) ([]spool.Member, error) {
+	if shared, ok := s.Store.(spool.Shared); ok {
+		return shared.Members(ctx)
+	}
+	return nil, nil
+}
+
+// Figures returns what metrics show of the database; nil for a directory.
+func (s *Storage) Figures(ctx context.Context) *metrics.Database {
+	h, ok := s.Health()
+	if !ok {
+		return nil
+	}
+	d := &metrics.Database{
+		Connections: h.Connections, Standbys: h.Standbys, Ambiguous: h.Ambiguous, Reconnects: h.Reconnects,
+		Snapshot: h.OldestSnapshot, Dead: h.DeadRows, Durability: h.Durability.String(),
+	}
+	members, _ := s.Members(ctx) // Where they cannot be read, inbox_store_up shows it.
+	for _, m := range members {
+		if m.Live {
+			d.Members++
+		}
+	}
+	return d
+}
+
+// Left is what a data directory holds that another place does not.
+type Left struct {
+	// Events counts those in the log, Waiting the deliveries that no app has taken yet.
+	Events, Waiting int64
+	// More reports that there are more events than were counted.
+	More bool
+}
+
+// LeftIn counts what is in the store of a data directory, while no process has it. A
+// directory without a store holds nothing.
+func LeftIn(ctx context.Context, dir string) (left Left, err error) {
+	if _, err := os.Stat(filepath.Join(dir, "spool.db")); errors.Is(err, fs.ErrNotExist) {
+		return left, nil
+	}
+	still, err := sqlite.OpenOffline(dir)
+	if err != nil {
+		return left, err
+	}
+	defer still.Close()
+	states, err := still.Routes(ctx)
+	if err != nil {
+		return left, fmt.Errorf("listing its routes: %w", err)
+	}
+	for _, s := range states {
+		left.Waiting += s.Waiting + s.Running
+	}
+	n, err := spool.CountRecords(ctx, still, spool.Query{}, time.Second)
+	if err != nil {
+		return left, fmt.Errorf("counting its events: %w", err)
+	}
+	left.Events, left.More = n.N, n.Partial
+	return left, nil
+}
+
+// Instead returns what PostgreSQL's own tools do in place of one of our commands,
+// "backup", "compact" or "check", with the command line; empty for a directory.
+func (p Place) Instead(command string) string {
+	if p.Database == nil {
+		return ""
+	}
+	return Instead(p.Database.Target, command)
+}
+
+// Instead is Place.Instead of a database.
+func Instead(t postgres.Target, command string) string {
+	at := shellWord(conninfo(t))
+	line := map[string]string{
+		"backup":  fmt.Sprintf("pg_dump --format=custom --schema=%s --file=inbox.dump %s", t.Schema, at),
+		"compact": fmt.Sprintf("psql %s --command='VACUUM (ANALYZE)', and `VACUUM FULL` where the disk must have room back", at),
+		"check":   fmt.Sprintf("pg_amcheck --schema=%s --heapallindexed --dbname=%s", t.Schema, at),
+	}[command]
+	return "this store is a PostgreSQL database, which has its own tools: use " + line
+}
+
+// conninfo returns the target as the tools of PostgreSQL take it, without a password.
+func conninfo(t postgres.Target) string {
+	var hosts, ports []string
+	for _, at := range t.Hosts {
+		i := strings.LastIndex(at, ":") // A socket is a path and a port.
+		host, port, err := net.SplitHostPort(at)
+		if err != nil {
+			host, port = at[:i], at[i+1:]
+		}
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	text := fmt.Sprintf("host=%s port=%s dbname=%s", strings.Join(hosts, ","), strings.Join(ports, ","), value(t.Database))
+	if t.User != "" {
+		text += " user=" + value(t.User)
+	}
+	return text
+}
+
+// value quotes a value of a keyword where it needs that.
+func value(s string) string {
+	if s != "" && !strings.ContainsAny(s, ` '\\`) {
+		return s
+	}
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+}
+
+// shellWord makes one word of a shell of s.
+func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
