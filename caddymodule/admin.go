@@ -169,7 +169,7 @@ func (a *App) announce() {
 		instance.Withdraw(instance.Directories()) // A configuration before this one may have left it.
 		return
 	}
-	p := instance.Pointer{Admin: a.admin, DataDir: a.dir, Started: started}
+	p := instance.Pointer{Admin: a.admin, DataDir: a.place.Dir, Started: started}
 	if a.guards != nil {
 		p.Probes = a.guards.probesAt()
 	}

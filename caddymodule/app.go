@@ -28,6 +28,12 @@ type App struct {
 	// Default: `inbox` in Caddy's data directory.
 	DataDir string `json:"data_dir,omitempty"`
 
+	// A database that holds the store instead of `data_dir`, so that several machines
+	// share it: `storage postgres [<address>]`, with a block of the words below.
+	// `data_dir` then has the admin socket only.
+	// Default: the store is in `data_dir`.
+	Database *Database `json:"storage,omitempty"`
+
 	// How long an event id is remembered at least, and how old an event may
 	// be to be taken as new. Default: 24h. At least 4h, because the platform's
 	// own retries span 2 h 42 m 30 s.
@@ -59,14 +65,14 @@ type App struct {
 	// The following are set by Provision, or by the handlers' Provision, and do not
 	// change afterwards.
 
-	dir     string       // Canonical path of DataDir.
-	admin   string       // Where commands reach Caddy's admin endpoint; empty where that is off.
-	token   string       // AdminToken filled in, or the environment's; empty for none.
-	log     *slog.Logger // The app's; its newest warning is kept for the status.
-	audit   *slog.Logger // One line for each event taken and each delivery ended.
-	emitter *emitter     // To Caddy's event handlers.
-	sources *sourceSet   // Of all inbox_webhook handlers; has a lock of its own.
-	guards  *guards      // One a server with a webhook; has a lock of its own.
+	place   storage.Place // DataDir's canonical path, and the Database filled in.
+	admin   string        // Where commands reach Caddy's admin endpoint; empty where that is off.
+	token   string        // AdminToken filled in, or the environment's; empty for none.
+	log     *slog.Logger  // The app's; its newest warning is kept for the status.
+	audit   *slog.Logger  // One line for each event taken and each delivery ended.
+	emitter *emitter      // To Caddy's event handlers.
+	sources *sourceSet    // Of all inbox_webhook handlers; has a lock of its own.
+	guards  *guards       // One a server with a webhook; has a lock of its own.
 
 	// The following belong to Start, Stop and Cleanup, which Caddy never calls at the
 	// same time.
@@ -122,6 +128,10 @@ const (
 	minMaxSize   = 16 << 20
 )
 
+// startWithin is how long Start waits for a database, and for the store to know its
+// routes. A reload that fails by it leaves the former configuration running.
+var startWithin = 30 * time.Second
+
 // CaddyModule returns the Caddy module information. By pointer: events are sent
 // while Start still writes.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -149,8 +159,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("data_dir: %w: set what the placeholder names", err)
 	}
-	if a.dir, err = env.CanonicalDir(dir); err != nil {
+	if a.place.Dir, err = env.CanonicalDir(dir); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
+	}
+	if err := a.provisionDatabase(); err != nil {
+		return err
 	}
 	if err := a.provisionAdmin(ctx); err != nil {
 		return err
@@ -172,6 +185,9 @@ func (a *App) Validate() error {
 	}
 	if a.MaxSize != 0 && a.MaxSize < minMaxSize {
 		errs = append(errs, fmt.Errorf("max_size is %d bytes: give at least 16MiB, for example 10GiB", a.MaxSize))
+	}
+	if a.Database != nil {
+		errs = append(errs, storage.Config(*a.Database).Check())
 	}
 	if a.Grace < 0 {
 		errs = append(errs, errors.New("grace is negative: give a duration such as 10s"))
@@ -208,14 +224,14 @@ func (a *App) Start() error {
 	if len(sources) == 0 {
 		return nil // Only pass-through handlers, or none: no disk is needed.
 	}
-	st, err := openStorage(a.dir, a.settings(), a.log)
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+	defer cancel()
+	st, err := a.openStorage(ctx)
 	if err != nil {
 		return err
 	}
 	a.storage, a.observer = st, newObserver(a)
 	st.Lead(storageUser{a})
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
 	a.owner = deliver.NewOwner()
 	var routes []deliver.Route
 	for _, s := range sources {
@@ -289,12 +305,12 @@ func (a *App) Cleanup() error {
 	a.sources.forget()
 	a.storage, a.dispatcher = nil, nil
 	if d == nil {
-		return closeStorage(a.dir)
+		return closeStorage(a.place)
 	}
 	release := func() error {
 		_ = d.Drain(context.Background())
 		st.Ended(d)
-		return closeStorage(a.dir)
+		return closeStorage(a.place)
 	}
 	if caddy.Exiting() {
 		return release() // Stop has drained already.

@@ -22,7 +22,7 @@ func TestReloadLeavesNothingWaitingBehind(t *testing.T) {
 	former := in.dir
 	in.dir += "-other"
 	err := in.load("", site(gone))
-	if err == nil || !strings.Contains(err.Error(), "data_dir changes from "+former+" to "+in.dir+" while 1 deliveries wait in the former") {
+	if err == nil || !strings.Contains(err.Error(), "the store changes from "+former+" to "+in.dir+" while 1 deliveries wait in the former") {
 		t.Fatalf("a reload that leaves an event behind: %v", err)
 	}
 	if r := post(t, in.url("/hook"), body); r.result != "duplicate" {
@@ -40,7 +40,7 @@ func TestReloadLeavesNothingWaitingBehind(t *testing.T) {
 	in.dir += "-other"
 	eventually(t, "the reload to be taken", func() bool { return in.load("", site(app.addr())) == nil })
 	raw, err := os.ReadFile(in.logs)
-	if err != nil || !strings.Contains(string(raw), "data_dir has changed") || !strings.Contains(string(raw), `"former":"`+former+`"`) {
+	if err != nil || !strings.Contains(string(raw), "the store has changed") || !strings.Contains(string(raw), `"former":"`+former+`"`) {
 		t.Errorf("nothing is said of the former store: %v", err)
 	}
 }

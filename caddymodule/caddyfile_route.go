@@ -314,3 +314,18 @@ func (p *webhookParser) nameInline() {
 	}
 	r.Name, r.Was = inlineName, r.Name
 }
+
+// parseNumber parses the one number of a word.
+func parseNumber(d argParser, example string, to *int) error {
+	word := d.Val()
+	value, err := oneArg(d, example)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 {
+		return d.Errf("%s '%s' is no number from 1 on: write it as %s", word, value, example)
+	}
+	*to = n
+	return nil
+}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
 // meantWords are words of other programs, and what they are called here.
@@ -12,6 +14,7 @@ var meantWords = map[string]string{
 	"upstream": "to app:3000", "upstreams": "to app:3000", "backend": "to app:3000", "target": "to app:3000", "forward": "to app:3000",
 	"proxy": "to app:3000", "reverse_proxy": "to app:3000", "url": "to app:3000", "route": "on message.failed app:3000", "event": "on message.failed app:3000",
 	"secret_file": "secret {file./run/secrets/inbox}", "secret_env": "secret {env.INBOX_WEBHOOK_SECRET}", "signing_secret": "secret {env.INBOX_WEBHOOK_SECRET}",
+	"database": "storage postgres {env.INBOX_DATABASE_URL}", "postgres": "storage postgres {env.INBOX_DATABASE_URL}", "dsn": "storage postgres {env.INBOX_DATABASE_URL}",
 	"max_size_body": "max_body 1MiB", "body_limit": "max_body 1MiB", "retries": "retry 30s 2m 8m", "backoff": "retry 30s 2m 8m",
 }
 
@@ -25,6 +28,8 @@ func misplaced(word string, here []string) string {
 		return "'" + word + "' belongs into the block of " + directiveName + " in a site: move it there"
 	case slices.Contains(routeWords, word) && word != "name":
 		return "'" + word + "' belongs into the block of an `on` or of `to`: move it there, as in to app:3000 { " + word + " … }"
+	case slices.Contains(storageWords, word) && word != "name":
+		return "'" + word + "' belongs into the block of storage: move it there, as in storage " + storage.Postgres + " { " + word + " … }"
 	case slices.Contains(appWords, word):
 		return "'" + word + "' belongs into the global option at the top of the Caddyfile: { " + appID + " { " + word + " … } }"
 	}

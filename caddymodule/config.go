@@ -68,6 +68,34 @@ type Source struct {
 	AckTimeout caddy.Duration `json:"ack_timeout,omitempty"`
 }
 
+// Database is a database that holds the store, so that several machines share it.
+type Database struct {
+	// What kind of database it is: `postgres`, which is the only one.
+	Engine string `json:"engine,omitempty"`
+
+	// The address, as a URL such as `postgres://user@host:5432,host2/database` or
+	// in libpq's form. Best a placeholder, `{env.NAME}` or `{file./path}`: an
+	// address with the password written into it is refused, because logs and the
+	// admin API would show it. A file is read again at each new connection.
+	// Default: what the environment holds in `INBOX_DATABASE_URL`, or in the file
+	// named by `INBOX_DATABASE_URL_FILE`.
+	DSN string `json:"dsn,omitempty"`
+
+	// What an event must reach before it is answered with 200: `local` is the
+	// database's disk, and `replica` a synchronous standby as well. With `replica`
+	// new events get 503 while the server names no such standby. Default: `local`.
+	Durability string `json:"durability,omitempty"`
+
+	// How many batches of events may wait for their commit at once, 1 or 2. With 2
+	// there are more events a second where a commit waits for a network, and the
+	// database works more for each. Default: 1.
+	Batches int `json:"batches,omitempty"`
+
+	// What this process is called among those that share the store, in `store
+	// members` and the audit log: at most 53 bytes. Default: the machine's name.
+	Name string `json:"name,omitempty"`
+}
+
 // Secret is one signing secret, at least 16 bytes long.
 type Secret struct {
 	// The secret, best as a placeholder: `{env.NAME}` or `{file./path}`. One

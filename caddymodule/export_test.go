@@ -129,3 +129,18 @@ func DiskLow(says ...spool.Stats) (warned []bool) {
 	}
 	return warned
 }
+
+// StartWithin has Start wait so long for a database while a test runs.
+func StartWithin(t interface {
+	Cleanup(func())
+	Fatal(...any)
+}, d string,
+) {
+	within, err := time.ParseDuration(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	former := startWithin
+	startWithin = within
+	t.Cleanup(func() { startWithin = former })
+}

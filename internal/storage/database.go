@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/nearest"
 	"github.com/inboxgate/inboxgate/internal/spool/postgres"
 )
 
@@ -52,7 +53,7 @@ var (
 // Check refuses what is wrong whatever the placeholders lead to.
 func (c Config) Check() error {
 	if c.Engine != Postgres {
-		return fmt.Errorf("storage '%s' is unknown: write storage %s, or leave storage out, which keeps the store in data_dir", c.Engine, Postgres)
+		return unknown("storage", c.Engine, "write storage "+Postgres+", or leave storage out, which keeps the store in data_dir", Postgres)
 	}
 	switch {
 	case env.HoldsPassword(c.DSN):
@@ -84,7 +85,16 @@ func (c Config) durability() (postgres.Durability, error) {
 	case Replica:
 		return postgres.Replica, nil
 	}
-	return 0, fmt.Errorf("durability is '%s': write %s, or %s for a database with a synchronous standby", c.Durability, Local, Replica)
+	return 0, unknown("durability", c.Durability, "write "+Local+", or "+Replica+" for a database with a synchronous standby", Local, Replica)
+}
+
+// unknown returns the error of a word's value, with the one of known that was probably
+// meant, or else with the fix.
+func unknown(word, value, fix string, known ...string) error {
+	if near := nearest.Word(value, known); near != "" {
+		return fmt.Errorf("%s '%s' is unknown; did you mean '%s'?", word, value, near)
+	}
+	return fmt.Errorf("%s '%s' is unknown: %s", word, value, fix)
 }
 
 func checkName(name string) error {

@@ -2,15 +2,10 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -106,40 +101,6 @@ func (s *Storage) Figures(ctx context.Context) *metrics.Database {
 		}
 	}
 	return d
-}
-
-// Left is what a data directory holds that another place does not.
-type Left struct {
-	// Events counts those in the log, Waiting the deliveries that no app has taken yet.
-	Events, Waiting int64
-	// More reports that there are more events than were counted.
-	More bool
-}
-
-// LeftIn counts what is in the store of a data directory, while no process has it. A
-// directory without a store holds nothing.
-func LeftIn(ctx context.Context, dir string) (left Left, err error) {
-	if _, err := os.Stat(filepath.Join(dir, "spool.db")); errors.Is(err, fs.ErrNotExist) {
-		return left, nil
-	}
-	still, err := sqlite.OpenOffline(dir)
-	if err != nil {
-		return left, err
-	}
-	defer still.Close()
-	states, err := still.Routes(ctx)
-	if err != nil {
-		return left, fmt.Errorf("listing its routes: %w", err)
-	}
-	for _, s := range states {
-		left.Waiting += s.Waiting + s.Running
-	}
-	n, err := spool.CountRecords(ctx, still, spool.Query{}, time.Second)
-	if err != nil {
-		return left, fmt.Errorf("counting its events: %w", err)
-	}
-	left.Events, left.More = n.N, n.Partial
-	return left, nil
 }
 
 // Instead returns what PostgreSQL's own tools do in place of one of our commands,

@@ -46,7 +46,7 @@ func TestConfigMistakes(t *testing.T) {
 		"literal query":     {Config{Engine: Postgres, DSN: "postgres://db/inbox?password=hunter2"}, nil, "{env.INBOX_DATABASE_URL}"},
 		"no brace":          {Config{Engine: Postgres, DSN: "{env.URL"}, nil, "lacks a brace"},
 		"no address":        {Config{Engine: Postgres, DSN: "db.example.com"}, nil, "postgres://user:password@host:5432/database"},
-		"durability":        {Config{Engine: Postgres, DSN: "postgres://db/inbox", Durability: "repilca"}, nil, "write local, or replica"},
+		"durability":        {Config{Engine: Postgres, DSN: "postgres://db/inbox", Durability: "repilca"}, nil, "did you mean 'replica'"},
 		"batches":           {Config{Engine: Postgres, DSN: "postgres://db/inbox", Batches: 3}, nil, "write 1, or 2"},
 		"name":              {Config{Engine: Postgres, DSN: "postgres://db/inbox", Name: "a b"}, nil, "use letters"},
 		"long name":         {Config{Engine: Postgres, DSN: "postgres://db/inbox", Name: strings.Repeat("x", 54)}, nil, "at most 53"},
