@@ -16,6 +16,10 @@ type settings struct {
 	Others string // The address of the site for all other hosts, if one is needed.
 	Path   string
 	App    []option // Of the global option `inbox`.
+	// Database reports whether the environment names a database for the store, and
+	// Storage are the words of its block.
+	Database bool
+	Storage  []option
 	// Ops is the site of probes and metrics, empty for none, on OpsBind.
 	Ops, OpsBind string
 	Admin        string // The address of Caddy's admin endpoint, or off.
@@ -90,6 +94,16 @@ func readEnvironment(environ []string, secrets func() ([]string, error)) (settin
 	if s.Operator != "" && values[env.AdminToken] == "" && values[env.AdminTokenFile] == "" {
 		errs = append(errs, fmt.Errorf("%s: other machines reach '%s', and there is no token that they must show: set %s to, for example, the output of `openssl rand -hex 24`, or choose 127.0.0.1:2019 or a socket",
 			env.Admin, values[env.Admin], env.AdminToken))
+	}
+	if len(s.Storage) > 0 && !s.Database {
+		for _, name := range []string{env.DatabaseDurability, env.DatabaseBatches, env.MemberName} {
+			if values[name] != "" {
+				errs = append(errs, fmt.Errorf("%s: it is for a store in a database, and none is named: set %s, or unset it", name, env.DatabaseURL))
+			}
+		}
+	}
+	if values[env.DatabaseURL] != "" && values[env.DatabaseURLFile] != "" {
+		errs = append(errs, env.BothSetError{Value: env.DatabaseURL, File: env.DatabaseURLFile})
 	}
 	if !upstreams {
 		errs = append(errs, fmt.Errorf("no upstream: set %s to the address of your app, for example %s=app:3000 (or one of %s_MESSAGE_DELIVERED, _READ, _FAILED, _ACTION)", env.Upstream, env.Upstream, env.Upstream))

@@ -85,6 +85,13 @@ func TestOneMistakeIsToldWithItsFix(t *testing.T) {
 		{"INBOX_RETENTION=3s", "INBOX_RETENTION: retention is 3s: give at least 1m, for example 72h"},
 		{"INBOX_MAX_SIZE=much", "INBOX_MAX_SIZE: max_size 'much' is no size: write it as 1MiB or 10GiB"},
 		{"INBOX_ADMIN=0.0.0.0:2019", "INBOX_ADMIN: other machines reach '0.0.0.0:2019', and there is no token that they must show: set INBOX_ADMIN_TOKEN to, for example, the output of `openssl rand -hex 24`, or choose 127.0.0.1:2019 or a socket"},
+		{"INBOX_DATABASE_URL=db.example.com", "INBOX_DATABASE_URL: the database's URL cannot be read: it is to be like postgres://user:password@host:5432/database?sslmode=verify-full, with special characters of the password written as %XX"},
+		{"INBOX_DATABASE_URL=postgres://inbox:hunter2@db:hunter2/inbox", "INBOX_DATABASE_URL: the database's URL cannot be read: it is to be like postgres://user:password@host:5432/database?sslmode=verify-full, with special characters of the password written as %XX"},
+		{"INBOX_DATABASE_URL_FILE=/no/such/file", "INBOX_DATABASE_URL_FILE: stat /no/such/file: no such file or directory: set it to the path of a file that inboxgate may read"},
+		{"INBOX_DATABASE_DURABILITY=replica", "INBOX_DATABASE_DURABILITY: it is for a store in a database, and none is named: set INBOX_DATABASE_URL, or unset it"},
+		{"INBOX_DATABASE_DURABILITY=repilca", "INBOX_DATABASE_DURABILITY: durability 'repilca' is unknown; did you mean 'replica'?"},
+		{"INBOX_DATABASE_BATCHES=3", "INBOX_DATABASE_BATCHES: batches is 3: write 1, or 2 where commits wait for a network"},
+		{"INBOX_MEMBER_NAME=gate 1", "INBOX_MEMBER_NAME: name \"gate 1\" holds a space or a byte that is no ASCII: use letters, digits, `-` and `.`"},
 		{"INBOX_DATA_DIR=/data\nadmin :2019", "INBOX_DATA_DIR: it holds a control character or a line break, or is no UTF-8: remove it"},
 	} {
 		environ := []string{c.env}

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/spool/postgres"
 )
 
 // variable is one of the environment that ends up in the Caddyfile.
@@ -27,6 +29,11 @@ var variables = []variable{
 	{env.Path, "/webhooks/inbox", "the path of the webhook", plain((*settings).path)},
 	{env.TrustedProxies, "", "networks of proxies in front, or private_ranges", proxies},
 	{env.DataDir, "in Caddy's data directory", "where events are stored", appOption("data_dir")},
+	{env.DatabaseURL, "", "a PostgreSQL database, to share the store", database},
+	{env.DatabaseURLFile, "", "or a file that holds it", databaseFile},
+	{env.DatabaseDurability, "local", "replica: a standby has each event too", storageOption("durability")},
+	{env.DatabaseBatches, "1", "2 where commits wait for a network", storageOption("batches")},
+	{env.MemberName, "the machine's", "its name among those that share the store", storageOption("name")},
 	{env.RetrySchedule, "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
 	{env.Timeout, "10s", "how long an app may take for one event", routeOption("timeout")},
 	{env.MaxInFlight, "32", "how many events an app works on at once", routeOption("max_in_flight")},
@@ -96,6 +103,30 @@ func rates(s *settings, value string) error {
 func appOption(word string) func(*settings, string) error {
 	return plain(func(s *settings, value string) error {
 		s.App = append(s.App, option{word, value})
+		return nil
+	})
+}
+
+// database has the module read the address from the environment itself: no Caddyfile
+// has the password.
+func database(s *settings, value string) error {
+	s.Database = true
+	_, err := postgres.ParseTarget(value)
+	return err
+}
+
+func databaseFile(s *settings, value string) error {
+	s.Database = true
+	if _, err := os.Stat(value); err != nil {
+		return fmt.Errorf("%w: set it to the path of a file that inboxgate may read", err)
+	}
+	return nil
+}
+
+// storageOption sets a word of the block of `storage`.
+func storageOption(word string) func(*settings, string) error {
+	return plain(func(s *settings, value string) error {
+		s.Storage = append(s.Storage, option{word, value})
 		return nil
 	})
 }
