@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -245,7 +246,7 @@ func TestAdminOverTCP(t *testing.T) {
 			t.Errorf("%s %s, origin %q, token %q: %d, want %d: %s", c.method, c.path, c.origin, c.token, got, c.status, body)
 		}
 	}
-	if _, body := call("GET", "/metrics", "", ""); !strings.Contains(body, "inbox_store_up 1") {
+	if _, body := call("GET", "/metrics", "", ""); !regexp.MustCompile(`(?m)^inbox_store_up\{store="[0-9a-f]{8}"\} 1$`).MatchString(body) {
 		t.Error("the admin endpoint's metrics lack ours")
 	}
 }

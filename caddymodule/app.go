@@ -29,8 +29,8 @@ type App struct {
 	DataDir string `json:"data_dir,omitempty"`
 
 	// A database that holds the store instead of `data_dir`, so that several machines
-	// share it: `storage postgres [<address>]`, with a block of the words below.
-	// `data_dir` then has the admin socket only.
+	// share it: `storage postgres [<address>]`, which may have a block of the words
+	// `durability`, `batches` and `name`. `data_dir` then has the admin socket only.
 	// Default: the store is in `data_dir`.
 	Database *Database `json:"storage,omitempty"`
 

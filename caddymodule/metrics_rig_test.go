@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// series are the values of the metrics inbox_*, by name and labels, and of
+// series are the values of the metrics inbox_*, by name and labels but that of the
+// store, and of
 // histograms their counts, and as <name>_sum what those sum up to.
 type series map[string]float64
 
@@ -29,7 +31,7 @@ func gatherOf(t *testing.T, g prometheus.Gatherer) series {
 	if err != nil {
 		t.Fatalf("gathering: %v", err)
 	}
-	all := make(series)
+	all, stores := make(series), make(map[string]bool)
 	for _, f := range families {
 		if !strings.HasPrefix(f.GetName(), "inbox_") {
 			continue
@@ -37,6 +39,13 @@ func gatherOf(t *testing.T, g prometheus.Gatherer) series {
 		for _, m := range f.GetMetric() {
 			var labels []string
 			for _, l := range m.GetLabel() {
+				if l.GetName() == "store" { // The same of all: there is one store.
+					if !storeLabel.MatchString(l.GetValue()) {
+						t.Errorf("the store of %s is called %q", f.GetName(), l.GetValue())
+					}
+					stores[l.GetValue()] = true
+					continue
+				}
 				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
 			}
 			key := f.GetName() + "{" + strings.Join(labels, ",") + "}"
@@ -51,8 +60,14 @@ func gatherOf(t *testing.T, g prometheus.Gatherer) series {
 			}
 		}
 	}
+	if len(stores) > 1 {
+		t.Errorf("there is one store, and metrics have %v", stores)
+	}
 	return all
 }
+
+// storeLabel is what a store is called in metrics.
+var storeLabel = regexp.MustCompile(`^[0-9a-f]{8}$`)
 
 // want checks the values of series, by their whole names with labels in the order of
 // the alphabet.

@@ -119,7 +119,7 @@ func TestMonitoringAlerts(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"InboxDown", "InboxStoreDown", "InboxRefusing", "InboxDiskLow", "InboxStoreFullSoon", "InboxStoreReopened", "InboxStoreLogLong", "InboxClockOff", "InboxRouteHeld", "InboxRouteSlowed",
+		"InboxDown", "InboxStoreDown", "InboxRefusing", "InboxDiskLow", "InboxStoreFullSoon", "InboxStoreReopened", "InboxStoreLogLong", "InboxClockOff", "InboxMemberGone", "InboxStandbyGone", "InboxSnapshotOld", "InboxRouteHeld", "InboxRouteSlowed",
 		"InboxOldestWaiting", "InboxDeadLetters", "InboxSignatureFailures", "InboxQuarantineGrows", "InboxNoEvents", "InboxOldSecretUnused",
 	} {
 		if !seen[name] {

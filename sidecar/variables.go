@@ -30,7 +30,7 @@ var variables = []variable{
 	{env.TrustedProxies, "", "networks of proxies in front, or private_ranges", proxies},
 	{env.DataDir, "in Caddy's data directory", "where events are stored", appOption("data_dir")},
 	{env.DatabaseURL, "", "a PostgreSQL database, to share the store", database},
-	{env.DatabaseURLFile, "", "or a file that holds it", databaseFile},
+	{env.DatabaseURLFile, "", "or a file with it, read again at each connection", databaseFile},
 	{env.DatabaseDurability, "local", "replica: a standby has each event too", storageOption("durability")},
 	{env.DatabaseBatches, "1", "2 where commits wait for a network", storageOption("batches")},
 	{env.MemberName, "the machine's", "its name among those that share the store", storageOption("name")},

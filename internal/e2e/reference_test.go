@@ -70,7 +70,10 @@ func reference(t *testing.T) string {
 		"to":     "`to <upstreams>`: the route of what no `on` took.",
 	})
 	words("Words of a route", "In the block of an `on` or a `to`.", "routeWords", "Route", nil)
-	words("The global option `inbox`", s.comment("App"), "appWords", "App", nil)
+	words("The global option `inbox`", s.comment("App"), "appWords", "App", map[string]string{
+		"storage": s.doc("App", "storage") + " Of the address: " + s.doc("Database", "dsn"),
+	})
+	words("Words of `storage`", "In the block of `storage postgres`.", "storageWords", "Database", nil)
 	fmt.Fprintf(&b, "\n## The directive `inbox_health`\n\n%s\n", s.comment("Health"))
 	fmt.Fprintf(&b, "\n## The directive `inbox_admin`\n\n%s\n", s.comment("Operator"))
 	b.WriteString(environmentTable(t))
