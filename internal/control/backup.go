@@ -37,7 +37,7 @@ func (a *api) sendBackup(w http.ResponseWriter, r *request) error {
 	}
 	b, ok := a.Store.(spool.Embedded)
 	if !ok {
-		return errNoHands
+		return a.noHands("backup")
 	}
 	c, err := b.Backup(r.Context(), caller(r), nil)
 	if err != nil {

@@ -41,6 +41,11 @@ type Options struct {
 	// Release accepts the event of a quarantine entry as the handler would, and returns
 	// what it became. Where dryRun is set, it changes nothing.
 	Release func(ctx context.Context, entry spool.Record, dryRun bool) (Released, error)
+	// Database returns how the database is that holds the store. Default: none does.
+	Database func() *Database
+	// Instead returns what is to be used in place of a command, "backup" or "compact",
+	// of a store that has no such call. Default: nothing is known.
+	Instead func(command string) string
 	// About returns what the process knows of itself. Default: nothing.
 	About func() About
 	// Audit gets a line for each change. Default: nothing is logged.

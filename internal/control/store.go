@@ -38,13 +38,26 @@ type Store struct {
 	Odd         int64 `json:"quarantine_bytes"`
 	// Failures counts how often it had to be reopened since the start.
 	Failures int64 `json:"reopened"`
+	// Engine is sqlite or postgres.
+	Engine string `json:"engine"`
+	// Database is how the database is that holds the store, nil for none.
+	Database *Database `json:"database,omitempty"`
+	// Members are the processes that share the store, in the order of their start; none
+	// where it is not shared.
+	Members []Member `json:"members,omitempty"`
 }
 
-func (a *api) store(*request) (any, error) {
+func (a *api) store(r *request) (any, error) {
 	s := a.Store.Stats()
 	v := Store{
+		Engine: sqliteEngine, Members: a.members(r.Context()),
 		OK: s.Unavailable == nil && !s.Refusing, Refusing: s.Refusing, Used: s.Used, File: s.File, Log: s.Log,
 		Free: s.Free, Floor: s.Floor, Quarantined: s.Odd, Odd: s.Quarantine, Failures: s.Failures,
+	}
+	if a.Database != nil {
+		if v.Database = a.Database(); v.Database != nil {
+			v.Engine = postgresEngine
+		}
 	}
 	if s.Unavailable != nil {
 		v.Unavailable = s.Unavailable.Error()
@@ -55,7 +68,7 @@ func (a *api) store(*request) (any, error) {
 func (a *api) compact(r *request, s *stream) error {
 	c, ok := a.Store.(spool.Embedded)
 	if !ok {
-		return errNoHands
+		return a.noHands("compact")
 	}
 	sent := time.Time{}
 	freed, err := c.Compact(r.Context(), func(part, whole int64) {
