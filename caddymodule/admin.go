@@ -16,6 +16,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
 // Admin serves the operator's API below `/inbox/` on Caddy's admin endpoint.
@@ -76,9 +77,24 @@ func (a *App) api(run *engine) http.Handler {
 		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			return a.release(ctx, run, rec, dryRun)
 		},
-		Audit: a.audit,
-		About: a.about,
+		Audit:    a.audit,
+		About:    a.about,
+		Database: func() *control.Database { return databaseOf(run.Storage) },
+		Instead:  a.place.Instead,
 	})
+}
+
+// databaseOf returns what operators see of the database; nil for a directory.
+func databaseOf(st *storage.Storage) *control.Database {
+	h, ok := st.Health()
+	if !ok {
+		return nil
+	}
+	return &control.Database{
+		Address: st.Place.String(), Version: h.Server, Schema: h.Schema, Durability: h.Durability.String(), Batches: st.Place.Database.Batches,
+		Standbys: h.Standbys, Synchronous: h.Synchronous, Connections: h.Connections, Reconnects: h.Reconnects, Ambiguous: h.Ambiguous,
+		Snapshot: h.OldestSnapshot.Seconds(), Dead: h.DeadRows,
+	}
 }
 
 // configured returns every route of this configuration.

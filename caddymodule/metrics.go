@@ -33,10 +33,9 @@ func (a *App) figures() (now metrics.State) {
 	stats := run.Store.Stats()
 	now.Store, now.Max = &stats, float64(app.settings().MaxSize)
 	now.Full = run.Full(now.Max - float64(stats.Used))
-	now.Label = metrics.LabelOf(run.Store.Identity())
+	now.Label, now.Database = metrics.LabelOf(run.Store.Identity()), run.Figures()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	now.Database = run.Figures(ctx)
 	states, err := run.Store.Routes(ctx)
 	if err != nil {
 		return now // inbox_store_up shows it.

@@ -31,9 +31,9 @@ type Database struct {
 	Synchronous bool `json:"synchronous"`
 	// Connections counts those of this process, Reconnects those that were made again,
 	// and Ambiguous the commits whose outcome had to be asked for.
-	Connections int    `json:"connections"`
-	Reconnects  uint64 `json:"reconnects"`
-	Ambiguous   uint64 `json:"ambiguous_commits"`
+	Connections int   `json:"connections"`
+	Reconnects  int64 `json:"reconnects"`
+	Ambiguous   int64 `json:"ambiguous_commits"`
 	// Snapshot is the age of the oldest snapshot in seconds: what is removed stays on
 	// disk for so long. Dead is about how many removed rows do.
 	Snapshot float64 `json:"oldest_snapshot_seconds"`

@@ -83,22 +83,15 @@ func (s *Storage) Members(ctx context.Context) ([]spool.Member, error) {
 }
 
 // Figures returns what metrics show of the database; nil for a directory.
-func (s *Storage) Figures(ctx context.Context) *metrics.Database {
+func (s *Storage) Figures() *metrics.Database {
 	h, ok := s.Health()
 	if !ok {
 		return nil
 	}
-	d := &metrics.Database{
-		Connections: h.Connections, Standbys: h.Standbys, Ambiguous: h.Ambiguous, Reconnects: h.Reconnects,
+	return &metrics.Database{
+		Members: h.Members, Connections: h.Connections, Standbys: h.Standbys, Ambiguous: h.Ambiguous, Reconnects: h.Reconnects,
 		Snapshot: h.OldestSnapshot, Dead: h.DeadRows, Durability: h.Durability.String(),
 	}
-	members, _ := s.Members(ctx) // Where they cannot be read, inbox_store_up shows it.
-	for _, m := range members {
-		if m.Live {
-			d.Members++
-		}
-	}
-	return d
 }
 
 // Instead returns what PostgreSQL's own tools do in place of one of our commands,

@@ -67,7 +67,7 @@ type Health struct {
 	Connections int
 	// Ambiguous counts transactions whose outcome was unknown, Reconnects connections
 	// that were made anew.
-	Ambiguous, Reconnects uint64
+	Ambiguous, Reconnects int64
 	// OldestSnapshot is for how long the oldest transaction of the server has kept rows
 	// from being cleaned up, and DeadRows how many of ours wait for that.
 	OldestSnapshot time.Duration
@@ -78,7 +78,7 @@ type Health struct {
 func (s *Store) Health() Health {
 	h := Health{
 		Schema: schemaVersion(), Durability: s.o.Durability, Members: len(s.fleet.live()),
-		Ambiguous: uint64(s.count.ambiguous.Load()), Reconnects: uint64(max(0, s.count.connected.Load()-connectionsAtStart)),
+		Ambiguous: s.count.ambiguous.Load(), Reconnects: max(0, s.count.connected.Load()-connectionsAtStart),
 	}
 	for _, l := range s.links() {
 		if l.wire.Load() != nil {
