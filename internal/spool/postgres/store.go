@@ -147,6 +147,8 @@ type Store struct {
 	count counters
 	// evidence compares the database's clock with the platform's. It locks itself.
 	evidence spool.ClockCheck
+	// settled is up to where the log is decided. It locks itself.
+	settled horizon
 
 	// mu guards closed. It is never held across I/O.
 	mu     sync.Mutex
