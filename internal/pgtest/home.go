@@ -27,13 +27,13 @@ var ours = sync.OnceValues(newHome)
 
 // caretaker ends and removes what is left in the home once its standard input ends, which
 // is when this process has ended, however it did. A postmaster told to quit takes its own
-// children with it; the rest of the wait is for it to have done so.
+// children with it, a stopped one after five seconds.
 const caretaker = `
 cat
 for f in "$0"/*/data/postmaster.pid "$0"/*/bouncer.pid; do
 	[ -f "$f" ] && read -r pid < "$f" && kill -QUIT "$pid"
 done
-for i in 1 2 3 4 5 6 7 8 9 10; do
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 	ls "$0"/*/data/postmaster.pid || break
 	sleep 0.5
 done

@@ -91,15 +91,33 @@ func One[T any](c *Cluster, database, query string, args ...any) (value T, err e
 // Until waits until a query of a database, which answers one boolean, is true. It asks
 // again also where the server is away for the moment.
 func (c *Cluster) Until(database, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
 	var last error
-	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); time.Sleep(pause) {
-		yes, err := One[bool](c, database, query, args...)
+	for ctx.Err() == nil {
+		yes, err := c.ask(ctx, database, query, args...)
 		if yes && err == nil {
 			return nil
 		}
 		last = err
+		time.Sleep(pause)
 	}
 	return errors.Join(fmt.Errorf("%q is not true after %s", query, Patience), last)
+}
+
+// ask asks on one session until the answer is true or the session fails.
+func (c *Cluster) ask(ctx context.Context, database, query string, args ...any) (yes bool, err error) {
+	conn, err := pgx.Connect(ctx, c.SocketDSN(database))
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, hangUp(conn)) }()
+	for {
+		if err := conn.QueryRow(ctx, query, args...).Scan(&yes); yes || err != nil {
+			return yes, err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // CreateDatabase makes an empty database and returns its name.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // Standby makes a second cluster that follows c, and returns when it does. It is known as
@@ -52,9 +53,14 @@ func (c *Cluster) SetSynchronous(names string) error {
 	// telling its children. One that begins after that shows that it has told all. It is
 	// the checkpointer's word that commits go by, and a checkpoint is made by a
 	// checkpointer that has heard.
-	err = c.Until("postgres", "SELECT current_setting('synchronous_standby_names') = $1", names)
-	if err != nil {
-		return fmt.Errorf("setting the synchronous standbys: %w", err)
+	for deadline := time.Now().Add(Patience); ; time.Sleep(pause) {
+		got, err := One[string](c, "postgres", "SELECT current_setting('synchronous_standby_names')")
+		if err == nil && got == names {
+			break
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("setting the synchronous standbys: they are %q after %s", got, Patience), err)
+		}
 	}
 	if err := c.Exec("postgres", "CHECKPOINT"); err != nil {
 		return fmt.Errorf("setting the synchronous standbys: %w", err)
@@ -89,19 +95,43 @@ func (c *Cluster) Promote() error {
 }
 
 // PauseReceiver stops the process of a standby that receives from the primary, so that
-// nothing is written and nothing acknowledged until ResumeReceiver.
+// nothing is written and nothing acknowledged until ResumeReceiver. It waits for the
+// receiver to be there, and does nothing where it is paused.
 func (c *Cluster) PauseReceiver() error {
-	pid, err := One[int](c, "postgres", "SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paused != 0 {
+		return nil
+	}
+	const streams = "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
+	if err := c.Until("postgres", streams); err != nil {
+		return fmt.Errorf("waiting for the receiver of a standby: %w", err)
+	}
+	pid, err := One[int](c, "postgres", "SELECT pid FROM pg_stat_wal_receiver")
 	if err != nil {
 		return fmt.Errorf("looking for the receiver of a standby: %w", err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("pausing the receiver of a standby: %w", err)
 	}
 	c.paused = pid
-	return nil
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); time.Sleep(pause / 5) {
+		switch _, state := stat(pid); state {
+		case "T":
+			return nil
+		case "", "Z":
+			c.paused = 0
+			return errors.New("pausing the receiver of a standby: it ended")
+		}
+	}
+	return fmt.Errorf("pausing the receiver of a standby: process %d has not stopped after %s", pid, Patience)
+}
+
+// Paused says whether the receiver is paused.
+func (c *Cluster) Paused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paused != 0
 }
 
 // ResumeReceiver lets a receiver that is paused go on. It does nothing where none is.

@@ -113,3 +113,42 @@ func (c *Cluster) Database(t testing.TB) (dsn string) {
 	})
 	return c.DSN(name)
 }
+
+// pairs are those that tests have given back.
+var pairs struct {
+	mu   sync.Mutex
+	idle []*Pair
+}
+
+// TakePair gives a test a pair for its own, one that another has given back where there
+// is one: databases of that are gone but for postgres, and no fault is left.
+func TakePair(t testing.TB) *Pair {
+	t.Helper()
+	Need(t)
+	pairs.mu.Lock()
+	var p *Pair
+	if n := len(pairs.idle); n > 0 {
+		p, pairs.idle = pairs.idle[n-1], pairs.idle[:n-1]
+	}
+	pairs.mu.Unlock()
+	if p == nil {
+		var err error
+		if p, err = NewPair(Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the pair logged last:\n%s", p.LogTail())
+		}
+		if err := p.clean(); err != nil {
+			t.Errorf("giving a pair back: %v", err)
+			_ = p.Close()
+			return
+		}
+		pairs.mu.Lock()
+		defer pairs.mu.Unlock()
+		pairs.idle = append(pairs.idle, p)
+	})
+	return p
+}
