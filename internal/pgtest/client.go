@@ -40,7 +40,7 @@ func (c *Client) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Conn: conn, client: c, over: make(chan struct{})}
+	s := &session{Conn: conn, client: c, over: make(chan struct{}), marked: map[string]string{}}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead() { // Meanwhile.

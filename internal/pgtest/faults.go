@@ -85,11 +85,12 @@ func (p *Pair) Gate(after int) (blocked <-chan struct{}, release func()) {
 	f.gate, f.gateAfter, f.blocked = gate, after, make(chan struct{}, 1)
 	return f.blocked, sync.OnceFunc(func() {
 		f.mu.Lock()
-		defer f.mu.Unlock()
 		if f.gate == gate { // Another gate may stand by now.
 			f.gate = nil
 		}
+		f.mu.Unlock()
 		close(gate)
+		p.mendIfLast() // Who had the standby paused may have been killed.
 	})
 }
 

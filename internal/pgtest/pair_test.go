@@ -38,16 +38,12 @@ func (w *writer) connect() {
 	w.conn, err = pgx.ConnectConfig(w.t.Context(), config)
 	ok(w.t, err)
 	w.t.Cleanup(func() { w.conn.Close(context.Background()) })
-	for name, value := range map[string]string{Durable: "on", Relaxed: "off"} {
-		_, err = w.conn.Prepare(w.t.Context(), name, "SELECT set_config('synchronous_commit', '"+value+"', true)")
-		ok(w.t, err)
-	}
 }
 
 // write runs a statement in a marked transaction.
 func (w *writer) write(mark, statement string, args ...any) error {
 	b := &pgx.Batch{}
-	b.Queue(mark)
+	b.Queue(mark+" SELECT set_config('synchronous_commit', $1, true)", map[string]string{Durable: "on", Relaxed: "off"}[mark])
 	b.Queue(statement, args...)
 	return w.conn.SendBatch(context.Background(), b).Close()
 }

@@ -6,17 +6,18 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
 
-// Names of prepared statements, by which a client marks its transactions: one is bound
-// first in each.
+// Marks with which a client's statements begin. The first statement of each transaction
+// says so what the transaction is.
 const (
 	// Durable marks what is to outlive the loss of the server's machine.
-	Durable = "durable"
+	Durable = "/* durable */"
 	// Relaxed marks the others. They pass every fault, as what is not marked does.
-	Relaxed = "relaxed"
+	Relaxed = "/* relaxed */"
 )
 
 // A session is one connection of a Client. It reads along in both directions, to know
@@ -32,6 +33,8 @@ type session struct {
 	// after the other.
 	written []byte
 	begun   bool // The first message, which has no type, has passed.
+	// marked holds the mark of each prepared statement, by its name.
+	marked map[string]string
 
 	durable atomic.Bool // The transaction is marked.
 	mute    atomic.Bool // The client reads nothing more.
@@ -51,10 +54,13 @@ func (s *session) Write(b []byte) (int, error) {
 			break
 		}
 		switch {
-		case kind == 'B' && binds(message, Durable):
-			s.durable.Store(true)
-		case kind == 'B' && binds(message, Relaxed):
-			s.durable.Store(false)
+		case kind == 'P':
+			name, text := names(message)
+			s.marked[name] = mark(text)
+		case kind == 'B':
+			if _, name := names(message); s.marked[name] != "" {
+				s.durable.Store(s.marked[name] == Durable)
+			}
 		case (kind == 'S' || kind == 'Q') && s.durable.Load():
 			if err := s.pass(ready); err != nil {
 				return 0, err
@@ -102,10 +108,22 @@ func (s *session) next() (kind byte, message []byte, ok bool) {
 	return kind, message, true
 }
 
-// binds says whether a Bind is of the named statement.
-func binds(bind []byte, name string) bool {
-	_, rest, ok := bytes.Cut(bind[5:], []byte{0}) // After the name of the portal.
-	return ok && bytes.HasPrefix(rest, append([]byte(name), 0))
+// names returns the two texts that a message begins with: of Parse the name of the
+// statement and its text, of Bind the names of the portal and of the statement.
+func names(message []byte) (first, second string) {
+	one, rest, _ := bytes.Cut(message[5:], []byte{0})
+	two, _, _ := bytes.Cut(rest, []byte{0})
+	return string(one), string(two)
+}
+
+// mark returns the mark that a statement begins with, or nothing.
+func mark(statement string) string {
+	for _, m := range []string{Durable, Relaxed} {
+		if strings.HasPrefix(statement, m) {
+			return m
+		}
+	}
+	return ""
 }
 
 // Read reads what the server has sent.
