@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"log/slog"
+	"math"
 	"os"
 	"testing"
 	"time"
@@ -115,7 +116,16 @@ func (e *engine) PowerCut(t testing.TB) {
 
 func (e *engine) Sweep(ctx context.Context) error { return e.first.st.Sweep(ctx) }
 
-func (e *engine) FailSyncs(after, n int) { e.pair.Fail(after, n) }
+// many is how many failures the suite asks for where it means all of an accept's. This
+// engine tries for as long as its patience lasts.
+const many = 16
+
+func (e *engine) FailSyncs(after, n int) {
+	if n >= many {
+		n = math.MaxInt
+	}
+	e.pair.Fail(after, n)
+}
 
 func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.pair.Gate(after) }
 
