@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // Marks with which a client's statements begin. The first statement of each transaction
@@ -183,4 +184,9 @@ func (c *scanner) scan(b []byte, tell func(kind byte, body []byte)) {
 		tell(c.head[0], c.head[5:])
 		c.head = c.head[:0]
 	}
+}
+
+// SyscallConn gives access to the socket, as that of a net.TCPConn does.
+func (s *session) SyscallConn() (syscall.RawConn, error) {
+	return s.Conn.(syscall.Conn).SyscallConn()
 }
