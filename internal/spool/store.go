@@ -48,9 +48,10 @@ type Store interface {
 	Watch(f func(RouteKey)) (stop func())
 
 	// Configure sets which routes of a source o serves, from now until it Leaves or
-	// configures the source anew. Each name then has a queue of its own. Where Was names a queue, the new name takes it over, and Was
-	// leads to the same queue (for the handlers of a configuration that is being
-	// replaced, or returns) until a Configure lists Was as a name again.
+	// configures the source anew. Each name then has a queue of its own. Where Was names
+	// a queue, the new name takes it over, and Was leads to the same queue (for the
+	// handlers of a configuration that is being replaced, or returns) until a Configure
+	// lists Was as a name again.
 	// Configure removes nothing: queues of absent names keep their deliveries.
 	Configure(ctx context.Context, o Owner, source string, routes []RouteName) error
 	// Leave notes that o serves nothing any more. It writes nothing that outlives the
@@ -65,7 +66,8 @@ type Store interface {
 	Hold(ctx context.Context, o Owner, k RouteKey, h Hold) error
 	// Resume ends a hold; durable when it returns. Not held is no error. An
 	// operator's, which is of the empty Owner, always counts, and ends the holds of
-	// all members. A dispatcher's o ends that of its process, and fails with ErrHoldChanged, and changes nothing, where an operator holds the route.
+	// all members. A dispatcher's o ends that of its process; it fails with
+	// ErrHoldChanged, and changes nothing, where an operator holds the route.
 	Resume(ctx context.Context, o Owner, k RouteKey) error
 	// HeldByHand returns the route's hold if an operator holds it, without I/O: from
 	// before Hold returns until an operator's Resume, or Hold that is not ByHand. Of

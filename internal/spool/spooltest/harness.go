@@ -75,6 +75,8 @@ type Sharer interface {
 	// been closed. There is one peer at a time. Sweep and the faults are not the peer's:
 	// GateSyncs and FailSyncs are of the medium, which both share.
 	Peer(t testing.TB, o Options) (spool.Store, error)
+	// Soon is how long it takes at most until one process knows what another has done.
+	Soon() time.Duration
 	// KillPeer ends the peer alone, as Kill would. A gate stays. Without a peer it does
 	// nothing.
 	KillPeer(t testing.TB)

@@ -71,7 +71,7 @@ func fencingOverRestarts(t testing.TB, mk Make) {
 		e.end(r)
 		r.open()
 		r.abandoned()
-		now := r.lease1("a")
+		now := r.leaseAll(pickOf("a", 1), 1)[0]
 		if now.Fence == old.Fence {
 			t.Errorf("after %s: fence %d once more", e.name, now.Fence)
 		}

@@ -44,18 +44,32 @@ func (m *model) leaseSome() {
 			may = append(may, l)
 		}
 	}
-	got := m.batch(p).Deliveries
-	if len(may) > 0 && len(m.stores) > 0 { // What another process has made due is known soon.
-		m.soon("leased", func() bool {
-			if len(got) == 0 {
-				got = m.batch(p).Deliveries
-			}
-			return len(got) > 0
-		}, func() any { return "nothing" }, min(p.N, len(may)))
+	want := min(p.N, len(may))
+	if len(m.stores) == 0 {
+		got := m.batch(p).Deliveries
+		if len(got) != want {
+			m.Fatalf("leased %d of %d deliveries, want %d", len(got), len(may), want)
+		}
+		m.leased(may, may, got, p.IgnoreDue)
+		return
 	}
-	if len(got) != min(p.N, len(may)) {
-		m.Fatalf("leased %d of %d deliveries, want %d", len(got), len(may), min(p.N, len(may)))
+	// What another process has made due is known soon, and may come behind until then.
+	n := 0
+	m.soon("leased", func() bool {
+		got := m.batch(p).Deliveries
+		m.leased(may, nil, got, p.IgnoreDue)
+		n += len(got)
+		p.N -= len(got)
+		return n >= want
+	}, func() any { return n }, want)
+	if n > want {
+		m.Fatalf("leased %d of %d deliveries, want %d", n, len(may), want)
 	}
+}
+
+// leased takes over what was leased, which must be of what may be, and in order with
+// those that are known.
+func (m *model) leased(may, known []*life, got []spool.Delivery, ignoreDue bool) {
 	var taken []*life
 	for _, d := range got {
 		l := m.find(d.Event.ID, d.Route.Route)
@@ -64,7 +78,7 @@ func (m *model) leaseSome() {
 		}
 		taken = append(taken, l)
 	}
-	m.inOrder(may, taken, p.IgnoreDue)
+	m.inOrder(known, taken, ignoreDue)
 	for i, d := range got {
 		m.took(taken[i], d)
 	}

@@ -165,21 +165,12 @@ func takenOver(t testing.TB, mk Make) {
 			t.Errorf("after %s: what went on has %d attempts, %d in its log, want 1", end, d.Attempts, len(d.Log))
 		}
 		r.add(leaseFor + time.Second)
-		var mu sync.Mutex
-		var wg sync.WaitGroup
 		var got []spool.Delivery
-		for i, in := range []*rig{r, p, r, p} {
-			wg.Go(func() {
-				b, err := in.st.Lease(bg, pickOf([]string{"a", "a", "b", "b"}[i], 10))
-				if err != nil {
-					t.Errorf("Lease: %v", err)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				got = append(got, b.Deliveries...)
-			})
-		}
-		wg.Wait()
+		r.soon("taken over", func() bool {
+			got = append(got, leaseAtOnce(r, p)...)
+			return len(got) >= 2
+		}, func() any { return ids(got) }, "both")
+		got = append(got, leaseAtOnce(r, p)...)
 		if len(got) != 2 || got[0].Lease.Delivery == got[1].Lease.Delivery {
 			t.Fatalf("after %s: %v are taken over, want each once", end, ids(got))
 		}
@@ -197,6 +188,27 @@ func takenOver(t testing.TB, mk Make) {
 		}
 		r.Kill(t)
 	}
+}
+
+// leaseAtOnce has several processes lease all of both routes at the same time.
+func leaseAtOnce(processes ...*rig) (got []spool.Delivery) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, route := range []string{"a", "b"} {
+		for _, in := range processes {
+			wg.Go(func() {
+				b, err := in.st.Lease(bg, pickOf(route, 10))
+				if err != nil {
+					in.Errorf("Lease: %v", err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, b.Deliveries...)
+			})
+		}
+	}
+	wg.Wait()
+	return got
 }
 
 // settledLate: a process that was away too long cannot end what another runs by now.

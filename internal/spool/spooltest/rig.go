@@ -173,9 +173,14 @@ func (r *rig) again(what string, f func(ctx context.Context) error) {
 	}
 }
 
-// soon waits until what others do is seen: is reports so, and got says what is seen.
+// soon waits until what other processes do is seen: is reports so, and got says what is
+// seen. One process alone has nothing to wait for.
 func (r *rig) soon(what string, is func() bool, got func() any, want any) {
-	limit := time.NewTimer(5 * time.Second)
+	within := time.Duration(0)
+	if s, ok := r.Engine.(Sharer); ok {
+		within = s.Soon()
+	}
+	limit := time.NewTimer(within)
 	defer limit.Stop()
 	pause := time.NewTicker(5 * time.Millisecond)
 	defer pause.Stop()
@@ -224,6 +229,24 @@ func (r *rig) lease1(route string) spool.Delivery {
 		r.Fatalf("leased %d deliveries of route %s, want 1", len(got), route)
 	}
 	return got[0]
+}
+
+// leaseAll leases n deliveries. Where leases outlive their process, it may take a moment
+// until what another has left is known.
+func (r *rig) leaseAll(p spool.Pick, n int) []spool.Delivery {
+	got := r.batch(p).Deliveries
+	if r.outlasts() {
+		r.soon("leased of route "+p.Route.Route, func() bool {
+			if len(got) < n {
+				got = append(got, r.batch(p).Deliveries...)
+			}
+			return len(got) >= n
+		}, func() any { return ids(got) }, n)
+	}
+	if len(got) != n {
+		r.Fatalf("leased %v of route %s, want %d", ids(got), p.Route.Route, n)
+	}
+	return got
 }
 
 // ended, failed and deadLetter are the three outcomes of an attempt.

@@ -51,6 +51,7 @@ func holds(t testing.TB, mk Make) {
 		r.ok(r.st.Resume(bg, "", key("a")), "Resume of a route that is not held")
 		r.hold("a")
 		second := spool.Hold{Since: r.now(), Reason: "timeout", Probes: 4, NextProbe: r.now().Add(time.Minute)}
+		second.ByHand = r.outlasts() // One that is not may be of its process.
 		r.ok(r.st.Hold(bg, "", key("a"), second), "second Hold")
 		e.end(r)
 		r.open()
@@ -242,7 +243,7 @@ func renamed(t testing.TB, mk Make) {
 	r.cut()
 	r.ok(r.st.Configure(bg, "", source, to), "Configure")
 	r.abandoned()
-	r.wantIDs("after a restart", r.batch(pickAll("new")).Deliveries, "2", "3", "4")
+	r.wantIDs("after a restart", r.leaseAll(pickAll("new"), 3), "2", "3", "4")
 }
 
 // renamedBack checks that a name that is configured again has a queue of its own

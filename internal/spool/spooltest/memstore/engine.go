@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/spool/spooltest"
@@ -78,6 +79,8 @@ func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.disk.
 type sharer struct{ *engine }
 
 var _ spooltest.Sharer = sharer{}
+
+func (e sharer) Soon() time.Duration { return time.Second }
 
 func (e sharer) LeasesOutlive() bool { return true }
 
