@@ -75,12 +75,19 @@ type Sharer interface {
 	// been closed. There is one peer at a time. Sweep and the faults are not the peer's:
 	// GateSyncs and FailSyncs are of the medium, which both share.
 	Peer(t testing.TB, o Options) (spool.Store, error)
-	// Soon is how long it takes at most until one process knows what another has done.
-	Soon() time.Duration
 	// KillPeer ends the peer alone, as Kill would. A gate stays. Without a peer it does
 	// nothing.
 	KillPeer(t testing.TB)
 }
+
+// Prompt is implemented by a Sharer that says how long it takes at most until one process
+// knows what another has done. For others, cases wait for up to 10 s.
+type Prompt interface {
+	Soon() time.Duration
+}
+
+// soonWithin is long enough on a machine that is busy.
+const soonWithin = 10 * time.Second
 
 // Make makes an engine with empty storage. What it needs to clean up (also
 // ending a store that is still open) it hands to t.Cleanup.

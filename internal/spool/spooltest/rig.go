@@ -177,8 +177,11 @@ func (r *rig) again(what string, f func(ctx context.Context) error) {
 // seen. One process alone has nothing to wait for.
 func (r *rig) soon(what string, is func() bool, got func() any, want any) {
 	within := time.Duration(0)
-	if s, ok := r.Engine.(Sharer); ok {
-		within = s.Soon()
+	if _, ok := r.Engine.(Sharer); ok {
+		within = soonWithin
+	}
+	if p, ok := r.Engine.(Prompt); ok {
+		within = p.Soon()
 	}
 	limit := time.NewTimer(within)
 	defer limit.Stop()

@@ -78,7 +78,11 @@ func (e *engine) GateSyncs(after int) (<-chan struct{}, func()) { return e.disk.
 // sharer is an engine whose storage two processes may have open.
 type sharer struct{ *engine }
 
-var _ spooltest.Sharer = sharer{}
+var (
+	_ spooltest.Sharer   = sharer{}
+	_ spooltest.Outliver = sharer{}
+	_ spooltest.Prompt   = sharer{}
+)
 
 func (e sharer) Soon() time.Duration { return time.Second }
 
