@@ -17,7 +17,7 @@ import (
 type fleet struct {
 	spool.Store
 	served map[string]int // how many members serve a route, by its name
-	here   *spool.Hold // of this process, for "app"
+	here   *spool.Hold    // of this process, for "app"
 }
 
 func (f fleet) Live(spool.RouteKey) int { return 2 }

@@ -227,7 +227,8 @@ func TestTheClockOfADatabase(t *testing.T) {
 				r := newRig(t, always(status(500)))
 				r.store.ahead = off
 				r.backlog(1, 1)
-				ms, ds := r.pair()
+				_, ds := r.pair()
+				time.Sleep(2700 * time.Millisecond) // Apart from the polls of each 5 s.
 				r.mustSend(ds[0], 1)
 				time.Sleep(40 * time.Second)
 				for n := range int64(2) {
@@ -250,8 +251,13 @@ func TestTheClockOfADatabase(t *testing.T) {
 				r.setAnswer(always(status(200)))
 				time.Sleep(time.Minute)
 				r.wantDelivered(2)
+				for n := range int64(2) {
+					tries := r.triesOf(n + 1)
+					if gap := tries[2].at - tries[1].at; gap < 2*time.Minute || gap > 2*time.Minute+1500*time.Millisecond {
+						t.Errorf("the other took %d over %v after it failed, want 2 min", n+1, gap)
+					}
+				}
 				r.end(ds[1])
-				_ = ms
 			})
 		})
 	}
