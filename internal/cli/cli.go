@@ -53,7 +53,7 @@ Look after an inboxgate that runs:
   events      find, show, follow, replay and export events
   dead        list dead letters, send them again or let them go
   quarantine  decide about signed bodies that were no usable events
-  store       how the store is; back it up, check and compact it
+  store       how the store is and who shares it; back it up, check, compact it
 
 The secret is never an argument, because the list of processes shows
 arguments to everybody on the machine. It is read from ` + env.Secret + `,

@@ -90,7 +90,12 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 		line("", "and older ones: %q counts all", o.program+" dead list --group")
 	}
 	line("quarantine", "%s, %s", count(s.Store.Quarantined, "entry", "entries"), humanize.IBytes(uint64(s.Store.Odd)))
-	line("store", "%s of %s used; disk: %s free, %s needed", humanize.IBytes(uint64(s.Store.Used)), humanize.IBytes(uint64(s.Max)), humanize.IBytes(s.Store.Free), humanize.IBytes(s.Store.Floor))
+	used := fmt.Sprintf("%s of %s used", humanize.IBytes(uint64(max(s.Store.Used, 0))), humanize.IBytes(uint64(s.Max)))
+	if d := s.Store.Database; d != nil {
+		line("store", "%s; %s in %s, durability %s", used, count(livingMembers(s.Store), "member lives", "members live"), d.Address, d.Durability)
+	} else {
+		line("store", "%s; disk: %s free, %s needed", used, humanize.IBytes(s.Store.Free), humanize.IBytes(s.Store.Floor))
+	}
 	valid := 0
 	for _, secret := range s.Secrets {
 		if secret.Valid {

@@ -18,12 +18,16 @@ func (t *tree) storeCommand() *cobra.Command {
 		Long: `
 "backup" and "compact" work while inboxgate runs and takes events. "check" reads
 a store that is not in use, or a backup, and needs no inboxgate.
+
+A store in a PostgreSQL database has "members", which share it, and "migrate" makes
+its tables. For the rest the database has its own tools: "backup", "compact" and
+"check" name them.
 ` + t.aboutControl(),
 		Example: `  ` + t.Program + ` store status
   ` + t.Program + ` store backup /backup/inbox-2026-03-01.db
   ` + t.Program + ` store check /backup/inbox-2026-03-01.db`,
 	}
-	cmd.AddCommand(t.storeStatus(), t.storeBackup(), t.storeCheck(), t.storeCompact())
+	cmd.AddCommand(t.storeStatus(), t.storeBackup(), t.storeCheck(), t.storeCompact(), t.storeMembers(), t.storeMigrate())
 	addControl(cmd)
 	return cmd
 }
@@ -64,9 +68,14 @@ func (o *operator) status(s control.Store) error {
 	}
 	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 	table := term.NewList(o.w)
-	fmt.Fprintf(table, "state\t%s\nused\t%s of a file of %s, and a log of %s\n", state, size(s.Used), size(s.File), size(s.Log))
-	if s.Free > 0 {
-		fmt.Fprintf(table, "disk\t%s free; new events need %s\n", humanize.IBytes(s.Free), humanize.IBytes(s.Floor))
+	fmt.Fprintf(table, "state\t%s\n", state)
+	if s.Database != nil {
+		o.database(table, s, size)
+	} else {
+		fmt.Fprintf(table, "used\t%s of a file of %s, and a log of %s\n", size(s.Used), size(s.File), size(s.Log))
+		if s.Free > 0 {
+			fmt.Fprintf(table, "disk\t%s free; new events need %s\n", humanize.IBytes(s.Free), humanize.IBytes(s.Floor))
+		}
 	}
 	fmt.Fprintf(table, "quarantine\t%s, %s\n", count(s.Quarantined, "entry", "entries"), size(s.Odd))
 	if s.Failures > 0 {

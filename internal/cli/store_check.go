@@ -13,6 +13,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/spool/postgres"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 )
 
@@ -23,7 +24,8 @@ func (t *tree) storeCheck() *cobra.Command {
 		Long: `
 Checks the structure of the database, and each event, delivery and entry: that it
 can be read, and that bodies are those whose digests were stored with them.
-Nothing is changed. Without an argument it reads the data directory.
+Nothing is changed. Without an argument it reads the data directory. Of a store in a
+PostgreSQL database it names the tool that checks it.
 
 A store that is in use cannot be checked: take a backup, and check that.`,
 		Example: `  ` + t.Program + ` store check /backup/inbox-2026-03-01.db
@@ -41,6 +43,8 @@ func (t *tree) runStoreCheck(cmd *cobra.Command, args []string) error {
 	path := env.DataDirOr(t.DataDir)
 	if len(args) == 1 {
 		path = args[0]
+	} else if err := checkOfDatabase(); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -62,6 +66,20 @@ func (t *tree) runStoreCheck(cmd *cobra.Command, args []string) error {
 		return reported(cmd)
 	}
 	return nil
+}
+
+// checkOfDatabase returns what to use instead where the environment names a database for
+// the store.
+func checkOfDatabase() error {
+	dsn, err := env.ReadDatabaseURL()
+	if err != nil || dsn == "" {
+		return err
+	}
+	target, err := postgres.ParseTarget(dsn)
+	if err != nil {
+		return fmt.Errorf("%s: %w", env.DatabaseURL, err)
+	}
+	return errors.New(target.Instead("check"))
 }
 
 // report prints what a check of a store has found.

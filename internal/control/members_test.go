@@ -2,7 +2,7 @@ package control_test
 
 import (
 	"context"
-	"net/http"
+	"errors"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -13,96 +13,71 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-// fleet is a store that another member has open too.
+// fleet is a store that several processes share.
 type fleet struct {
-	spool.Store
-	served map[string]int // how many members serve a route, by its name
-	here   *spool.Hold    // of this process, for "app"
+	spool.Store // Without the calls of an engine that has a file.
+	members     []spool.Member
+	away        error // Why it does not work.
 }
 
-func (f fleet) Live(spool.RouteKey) int { return 2 }
+func (f fleet) Members(context.Context) ([]spool.Member, error) { return f.members, f.away }
+func (f fleet) Live(spool.RouteKey) int                         { return 1 }
 
-func (f fleet) Members(context.Context) ([]spool.Member, error) { return nil, nil }
-
-func (f fleet) Routes(ctx context.Context) ([]spool.RouteState, error) {
-	states, err := f.Store.Routes(ctx)
-	for i := range states {
-		states[i].Served = f.served[states[i].Key.Route]
-		if states[i].Key.Route == "app" {
-			states[i].HeldHere = f.here
-		}
-	}
-	return states, err
+func (f fleet) Stats() spool.Stats {
+	s := f.Store.Stats()
+	s.Unavailable = f.away
+	return s
 }
 
-// What another member serves is not parked: it can be replayed to, and waits as any
-// other. To attempt it now is that member's.
-func TestWhatAnotherMemberServesIsNotParked(t *testing.T) {
-	t.Parallel()
-	for _, served := range []bool{true, false} {
-		r := newRig(t)
-		r.accept(1, "message.read", "app", spool.Delivered)
-		r.accept(2, "message.read", "gone", 0)
-		f := fleet{Store: r.store, served: map[string]int{"app": 2, "crm": 1}}
-		want, status := "parked", http.StatusBadRequest
-		if served {
-			f.served["gone"] = 1
-			want, status = "available", http.StatusOK
-		}
-		app := spool.RouteKey{Source: "inbox", Route: "app"}
-		r.server.Close()
-		r.server = httptest.NewServer(control.New(control.Options{
-			Store: f, Configured: func() map[spool.RouteKey]bool { return map[spool.RouteKey]bool{app: true} },
-			Retry: func(spool.RouteKey, int64) bool { return true },
-		}))
-		t.Cleanup(r.server.Close)
-
-		page, err := r.client().Events(t.Context(), control.List{Filter: control.Filter{ID: "evt_2"}})
-		r.ok(err)
-		if got := page.Events[0].Deliveries[0].State; got != want {
-			t.Errorf("served %v: the delivery is %s, want %s", served, got, want)
-		}
-		page, err = r.client().Events(t.Context(), control.List{Filter: control.Filter{State: "parked"}})
-		r.ok(err)
-		if len(page.Events) > 0 == served {
-			t.Errorf("served %v: %d events are parked", served, len(page.Events))
-		}
-		routes, err := r.client().Routes(t.Context())
-		r.ok(err)
-		i := slices.IndexFunc(routes, func(rt control.Route) bool { return rt.Route == "gone" })
-		if parked := routes[i].State == control.RouteParked; parked == served {
-			t.Errorf("served %v: the route is %s", served, routes[i].State)
-		}
-		if got, said := r.call("POST", "/inbox/events/evt_1/replay", "", "", `{"route":"gone"}`); got != status {
-			t.Errorf("served %v: a replay to it answers %d: %s", served, got, said)
-		}
-		got, said := r.call("POST", "/inbox/routes/inbox/gone/retry", "", "", "")
-		if got != http.StatusConflict || strings.Contains(said, "in another") != served {
-			t.Errorf("served %v: a retry answers %d: %s", served, got, said)
-		}
-	}
-}
-
-// A route that only this process holds is not held: others go on with it.
-func TestARouteThatOneMemberHolds(t *testing.T) {
+// A shared store is described with its members and its database, and has no calls that
+// need a file.
+func TestSharedStore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.accept(1, "message.read", "app", spool.Delivered)
-	app := spool.RouteKey{Source: "inbox", Route: "app"}
-	f := fleet{Store: r.store, served: map[string]int{"app": 2}, here: &spool.Hold{Since: time.Now(), Reason: "no way there"}}
-	r.server.Close()
-	r.server = httptest.NewServer(control.New(control.Options{
-		Store: f, Configured: func() map[spool.RouteKey]bool { return map[spool.RouteKey]bool{app: true} },
-		Retry: func(spool.RouteKey, int64) bool { return true },
-	}))
-	t.Cleanup(r.server.Close)
-	routes, err := r.client().Routes(t.Context())
-	r.ok(err)
-	rt := routes[slices.IndexFunc(routes, func(rt control.Route) bool { return rt.Route == "app" })]
-	if rt.State != control.RouteReady || rt.Hold != nil || rt.HeldHere == nil || rt.HeldHere.Reason != "no way there" {
-		t.Errorf("shown as %+v", rt)
+	now := time.Now()
+	f := fleet{Store: r.store, members: []spool.Member{
+		{Number: 4, Name: "gate-1", Version: "v1", Began: now, Seen: now, Live: true, Here: true, Serves: []spool.RouteKey{{Source: "inbox", Route: "app"}}},
+		{Number: 5, Name: "gate-2", Began: now, Seen: now},
+	}}
+	o := control.Options{
+		Store: &f, Instead: func(what string) string { return "use the tool for " + what },
+		Database: func() *control.Database {
+			return &control.Database{Address: "postgres://inbox@db/inbox", Durability: "local", Snapshot: 1.5, Dead: 3}
+		},
 	}
-	if got, said := r.call("POST", "/inbox/routes/inbox/app/retry", "", "", ""); got != http.StatusConflict || !strings.Contains(said, "no way there") {
-		t.Errorf("a retry answers %d: %s", got, said)
+	r.server.Close()
+	r.server = httptest.NewServer(control.New(o))
+	t.Cleanup(r.server.Close)
+	c := r.readContract()
+	for _, path := range []string{"/inbox/store", "/inbox/status"} {
+		if status := c.check("GET", path, nil, "", ""); status != 200 {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	s, err := r.client().Store(t.Context())
+	if err != nil || s.Engine != "postgres" || s.Database == nil || len(s.Members) != 2 {
+		t.Fatalf("%v, %+v", err, s)
+	}
+	if m := s.Members[0]; m.Name != "gate-1" || !m.Live || !m.Here || !slices.Equal(m.Serves, []string{"inbox/app"}) || m.Holds == nil {
+		t.Errorf("a member is %+v", m)
+	}
+	for call, want := range map[string]string{"GET /inbox/store/backup": "use the tool for backup", "POST /inbox/store/compact": "use the tool for compact"} {
+		method, path, _ := strings.Cut(call, " ")
+		if status, body := r.call(method, path, "", "", ""); status != 501 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d, %s", call, status, body)
+		}
+	}
+	f.away = errors.New("the database cannot be reached")
+	if s, err := r.client().Store(t.Context()); err != nil || s.OK || s.Unavailable == "" || s.Members != nil || s.Database == nil {
+		t.Errorf("away: %v, %+v", err, s)
+	}
+}
+
+// A store in a directory is not shared.
+func TestStoreInADirectory(t *testing.T) {
+	t.Parallel()
+	s, err := newRig(t).client().Store(t.Context())
+	if err != nil || s.Engine != "sqlite" || s.Database != nil || s.Members != nil {
+		t.Errorf("%v, %+v", err, s)
 	}
 }

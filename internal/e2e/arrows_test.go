@@ -61,7 +61,7 @@ var house = []room{
 	{path: "internal/metrics", may: []string{"verify", "internal/spool", "internal/deliver"}},
 	{path: "internal/loghandler"},
 	{path: "internal/secrets", may: []string{"internal/diagnose", "verify"}},
-	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/loghandler", "internal/metrics", "internal/spool", "internal/spool/postgres", "internal/spool/sqlite"}},
+	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/env", "internal/loghandler", "internal/metrics", "internal/nearest", "internal/spool", "internal/spool/postgres", "internal/spool/sqlite"}},
 	{path: "internal/upstream", may: []string{"internal/deliver", "internal/env", "internal/via"}},
 	{path: "internal/via"},
 	{path: "internal/tracing", may: []string{"internal/deliver"}},
