@@ -88,6 +88,6 @@ func (o *operator) database(table *term.Table, s control.Store, size func(int64)
 	fmt.Fprintf(table, "members\t%s, %q lists them\n", count(livingMembers(s), "lives", "live"), o.program+" store members")
 	fmt.Fprintf(table, "durability\t%s, with %s\n", term.Cell(d.Durability), standbys)
 	fmt.Fprintf(table, "connections\t%d of this process; %s made again, %s asked for\n", d.Connections,
-		humanize.Comma(d.Reconnects), count(d.Ambiguous, "commit", "commits"))
+		humanize.Comma(int64(d.Reconnects)), count(int64(d.Ambiguous), "commit", "commits"))
 	fmt.Fprintf(table, "snapshot\tthe oldest is %s old, and keeps about %s\n", snapshot, count(d.Dead, "dead row", "dead rows"))
 }

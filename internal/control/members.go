@@ -32,8 +32,8 @@ type Database struct {
 	// Connections counts those of this process, Reconnects those that were made again,
 	// and Ambiguous the commits whose outcome had to be asked for.
 	Connections int   `json:"connections"`
-	Reconnects  int64 `json:"reconnects"`
-	Ambiguous   int64 `json:"ambiguous_commits"`
+	Reconnects  uint64 `json:"reconnects"`
+	Ambiguous   uint64 `json:"ambiguous_commits"`
 	// Snapshot is the age of the oldest snapshot in seconds: what is removed stays on
 	// disk for so long. Dead is about how many removed rows do.
 	Snapshot float64 `json:"oldest_snapshot_seconds"`

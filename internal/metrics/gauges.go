@@ -55,7 +55,7 @@ type Database struct {
 	Members, Connections, Standbys int
 	// Ambiguous counts the commits whose outcome had to be asked for, and Reconnects the
 	// connections that were made again, of this process.
-	Ambiguous, Reconnects int64
+	Ambiguous, Reconnects uint64
 	// Snapshot is the age of the oldest snapshot that keeps dead rows from removal.
 	Snapshot time.Duration
 	// Dead estimates the dead rows of our tables.
