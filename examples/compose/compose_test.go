@@ -12,6 +12,7 @@ import (
 // file is what matters of a compose file, in the words of its specification.
 type file struct {
 	Name     string
+	Common   service `yaml:"x-inboxgate"` // What services have in common.
 	Services map[string]service
 	Volumes  map[string]struct{}
 	Secrets  map[string]struct{ File string }
@@ -33,21 +34,28 @@ type service struct {
 	}
 	StopGracePeriod string `yaml:"stop_grace_period"`
 	Restart         string
+	Hostname        string
+	DependsOn       []string `yaml:"depends_on"`
 }
 
-func TestCompose(t *testing.T) {
-	t.Parallel()
-	f, err := os.Open("compose.yaml")
+func read(t *testing.T, path string) (got file) {
+	t.Helper()
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var got file
 	d := yaml.NewDecoder(f)
 	d.KnownFields(true) // A word that is not above is a slip of the pen.
 	if err := d.Decode(&got); err != nil {
 		t.Fatal(err)
 	}
+	return got
+}
+
+func TestCompose(t *testing.T) {
+	t.Parallel()
+	got := read(t, "compose.yaml")
 	gate, app := got.Services["inboxgate"], got.Services["app"]
 	_, volume := got.Volumes["events"]
 	for what, ok := range map[string]bool{

@@ -10,7 +10,15 @@ type object struct {
 		Resources   resources
 		Replicas    int
 		ServiceName string `yaml:"serviceName"`
-		Strategy    struct{ Type string }
+		Strategy    struct {
+			Type          string
+			RollingUpdate struct {
+				MaxSurge       *int `yaml:"maxSurge"`
+				MaxUnavailable *int `yaml:"maxUnavailable"`
+			} `yaml:"rollingUpdate"`
+		}
+		// Of a PodDisruptionBudget.
+		MaxUnavailable int `yaml:"maxUnavailable"`
 		// Labels of a Service, and matchLabels of what runs pods.
 		Selector map[string]any
 		Template struct {
@@ -23,7 +31,36 @@ type object struct {
 			Port       int
 			TargetPort string `yaml:"targetPort"`
 		}
+		database `yaml:",inline"`
 	}
+	// Data is a ConfigMap's.
+	Data map[string]string
+}
+
+// database is what CloudNativePG calls a Cluster.
+type database struct {
+	Instances  int
+	PostgreSQL struct {
+		Synchronous struct {
+			Method         string
+			Number         int
+			DataDurability string `yaml:"dataDurability"`
+			FailoverQuorum bool   `yaml:"failoverQuorum"`
+		}
+	} `yaml:"postgresql"`
+	Bootstrap struct {
+		Initdb struct {
+			Database, Owner string
+			DataChecksums   bool `yaml:"dataChecksums"`
+		}
+	}
+	Affinity struct {
+		Enable   bool   `yaml:"enablePodAntiAffinity"`
+		Topology string `yaml:"topologyKey"`
+		Type     string `yaml:"podAntiAffinityType"`
+	}
+	Storage    struct{ Size string }
+	WALStorage struct{ Size string } `yaml:"walStorage"`
 }
 
 type metadata struct {
@@ -53,6 +90,16 @@ type podSpec struct {
 		ChangePolicy string                `yaml:"fsGroupChangePolicy"`
 		Seccomp      struct{ Type string } `yaml:"seccompProfile"`
 	} `yaml:"securityContext"`
+	Affinity struct {
+		Apart struct {
+			Required []struct {
+				Topology string `yaml:"topologyKey"`
+				Labels   struct {
+					Match map[string]string `yaml:"matchLabels"`
+				} `yaml:"labelSelector"`
+			} `yaml:"requiredDuringSchedulingIgnoredDuringExecution"`
+		} `yaml:"podAntiAffinity"`
+	}
 	InitContainers []container `yaml:"initContainers"`
 	Containers     []container
 	Volumes        []volume
@@ -67,6 +114,17 @@ type volume struct {
 		SecretName  string `yaml:"secretName"`
 		DefaultMode int    `yaml:"defaultMode"`
 	}
+	ConfigMap struct{ Name string } `yaml:"configMap"`
+	EmptyDir  *struct{}             `yaml:"emptyDir"`
+	Projected struct {
+		DefaultMode int `yaml:"defaultMode"`
+		Sources     []struct {
+			Secret struct {
+				Name  string
+				Items []struct{ Key, Path string }
+			}
+		}
+	}
 }
 
 type container struct {
@@ -80,8 +138,11 @@ type container struct {
 	StartupProbe   *probe `yaml:"startupProbe"`
 	LivenessProbe  *probe `yaml:"livenessProbe"`
 	ReadinessProbe *probe `yaml:"readinessProbe"`
-	Resources      resources
-	Security       struct {
+	Lifecycle      struct {
+		PreStop struct{ Sleep struct{ Seconds int } } `yaml:"preStop"`
+	}
+	Resources resources
+	Security  struct {
 		Escalation   *bool `yaml:"allowPrivilegeEscalation"`
 		ReadOnly     bool  `yaml:"readOnlyRootFilesystem"`
 		Capabilities struct{ Drop []string }
