@@ -35,7 +35,7 @@ type engine struct {
 func newEngine(t *testing.T) engine {
 	t.Helper()
 	proctest.Needs(t, "podman", "podman-compose", "catatonit", "runc", "make", "root")
-	e := engine{t: t, name: fmt.Sprintf("inboxgate-examples-%d", os.Getpid()), dir: t.TempDir()}
+	e := engine{t: t, name: fmt.Sprintf("inboxgate-%s-%d", strings.ToLower(t.Name()), os.Getpid()), dir: t.TempDir()}
 	conf, err := filepath.Abs("../../.ci/containers.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -133,19 +133,24 @@ func (e engine) sample() (id string, body []byte) {
 // send posts an event as the platform does, and wants 200 with a result.
 func (e engine) send(listen, secret string, body []byte, want string) {
 	e.t.Helper()
+	if got := e.post(listen, secret, body); got != "200 "+want {
+		e.t.Fatalf("got %s, want 200 %s", got, want)
+	}
+}
+
+// post posts an event and returns status and result, or the error.
+func (e engine) post(listen, secret string, body []byte) string {
 	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodPost, "http://"+listen+"/webhooks/inbox", bytes.NewReader(body))
 	if err != nil {
-		e.t.Fatal(err)
+		return err.Error()
 	}
 	req.Close = true // The next container has the same address.
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(verify.Header, verify.Sign([]byte(secret), body))
 	res, err := (&http.Client{Timeout: proctest.Patience}).Do(req)
 	if err != nil {
-		e.t.Fatal(err)
+		return err.Error()
 	}
 	defer res.Body.Close()
-	if result := res.Header.Get("X-Inbox-Result"); res.StatusCode != http.StatusOK || result != want {
-		e.t.Fatalf("got %d %q, want 200 %q", res.StatusCode, result, want)
-	}
+	return fmt.Sprintf("%d %s", res.StatusCode, res.Header.Get("X-Inbox-Result"))
 }
