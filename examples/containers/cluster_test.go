@@ -31,24 +31,22 @@ func TestCluster(t *testing.T) {
 	e.buildPostgres()
 	c := e.startCluster()
 
-	e.copies(c.listen)
-	e.await(c.name+"_app_1", "listening")
 	first, body := e.sample()
-	e.send(c.listen, secret, body, "accepted")
+	e.through(c.listen, body, "accepted")
+	e.copies(c.listen)
 	e.await(c.name+"_app_1", first)
 
 	// The first takes what the app cannot have yet, and is killed with it.
 	c.run("stop", "app")
 	e.do("podman", "stop", "--time", "30", c.name+"_inboxgate-2_1")
 	second, waiting := e.sample()
-	e.send(c.listen, secret, waiting, "accepted")
+	e.through(c.listen, waiting, "accepted")
 	e.do("podman", "kill", "--signal", "KILL", c.name+"_inboxgate-1_1")
 	e.do("podman", "start", c.name+"_inboxgate-2_1")
 	e.do("podman", "start", c.name+"_app_1")
 	e.await(c.name+"_app_1", second)
-	e.ready(c.name + "_inboxgate-2_1")
-	e.send(c.listen, secret, body, "duplicate")
-	e.send(c.listen, secret, waiting, "duplicate")
+	e.through(c.listen, body, "duplicate")
+	e.through(c.listen, waiting, "duplicate")
 	members := e.do("podman", "exec", c.name+"_inboxgate-2_1", "/inboxgate", "store", "members")
 	for _, name := range []string{"inboxgate-1", "inboxgate-2"} {
 		if !strings.Contains(members, name) {
@@ -111,6 +109,22 @@ func (e engine) ready(container string) {
 			e.t.Fatalf("%s is not ready: %v\n%s", container, err, out)
 		}
 	}
+}
+
+// through posts an event by the balancer, and again while that says that it has
+// nobody to send it to.
+func (e engine) through(listen string, body []byte, want string) {
+	e.t.Helper()
+	got := ""
+	for end := time.Now().Add(proctest.Patience); time.Now().Before(end); {
+		if got = e.post(listen, secret, body); got == "200 "+want {
+			return
+		}
+		if got != "503 " && !strings.Contains(got, "connection re") {
+			break
+		}
+	}
+	e.t.Fatalf("got %s, want 200 %s", got, want)
 }
 
 // copies sends one event many times at once; the balancer gives them to both.
