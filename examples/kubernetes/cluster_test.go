@@ -1,9 +1,6 @@
 package kubernetes_test
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 // TestCluster reads what ../cluster runs on several nodes: no two of a kind on one
 // node, nothing kept outside the database, and a database that answers only when a
@@ -31,6 +28,7 @@ func TestCluster(t *testing.T) {
 		"stop":   gate.Lifecycle.PreStop.Sleep.Seconds > 0 && pod.Grace >= gate.Lifecycle.PreStop.Sleep.Seconds+30,
 		"start":  gate.StartupProbe.Period*gate.StartupProbe.Failure > 30, // It waits so long for the database.
 		"TLS":    gate.env("PGSSLMODE") == "verify-full",
+		"waits":  gate.env("INBOX_DATABASE_DURABILITY") == "replica" && gate.env("INBOX_DATABASE_URL") == "",
 	} {
 		if !ok {
 			t.Errorf("wrong %s: %+v", what, d.Spec)
@@ -44,12 +42,12 @@ func TestCluster(t *testing.T) {
 	if a := db.Spec.Affinity; !a.Enable || a.Type != "required" || a.Topology != "kubernetes.io/hostname" {
 		t.Errorf("two instances of the database may be on one node: %+v", a)
 	}
-	checkClusterFiles(t, pod, db, one(t, all, "ConfigMap"))
+	checkClusterFiles(t, pod, db)
 }
 
-// checkClusterFiles compares the paths in the Caddyfile and in the environment with
-// what is mounted, and with the Secrets that CloudNativePG names after its Cluster.
-func checkClusterFiles(t *testing.T, pod podSpec, db, config object) {
+// checkClusterFiles compares the paths in the environment with what is mounted, and
+// with the Secrets that CloudNativePG names after its Cluster.
+func checkClusterFiles(t *testing.T, pod podSpec, db object) {
 	t.Helper()
 	gate := pod.Containers[0]
 	mounted := map[string]string{} // The path of each key.
@@ -64,9 +62,6 @@ func checkClusterFiles(t *testing.T, pod podSpec, db, config object) {
 			if v.Name == "data" && v.EmptyDir == nil {
 				t.Errorf("the data directory keeps something: %+v", v)
 			}
-			if v.ConfigMap.Name == config.Metadata.Name {
-				mounted["Caddyfile"] = m.MountPath
-			}
 			for _, s := range v.Projected.Sources {
 				for _, item := range s.Secret.Items {
 					mounted[s.Secret.Name+" "+item.Key] = m.MountPath + "/" + item.Path
@@ -75,14 +70,13 @@ func checkClusterFiles(t *testing.T, pod podSpec, db, config object) {
 		}
 	}
 	name := db.Metadata.Name
-	url := mounted[name+"-app uri"]
-	if url == "" || !strings.Contains(config.Data["Caddyfile"], "storage postgres {file."+url+"} {") {
-		t.Errorf("the URL of the database is at %q, and the Caddyfile reads another:\n%s", url, config.Data["Caddyfile"])
+	if url := mounted[name+"-app uri"]; url == "" || gate.env("INBOX_DATABASE_URL_FILE") != url {
+		t.Errorf("the URL of the database is at %q, read from %q", url, gate.env("INBOX_DATABASE_URL_FILE"))
 	}
 	if ca := mounted[name+"-ca ca.crt"]; ca == "" || gate.env("PGSSLROOTCERT") != ca {
 		t.Errorf("the database's authority is at %q, read from %q", ca, gate.env("PGSSLROOTCERT"))
 	}
-	if len(mounted) != 3 || mounted["Caddyfile"] != "/etc/caddy" {
+	if len(mounted) != 2 {
 		t.Errorf("mounted: %q", mounted)
 	}
 }

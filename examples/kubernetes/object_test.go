@@ -33,8 +33,6 @@ type object struct {
 		}
 		database `yaml:",inline"`
 	}
-	// Data is a ConfigMap's.
-	Data map[string]string
 }
 
 // database is what CloudNativePG calls a Cluster.
@@ -114,8 +112,7 @@ type volume struct {
 		SecretName  string `yaml:"secretName"`
 		DefaultMode int    `yaml:"defaultMode"`
 	}
-	ConfigMap struct{ Name string } `yaml:"configMap"`
-	EmptyDir  *struct{}             `yaml:"emptyDir"`
+	EmptyDir  *struct{} `yaml:"emptyDir"`
 	Projected struct {
 		DefaultMode int `yaml:"defaultMode"`
 		Sources     []struct {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"errors"
 	"io/fs"
 	"net/http"
 	"os"
@@ -25,34 +24,6 @@ var examples = []string{
 
 // nowhere is the address of a database that is not there: validate connects to nothing.
 const nowhere = "postgres://inboxgate@db.invalid/inboxgate?sslmode=verify-full"
-
-// The Caddyfile inside the manifests of the cluster is formatted and valid too.
-func TestClusterManifestsHaveAValidCaddyfile(t *testing.T) {
-	t.Parallel()
-	manifests, err := os.ReadFile("../../examples/cluster/kubernetes.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, found := strings.Cut(string(manifests), "\n  Caddyfile: |\n")
-	text, _, ends := strings.Cut(text, "\n---\n")
-	if !found || !ends {
-		t.Fatal("the manifests have no Caddyfile")
-	}
-	text = strings.ReplaceAll(strings.TrimPrefix(text, "    "), "\n    ", "\n") + "\n"
-	if formatted := string(caddyfile.Format([]byte(text))); text != formatted {
-		t.Errorf("it is not as `caddy fmt` writes it, which is:\n%s", formatted)
-	}
-	dir := t.TempDir()
-	url, path := filepath.Join(dir, "uri"), filepath.Join(dir, "Caddyfile")
-	text = strings.ReplaceAll(text, "{file./run/secrets/database/uri}", "{file."+url+"}")
-	if err := errors.Join(os.WriteFile(url, []byte(nowhere), 0o600), os.WriteFile(path, []byte(text), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	code, out := run(t, command(t, dir, []string{"INBOX_WEBHOOK_SECRET=" + newSecret}, "validate", "--config", path, "--adapter", "caddyfile"))
-	if code != 0 || !strings.Contains(out, "Valid configuration") || strings.Contains(out, `"warn"`) {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-}
 
 func TestExamplesAreFormatted(t *testing.T) {
 	t.Parallel()
