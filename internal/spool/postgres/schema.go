@@ -131,7 +131,7 @@ func (s *Store) takeStep(ctx context.Context, c *pgx.Conn) (int, error) {
 	}
 	if version == 0 {
 		if err := s.makeSchema(ctx, tx); err != nil {
-			return 0, err
+			return 0, s.whileOthersMake(ctx, err)
 		}
 	}
 	if version > 0 {
