@@ -63,9 +63,11 @@ func (l *leases) drop(x *lease) {
 
 const (
 	pickDue = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND due<=$2
-		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) ORDER BY due, number LIMIT $3 FOR UPDATE SKIP LOCKED`
-	pickInOrder = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND number>$2 AND number<=$8
-		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED`
+		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) AND NOT EXISTS (SELECT FROM @.deliveries WHERE route=$1 AND state=2 AND until<=$8)
+		ORDER BY due, number LIMIT $3 FOR UPDATE SKIP LOCKED`
+	pickInOrder = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND number>$2 AND number<=$9
+		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) AND NOT EXISTS (SELECT FROM @.deliveries WHERE route=$1 AND state=2 AND until<=$8)
+		ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED`
 	startPicked = `WITH c AS MATERIALIZED (%s),
  l AS (UPDATE @.deliveries d SET state=2, fence=$4+c.o, until=$5 FROM (SELECT number, row_number() OVER (ORDER BY number) AS o FROM c) c
 	WHERE d.number=c.number RETURNING d.number, d.fence, d.due, d.attempts, d.replay, d.log),
@@ -88,7 +90,8 @@ type leased struct {
 }
 
 // Lease implements spool.Store. Leases that ran out are taken over first: each counts an
-// attempt, and is due since then.
+// attempt, and is due since then. A pick that finds one hands out nothing, so that what
+// is newer does not overtake it.
 func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 	if err := s.enter(); err != nil {
 		return spool.Batch{}, err
@@ -98,62 +101,87 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 	if rt == nil {
 		return spool.Batch{}, ctx.Err()
 	}
-	n := min(p.N, maxPick)
-	if s.mayHaveRunOut(rt.id) {
-		if err := s.takeOver(ctx, rt.id, n, p); err != nil {
-			return spool.Batch{}, fmt.Errorf("taking over leases: %w", err)
-		}
-	}
-	var b spool.Batch
-	var found []leased
-	version := s.hintVersion(rt.id)
-	due, until := int64(never), int64(never)
-	var r reading
-	pick := func(after, upTo int64, n int) error {
-		return s.calls.run(ctx, false, func() *trip {
-			t := s.durably()
-			r = s.clock.read()
-			var part []leased
-			fences, end := s.fence(n), r.age+dur(p.LeaseFor)
-			if p.IgnoreDue {
-				t.do(leaseInOrder, rt.id, after, n, fences-1, end, s.me, linkCalls, upTo).Query(func(rows pgx.Rows) (err error) {
-					part, err = s.readLeased(rows, rt.id)
-					return err
-				})
-			} else {
-				t.do(leaseDue, rt.id, r.now, n, fences-1, end, s.me, linkCalls).Query(func(rows pgx.Rows) (err error) {
-					part, err = s.readLeased(rows, rt.id)
-					return err
-				})
+	k := &picking{s: s, p: p, route: rt.id, n: min(p.N, maxPick)}
+	for tries := 0; ; tries++ {
+		if tries > 0 || s.mayHaveRunOut(rt.id) {
+			if err := s.takeOver(ctx, rt.id); err != nil {
+				return spool.Batch{}, fmt.Errorf("taking over leases: %w", err)
 			}
-			t.do(nextDue, rt.id).QueryRow(func(row pgx.Row) error {
-				found = append(found, part...)
-				return row.Scan(&due, &until)
-			})
-			return t
-		})
+		}
+		err := k.pick(ctx)
+		if err == nil && len(k.found) == 0 && k.until <= k.r.age && tries < mostTakeOvers {
+			continue
+		}
+		good := s.granted(k.found, p, k.r)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			s.giveBack(good)
+			return spool.Batch{}, err
+		}
+		s.setHint(rt.id, k.version, k.due, k.until)
+		b := spool.Batch{Deliveries: good}
+		if at := (hint{due: k.due, until: k.until}).at(k.r); at != never {
+			b.Next = record.Time(at)
+		}
+		return b, nil
 	}
-	upTo := p.UpTo
+}
+
+// mostTakeOvers bounds the round trips of one call where leases run out faster than they
+// are taken over.
+const mostTakeOvers = 8
+
+// picking is one pick.
+type picking struct {
+	s       *Store
+	p       spool.Pick
+	route   int64
+	n       int
+	version int
+	// found is what was leased, at r. due and until are when the route has more.
+	found      []leased
+	r          reading
+	due, until int64
+}
+
+// pick leases what is asked for: behind After first, and then, unless the pick ends at a
+// number, from the oldest on.
+func (k *picking) pick(ctx context.Context) error {
+	k.found, k.version, k.due, k.until = nil, k.s.hintVersion(k.route), never, never
+	upTo := k.p.UpTo
 	if upTo == 0 {
 		upTo = never
 	}
-	err := pick(p.After, upTo, n)
-	if err == nil && p.IgnoreDue && p.UpTo == 0 && p.After > 0 && len(found) < n {
-		err = pick(0, p.After, n-len(found))
+	err := k.part(ctx, k.p.After, upTo, k.n)
+	if err == nil && k.p.IgnoreDue && k.p.UpTo == 0 && k.p.After > 0 && len(k.found) < k.n {
+		err = k.part(ctx, 0, k.p.After, k.n-len(k.found))
 	}
-	good := s.granted(found, p, r)
-	if err != nil {
-		s.giveBack(good)
-		return spool.Batch{}, err
-	}
-	s.setHint(rt.id, version, due, until)
-	b.Deliveries = good
-	if at := (hint{due: due, until: until}).at(r); at != never {
-		b.Next = record.Time(at)
-	}
-	if ctx.Err() != nil {
-		s.giveBack(good)
-		return spool.Batch{}, ctx.Err()
-	}
-	return b, nil
+	return err
+}
+
+// part leases at most n deliveries of those behind after, up to a number.
+func (k *picking) part(ctx context.Context, after, upTo int64, n int) error {
+	s := k.s
+	return s.calls.run(ctx, false, func() *trip {
+		t := s.durably()
+		k.r = s.clock.read()
+		var part []leased
+		fences, end := s.fence(n), k.r.age+dur(k.p.LeaseFor)
+		read := func(rows pgx.Rows) (err error) {
+			part, err = s.readLeased(rows, k.route)
+			return err
+		}
+		if k.p.IgnoreDue {
+			t.do(leaseInOrder, k.route, after, n, fences-1, end, s.me, linkCalls, k.r.age, upTo).Query(read)
+		} else {
+			t.do(leaseDue, k.route, k.r.now, n, fences-1, end, s.me, linkCalls, k.r.age).Query(read)
+		}
+		t.do(nextDue, k.route).QueryRow(func(row pgx.Row) error {
+			k.found = append(k.found, part...)
+			return row.Scan(&k.due, &k.until)
+		})
+		return t
+	})
 }

@@ -133,7 +133,7 @@ func (s *Store) setHint(id int64, version int, due, until int64) {
 }
 
 const (
-	ranOut    = `SELECT number, fence, attempts, replay, log FROM @.deliveries WHERE route=$1 AND state=2 AND until<=$2 AND number>$3 AND number<=$4 ORDER BY until, number LIMIT $5`
+	ranOut    = `SELECT number, fence, attempts, replay, log FROM @.deliveries WHERE route=$1 AND state=2 AND until<=$2 ORDER BY until, number LIMIT 256`
 	endRanOut = `WITH u AS (SELECT * FROM unnest($2::bigint[],$3::bigint[],$4::bytea[]) AS u(n,f,log)),
  l AS (UPDATE @.deliveries d SET state=3, attempts=d.attempts+1, due=$5-($6-d.until), log=u.log FROM (SELECT * FROM u ORDER BY n) u
 	WHERE d.number=u.n AND d.fence=u.f AND d.state=2 AND d.until<=$6 RETURNING d.number)
@@ -141,20 +141,16 @@ INSERT INTO @.counts AS c SELECT $1,$7::bigint,$8::smallint,count(*),-count(*),0
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, running=c.running+excluded.running`
 )
 
-// takeOver has up to n deliveries whose leases ran out wait again, due since then. Each
+// takeOver has deliveries whose leases ran out wait again, due since then. Each
 // counts the attempt that nobody reported on, as a crash does. Whoever leases them next
 // runs them.
-func (s *Store) takeOver(ctx context.Context, id int64, n int, p spool.Pick) error {
-	after, upTo := int64(-1), int64(never)
-	if p.IgnoreDue && p.UpTo > 0 {
-		after, upTo = p.After, p.UpTo
-	}
+func (s *Store) takeOver(ctx context.Context, id int64) error {
 	var old []leased
 	var r reading
 	err := s.calls.run(ctx, true, func() *trip {
 		old, r = nil, s.clock.read()
 		t := s.relaxedly()
-		t.do(ranOut, id, r.age, after, upTo, n).Query(func(rows pgx.Rows) error {
+		t.do(ranOut, id, r.age).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				var x leased
 				if err := rows.Scan(&x.number, &x.fence, &x.attempts, &x.replay, &x.log); err != nil {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,6 +104,7 @@ type link struct {
 	// last one failed.
 	pause    time.Duration
 	failedAt time.Time
+	why      error // it failed
 
 	// wire is the socket of c, for those who end it without the turn; ended says that
 	// no further one is to be made.
@@ -190,6 +192,13 @@ func (l *link) outcome(err error) error {
 		return nil
 	}
 	err = classify(err)
+	if errors.Is(err, errPooled) && !l.s.count.pooled.Swap(true) {
+		l.s.log.Warn("a pooler that keeps no prepared statements is in front of the database: none are used from now on, which costs CPU here; let it keep them (pgbouncer 1.21 or newer, max_prepared_statements), or say default_query_exec_mode=cache_describe in the database's URL")
+	}
+	if errors.Is(err, errPooled) {
+		l.drop()
+		return err
+	}
 	if l.c.IsClosed() || errors.Is(err, errElsewhere) || errors.Is(err, spool.ErrUnavailable) {
 		l.drop()
 	}
@@ -222,7 +231,10 @@ func (l *link) dropWire() {
 // a pause between tries, also those of former calls. The caller has the turn.
 func (l *link) connect(ctx context.Context) error {
 	if l.c != nil && !l.c.IsClosed() {
-		return nil
+		if !l.isDead() {
+			return nil
+		}
+		l.drop()
 	}
 	for {
 		if l.ended.Load() {
@@ -233,14 +245,15 @@ func (l *link) connect(ctx context.Context) error {
 			case <-time.After(wait):
 			case <-l.over:
 			case <-ctx.Done():
-				return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errNoConnection, ctx.Err())
+				return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errNoConnection, cmp.Or(l.why, ctx.Err()))
 			}
 		}
 		err := l.connectOnce(ctx)
 		if err == nil {
-			l.pause = 0
+			l.pause, l.why = 0, nil
 			return nil
 		}
+		l.why = err
 		l.failedAt = time.Now()
 		l.pause = min(max(2*l.pause, retryFirst), retryMost)
 		l.pause += time.Duration(rand.Int64N(int64(l.pause/4 + 1)))
@@ -268,6 +281,9 @@ func (l *link) connectOnce(ctx context.Context) error {
 		return fmt.Errorf("%w: the database's URL leads to %s now; the store in use is %s: restart to change it", errSetUp, target, l.s.target)
 	}
 	l.prepare(c)
+	if l.s.count.pooled.Load() {
+		c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	within, cancel := context.WithTimeout(ctx, connectWithin*time.Duration(1+len(c.Fallbacks)))
 	defer cancel()
 	conn, err := pgx.ConnectConfig(within, c)
@@ -338,3 +354,29 @@ func (s *Store) noteServer(began time.Time) {
 		}
 	}
 }
+
+// isDead reports whether the other end of an idle connection has closed it, so that the
+// next transaction does not find that out with an outcome that is unknown.
+func (l *link) isDead() bool {
+	wire := l.c.PgConn().Conn()
+	if secured, ok := wire.(interface{ NetConn() net.Conn }); ok {
+		wire = secured.NetConn()
+	}
+	switch has := peek(wire); has {
+	case peekNothing:
+		return false
+	case peekData: // A farewell, or a notice.
+		return l.c.PgConn().CheckConn() != nil
+	default:
+		return true
+	}
+}
+
+// What peek finds on an idle socket.
+type peeked uint8
+
+const (
+	peekNothing peeked = iota
+	peekData
+	peekEnd
+)

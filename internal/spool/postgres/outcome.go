@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,6 +18,9 @@ var (
 	errRolledBack = errors.New("the database rolled back")
 	// errMark: it was rolled back because an id was forgotten meanwhile.
 	errMark = errors.New("ids were forgotten meanwhile")
+	// errPooled: it was rolled back because a pooler is in front that gives each
+	// transaction to another session, which has not got our prepared statements.
+	errPooled = fmt.Errorf("%w: prepared statements are not kept", errRolledBack)
 	// errUnknown: it may have been committed, or may yet be.
 	errUnknown = errors.New("the outcome is unknown")
 	// errWarned: it was committed and not waited for.
@@ -39,12 +43,25 @@ func classify(err error) error {
 		if errors.As(err, &refused) {
 			return fmt.Errorf("%w: %w", spool.ErrUnavailable, err)
 		}
+		var cert *tls.CertificateVerificationError
+		switch {
+		case errors.As(err, &cert):
+			return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errSetUp, err)
+		case strings.Contains(err.Error(), "preprocessing batch (prepare)"): // Nothing was begun.
+			return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errRolledBack, err)
+		}
 		return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errUnknown, err)
 	}
 	switch code := pe.Code; {
 	case code == "22012": // Only the check of marks divides by zero.
 		return errMark
-	case code == "40P01", code == "40001", code == "55P03", code == "57014", code == "26000", code == "0A000" && strings.Contains(pe.Message, "cached plan"):
+	case code == "42P05", code == "26000":
+		return fmt.Errorf("%w: %w", errPooled, withoutDetail(pe))
+	case strings.Contains(pe.Message, "statement pooling"):
+		return fmt.Errorf("%w: %w: a pooler in statement mode is in front of the database, where no transaction is whole: use its session or transaction mode", spool.ErrUnavailable, errSetUp)
+	case code == "42501":
+		return fmt.Errorf("%w: %w: %w: have the owner of the tables GRANT USAGE ON SCHEMA, SELECT, INSERT, UPDATE, DELETE ON ALL TABLES and USAGE, SELECT ON ALL SEQUENCES IN SCHEMA to this role", spool.ErrUnavailable, errSetUp, withoutDetail(pe))
+	case code == "40P01", code == "40001", code == "55P03", code == "57014", code == "0A000" && strings.Contains(pe.Message, "cached plan"):
 		return fmt.Errorf("%w: %w", errRolledBack, withoutDetail(pe))
 	case code == "25006":
 		return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errElsewhere, withoutDetail(pe))
@@ -52,7 +69,7 @@ func classify(err error) error {
 		return fmt.Errorf("%w: the database has no room: %w", spool.ErrFull, withoutDetail(pe))
 	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "57P"), code == "40003", strings.HasPrefix(code, "53"), strings.HasPrefix(code, "XX"), strings.HasPrefix(code, "58"):
 		return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errUnknown, withoutDetail(pe))
-	case code == "42501", code == "42P01", code == "3F000", strings.HasPrefix(code, "28"), code == "3D000":
+	case code == "42P01", code == "3F000", strings.HasPrefix(code, "28"), code == "3D000":
 		return fmt.Errorf("%w: %w: %w", spool.ErrUnavailable, errSetUp, withoutDetail(pe))
 	}
 	return withoutDetail(pe)
@@ -71,7 +88,8 @@ func withoutSecrets(err error, c *pgx.ConnConfig) error {
 		text = strings.ReplaceAll(text, c.Password, "***")
 	}
 	var pe *pgconn.PgError
-	if errors.As(err, &pe) && (strings.HasPrefix(pe.Code, "28") || pe.Code == "3D000") {
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &pe) && (strings.HasPrefix(pe.Code, "28") || pe.Code == "3D000") || errors.As(err, &cert) {
 		return fmt.Errorf("%w: %s", errSetUp, text)
 	}
 	return errors.New(text)

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"errors"
+	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,4 +22,29 @@ func dropSilent(network, _ string, c syscall.RawConn) error {
 		return e
 	}
 	return err
+}
+
+// peek looks at what the other end has sent, without taking it.
+func peek(c net.Conn) (found peeked) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return peekNothing
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return peekEnd
+	}
+	var b [1]byte
+	found = peekEnd
+	_ = raw.Read(func(fd uintptr) bool {
+		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+			found = peekNothing
+		case err == nil && n > 0:
+			found = peekData
+		}
+		return true
+	})
+	return found
 }

@@ -17,6 +17,8 @@ type counters struct {
 	// ambiguous counts transactions whose outcome was unknown, connected those
 	// connections that were made.
 	ambiguous, connected atomic.Int64
+	// pooled reports that a pooler was found which keeps no prepared statements.
+	pooled atomic.Bool
 	// serverBegan is when the server was started, in nanoseconds.
 	serverBegan atomic.Int64
 }
@@ -67,7 +69,7 @@ type Health struct {
 	Connections int
 	// Ambiguous counts transactions whose outcome was unknown, Reconnects connections
 	// that were made anew.
-	Ambiguous, Reconnects int64
+	Ambiguous, Reconnects uint64
 	// OldestSnapshot is for how long the oldest transaction of the server has kept rows
 	// from being cleaned up, and DeadRows how many of ours wait for that.
 	OldestSnapshot time.Duration
@@ -78,7 +80,7 @@ type Health struct {
 func (s *Store) Health() Health {
 	h := Health{
 		Schema: schemaVersion(), Durability: s.o.Durability, Members: len(s.fleet.live()),
-		Ambiguous: s.count.ambiguous.Load(), Reconnects: max(0, s.count.connected.Load()-connectionsAtStart),
+		Ambiguous: uint64(s.count.ambiguous.Load()), Reconnects: uint64(max(0, s.count.connected.Load()-connectionsAtStart)),
 	}
 	for _, l := range s.links() {
 		if l.wire.Load() != nil {
