@@ -185,6 +185,7 @@ func (m *model) restart() {
 		m.ok(m.stores[1].Close(), "Close of the peer")
 		m.st = m.stores[0]
 	}
+	m.heard()
 	e.end(m.rig)
 	m.open()
 	if len(m.stores) > 0 {

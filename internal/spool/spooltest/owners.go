@@ -253,6 +253,7 @@ func (f *fleet) attempt(o *owner) {
 
 // crash ends the process that both dispatchers live in.
 func (f *fleet) crash() {
+	f.heard()
 	f.kill()
 	for i := range f.owners {
 		f.begin(&f.owners[i])

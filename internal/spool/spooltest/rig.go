@@ -78,6 +78,23 @@ func (r *rig) abandoned() {
 	}
 }
 
+// heard waits until the storage knows which time it is, where one process must tell the
+// next how much has passed.
+func (r *rig) heard() {
+	if _, shared := r.st.(spool.Shared); !shared {
+		return
+	}
+	seen := func() (at time.Time) {
+		for _, m := range r.members() {
+			if m.Here {
+				at = m.Seen
+			}
+		}
+		return at
+	}
+	r.soon("heard of", func() bool { return !seen().Before(r.now()) }, func() any { return seen() }, r.now())
+}
+
 // vanished lets the time pass after which a process that was killed is no member any
 // more, where there may be others.
 func (r *rig) vanished() {
