@@ -136,10 +136,7 @@ func (x *sender) serve(open []*intake) {
 	for len(open) > 0 {
 		err := x.round(ctx, open)
 		open = slices.DeleteFunc(open, (*intake).answered)
-		if err == nil || errors.Is(err, errRolledBack) || errors.Is(err, errMark) {
-			continue
-		}
-		if ctx.Err() == nil && !x.s.isClosing() && !x.link.ended.Load() && errors.Is(err, spool.ErrUnavailable) && !errors.Is(err, errSetUp) {
+		if err == nil || x.mayPass(ctx, err) {
 			continue // connect has its own pauses.
 		}
 		for _, in := range open {
@@ -147,6 +144,17 @@ func (x *sender) serve(open []*intake) {
 		}
 		return
 	}
+}
+
+// mayPass reports whether what failed is to be sent again.
+func (x *sender) mayPass(ctx context.Context, err error) bool {
+	if ctx.Err() != nil || x.link.ended.Load() {
+		return false
+	}
+	if errors.Is(err, errRolledBack) || errors.Is(err, errMark) {
+		return true
+	}
+	return !x.s.isClosing() && errors.Is(err, spool.ErrUnavailable) && !errors.Is(err, errSetUp)
 }
 
 // acceptWithin bounds how long a batch is tried. Senders are answered within 8 s.
