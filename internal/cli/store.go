@@ -27,7 +27,7 @@ its tables. For the rest the database has its own tools: "backup", "compact" and
   ` + t.Program + ` store backup /backup/inbox-2026-03-01.db
   ` + t.Program + ` store check /backup/inbox-2026-03-01.db`,
 	}
-	cmd.AddCommand(t.storeStatus(), t.storeBackup(), t.storeCheck(), t.storeCompact(), t.storeMembers(), t.storeMigrate())
+	cmd.AddCommand(t.storeStatus(), t.storeBackup(), t.storeCheck(), t.storeCompact(), t.storeMembers(), t.storeMigrate(), t.storeCopy())
 	addControl(cmd)
 	return cmd
 }

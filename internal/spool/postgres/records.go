@@ -271,7 +271,7 @@ func (l *listing) record(w *whole) (rec spool.Record, ok bool, err error) {
 	}
 	if record.DecodeWhole(w.head, e) != nil {
 		rec.Reason = reasonDamaged
-		return rec, true, nil
+		return rec, true, nil //nolint:nilerr // The record reports it.
 	}
 	return rec, l.matches(e) && l.completes(e), nil
 }

@@ -63,6 +63,9 @@ func (s *Store) openSchema(ctx context.Context) error {
 			return fmt.Errorf("making the tables: %w: have `inboxgate store migrate` run with a role that may create them", err)
 		}
 	}
+	if err := s.refuseCopying(ctx); err != nil {
+		return err
+	}
 	return s.checkServer(ctx)
 }
 

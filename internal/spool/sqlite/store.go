@@ -194,6 +194,11 @@ func Open(dir string, o Options) (*Store, error) {
 	if s.lock, err = lockDir(dir); err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
+	if err := s.refuseCopying(); err != nil {
+		s.hurry()
+		s.lock.undo()
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
 	if err := s.openMark(); err != nil {
 		s.hurry()
 		s.lock.release(false)
