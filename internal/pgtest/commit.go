@@ -41,6 +41,11 @@ func (f *faults) fails() bool {
 func (p *Pair) commit(s *session, message []byte) error {
 	gate, blocked, how := p.faults.arrive()
 	if gate == nil || !how.AtStandby {
+		if gate != nil {
+			if err := p.caughtUp(s); err != nil {
+				return err
+			}
+		}
 		if !hold(s, gate, blocked) {
 			return errKilled
 		}
@@ -86,6 +91,17 @@ func hold(s *session, gate <-chan struct{}, blocked chan<- struct{}) bool {
 	case <-s.client.over:
 	}
 	return false
+}
+
+// caughtUp waits until the server has done all that a session has passed so far, so that
+// what comes to the gate later comes later there too. Who waits for a lock has to.
+func (p *Pair) caughtUp(s *session) error {
+	err := p.Primary().Until("postgres", `SELECT coalesce(bool_or(state = 'active' AND (wait_event = 'ClientRead' OR wait_event_type = 'Lock')), true)
+		FROM pg_stat_activity WHERE pid = $1`, s.pid.Load())
+	if err != nil {
+		return fmt.Errorf("waiting for a session at the gate: %w", err)
+	}
+	return nil
 }
 
 // halt pauses the standby, passes the end of a transaction, and says whether it waits
