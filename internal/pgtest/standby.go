@@ -76,13 +76,9 @@ func (c *Cluster) Promote() error {
 	c.paused = 0
 	c.mu.Unlock()
 	if paused != 0 {
-		// It takes the other processes of the standby with it; the postmaster starts
-		// them again.
-		if err := killProcess(paused); err != nil {
-			return err
-		}
-		if err := awaitGone(paused); err != nil {
-			return err
+		// The standby begins anew, and would not hear of a promotion meanwhile.
+		if err := c.KillBackend(paused); err != nil {
+			return fmt.Errorf("promoting a standby: %w", err)
 		}
 	}
 	if err := c.home.run("pg_ctl", "promote", "-W", "-D", c.dir); err != nil {
