@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/pgtest"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -153,5 +154,24 @@ func TestMigrateMistakes(t *testing.T) {
 	got.complains(t, "%XX")
 	if strings.Contains(got.out+got.err, "hunter2") {
 		t.Errorf("the password is in %s%s", got.out, got.err)
+	}
+}
+
+// The tables are made once; after that there is nothing to do.
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Shared(t).Database(t)
+	first := runCommand(t.Context(), "", "store", "migrate", "--to", dsn)
+	if first.failed != nil || !strings.Contains(first.out, "The tables were made in postgres://") {
+		t.Fatalf("%v: %s%s", first.failed, first.out, first.err)
+	}
+	second := runCommand(t.Context(), "", "store", "migrate", "--to", dsn, "--format", "json")
+	var said struct{ From, To int }
+	if err := json.Unmarshal([]byte(second.out), &said); err != nil || second.failed != nil || said.From != said.To || said.To < 1 {
+		t.Errorf("%v, %v: %s%s", err, second.failed, second.out, second.err)
+	}
+	third := runCommand(t.Context(), "", "store", "migrate", "--to", dsn)
+	if third.failed != nil || !strings.Contains(third.out, "already") {
+		t.Errorf("%v: %s%s", third.failed, third.out, third.err)
 	}
 }
