@@ -143,9 +143,16 @@ func TestReloadToADatabaseThatIsAway(t *testing.T) {
 	if r := post(t, in.url("/hook"), body); r.result != "accepted" {
 		t.Errorf("what ran takes no event: %+v", r)
 	}
+	t.Setenv("INBOX_DATABASE_URL", "postgres://inbox:"+dbPassword+"@db.invalid/inbox")
+	if err := in.load("", site); err == nil {
+		t.Error("a reload to a host that does not exist is taken")
+	}
 	logged, readErr := os.ReadFile(in.logs)
 	if readErr != nil {
 		t.Fatal(readErr)
+	}
+	if text := string(logged); strings.Count(text, "the way to the database is not safe") != 1 || !strings.Contains(text, "sslmode=verify-full") {
+		t.Error("nothing is said of a connection that others can read, or also of that to this machine")
 	}
 	for what, text := range map[string]string{"error": err.Error(), "log": string(logged)} {
 		if strings.Contains(text, dbPassword) {

@@ -55,7 +55,7 @@ func (a *App) provisionDatabase() (err error) {
 		return fmt.Errorf("storage: %w", err)
 	}
 	if why := a.place.Database.Insecure(); why != "" {
-		a.log.Warn("the way to the database is not safe: "+why, "database", a.place.String())
+		a.log.Warn("the way to the database is not safe", "database", a.place.String(), "why", why)
 	}
 	return nil
 }
