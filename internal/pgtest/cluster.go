@@ -32,6 +32,16 @@ type Options struct {
 	NoSync bool
 	// Settings are lines of postgresql.conf, beyond those that make a cluster small.
 	Settings map[string]string
+	// Network is where the cluster is on the network. The zero value is the loopback.
+	Network Network
+}
+
+// Network is a network of Linux, and an address in it. It needs root.
+type Network struct {
+	// Namespace is the file of a network namespace, which the server's processes run in.
+	Namespace string
+	// Host is the address that the server listens at.
+	Host string
 }
 
 // Cluster is one PostgreSQL server with its files. Its methods may be called by several
@@ -132,6 +142,12 @@ func (c *Cluster) configure(extra ...string) error {
 	settings := maps.Clone(small)
 	settings["port"] = fmt.Sprint(c.port)
 	settings["unix_socket_directories"] = c.sockets
+	if host := c.options.Network.Host; host != "" {
+		settings["listen_addresses"] = host
+		if err := c.home.write(filepath.Join(c.dir, "pg_hba.conf"), openToAll); err != nil {
+			return err
+		}
+	}
 	if c.options.NoSync {
 		settings["fsync"] = "off"
 	}
@@ -145,6 +161,13 @@ func (c *Cluster) configure(extra ...string) error {
 	}
 	return c.home.write(filepath.Join(c.dir, "postgresql.conf"), text.String())
 }
+
+// openToAll is pg_hba.conf of a cluster that is on a network of its test's own.
+const openToAll = `local all all trust
+local replication all trust
+host all all all trust
+host replication all all trust
+`
 
 // quote makes a text of SQL, and of postgresql.conf, of s.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

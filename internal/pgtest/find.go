@@ -95,6 +95,22 @@ func (t tool) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// commandIn is command in a network namespace, if one is named. Only root may enter it, so
+// that the user changes behind that.
+func (t tool) commandIn(namespace, name string, args ...string) *exec.Cmd {
+	cmd := t.command(name, args...)
+	if namespace == "" {
+		return cmd
+	}
+	enter := []string{"--net=" + namespace}
+	if t.as != nil {
+		enter = append(enter, "-S", fmt.Sprint(t.as.Uid), "-G", fmt.Sprint(t.as.Gid))
+	}
+	in := t.command("nsenter", append(append(enter, "--", cmd.Path), args...)...)
+	in.SysProcAttr.Credential = nil
+	return in
+}
+
 // run runs a program to its end.
 func (t tool) run(name string, args ...string) error {
 	if out, err := t.command(name, args...).CombinedOutput(); err != nil {

@@ -3,6 +3,7 @@
 package pgtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,9 @@ func (c *Cluster) SocketDSN(database string) string {
 }
 
 // Address is where the cluster listens, as host:port.
-func (c *Cluster) Address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
+func (c *Cluster) Address() string {
+	return fmt.Sprintf("%s:%d", cmp.Or(c.options.Network.Host, "127.0.0.1"), c.port)
+}
 
 // Dir is the directory of the cluster's data.
 func (c *Cluster) Dir() string { return c.dir }

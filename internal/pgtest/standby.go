@@ -13,7 +13,14 @@ import (
 // Standby makes a second cluster that follows c, and returns when it does. It is known as
 // name in SetSynchronous. Its files lie in memory.
 func (c *Cluster) Standby(name string) (*Cluster, error) {
+	return c.StandbyAt(name, c.options.Network)
+}
+
+// StandbyAt is Standby with another place on the network. One that has an address of its
+// own follows c over the network, else over the Unix socket.
+func (c *Cluster) StandbyAt(name string, at Network) (*Cluster, error) {
 	o := c.options
+	o.Network = at
 	o.Dir = ""
 	s, err := newCluster(o)
 	if err != nil {
@@ -31,6 +38,9 @@ func (c *Cluster) Standby(name string) (*Cluster, error) {
 		}
 	}
 	from := fmt.Sprintf("host=%s port=%d user=%s application_name=%s", c.sockets, c.port, user0, name)
+	if c.options.Network.Host != "" {
+		from = fmt.Sprintf("host=%s port=%d user=%s application_name=%s", c.options.Network.Host, c.port, user0, name)
+	}
 	if err := s.begin("primary_conninfo = " + quote(from)); err != nil {
 		return nil, err
 	}

@@ -44,7 +44,13 @@ func Start(t testing.TB, o Options) *Cluster {
 // StartStandby makes a standby of c for one test.
 func StartStandby(t testing.TB, c *Cluster, name string) *Cluster {
 	t.Helper()
-	s, err := c.Standby(name)
+	return StartStandbyAt(t, c, name, c.options.Network)
+}
+
+// StartStandbyAt is StartStandby with a place on the network.
+func StartStandbyAt(t testing.TB, c *Cluster, name string, at Network) *Cluster {
+	t.Helper()
+	s, err := c.StandbyAt(name, at)
 	if err != nil {
 		t.Fatal(err)
 	}
