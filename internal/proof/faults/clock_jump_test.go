@@ -48,11 +48,11 @@ func sendAll(t *testing.T, r *rig.Rig, result string, events []history.Event) {
 func TestFaultClockAhead(t *testing.T) {
 	t.Parallel()
 	const places = 8
-	clock, seen := newWallClock(t), newVisits()
+	clock, seen := rig.NewWallClock(t), newVisits()
 	var c crowd
 	hangs := make(chan struct{})
 	r := rig.New(t, rig.Options{
-		Binary: clockBinary(t), Env: []string{clock.env()}, Store: "window 48h",
+		Binary: rig.ClockBinary(t), Env: []string{clock.Env()}, Store: "window 48h",
 		Routes: []rig.Route{
 			{Name: "app", Types: "message.failed", Retry: "15s 1s 1s 1s", Lines: "max_in_flight 8", Behave: onceLate(seen, &c)},
 			{Name: "long", Types: "message.read", Lines: "timeout 1m", Behave: func(w http.ResponseWriter, q *http.Request, a *history.Attempt) {
@@ -66,7 +66,7 @@ func TestFaultClockAhead(t *testing.T) {
 	sendAll(t, r, "accepted", freshEvents(r, n))
 	wantOK(t, r, r.Event(event.TypeMessageRead), r.Event(event.TypeMessageRead))
 	await(t, r, "the first attempts", func() bool { return r.Log.Arrivals(0) == n+2 })
-	clock.set(day)
+	clock.Set(day)
 	await(t, r, "the retries", func() bool { return r.Log.Waiting() == 2 })
 	if most := c.most.Load(); most > places {
 		t.Errorf("%d attempts at once, and there are %d places", most, places)
@@ -74,7 +74,7 @@ func TestFaultClockAhead(t *testing.T) {
 	close(hangs)
 	r.App("app").Behave(nil)
 	r.Settle()
-	clock.set(0)
+	clock.Set(0)
 	r.Settle()
 	if code := r.Stop(); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -87,11 +87,11 @@ func TestFaultClockAhead(t *testing.T) {
 // pending and a route held: they come as they would have, none early.
 func TestFaultClockBack(t *testing.T) {
 	t.Parallel()
-	clock, seen := newWallClock(t), newVisits()
+	clock, seen := rig.NewWallClock(t), newVisits()
 	var c crowd
 	schedule := []time.Duration{3 * time.Second, time.Second, time.Second}
 	r := rig.New(t, rig.Options{
-		Binary: clockBinary(t), Env: []string{clock.env()},
+		Binary: rig.ClockBinary(t), Env: []string{clock.Env()},
 		Routes: []rig.Route{
 			{Name: "app", Types: "message.*", Retry: "3s 1s 1s", Behave: onceLate(seen, &c)},
 			{Name: "down", Types: "message.failed"},
@@ -107,7 +107,7 @@ func TestFaultClockBack(t *testing.T) {
 	n := rig.Rounds(100, 2000)
 	sendAll(t, r, "accepted", freshEvents(r, n))
 	l.Await(t, `"msg":"route held"`, 1)
-	clock.set(-day)
+	clock.Set(-day)
 	before := probes.Load()
 	await(t, r, "the retries", func() bool { return r.Log.Waiting() == n })
 	sendAll(t, r, "accepted", freshEvents(r, n))
@@ -135,9 +135,9 @@ func TestFaultClockBack(t *testing.T) {
 // and what was known is known.
 func TestFaultClockAheadOfTheWindow(t *testing.T) {
 	t.Parallel()
-	clock := newWallClock(t)
+	clock := rig.NewWallClock(t)
 	r := rig.New(t, rig.Options{
-		Binary: clockBinary(t), Env: []string{clock.env()},
+		Binary: rig.ClockBinary(t), Env: []string{clock.Env()},
 		Routes: []rig.Route{
 			{Name: "app", Types: "message.failed"},
 			{Name: "down", Types: "message.read", Retry: strings.Repeat("1s ", 15)},
@@ -152,13 +152,13 @@ func TestFaultClockAheadOfTheWindow(t *testing.T) {
 	const years = 10 * 365 * day
 	for i, off := range []time.Duration{3 * day, 0, years, 0} {
 		if i%2 == 0 {
-			clock.set(off)
+			clock.Set(off)
 		}
 		if code := r.Stop(); code != 0 { // What is known stands in a cache.
 			t.Errorf("exit code %d", code)
 		}
 		if i%2 == 1 {
-			clock.set(off)
+			clock.Set(off)
 		}
 		l := r.Start()
 		more := freshEvents(r, n)

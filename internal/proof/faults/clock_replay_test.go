@@ -59,8 +59,8 @@ func awaitForgotten(t *testing.T, r *rig.Rig, events []history.Event) {
 // to quarantine, once a body, and to no app.
 func TestFaultReplayAfterTheWindow(t *testing.T) {
 	t.Parallel()
-	clock := newWallClock(t)
-	r := rig.New(t, rig.Options{Binary: clockBinary(t), Env: []string{clock.env()}, Store: "window 4h"})
+	clock := rig.NewWallClock(t)
+	r := rig.New(t, rig.Options{Binary: rig.ClockBinary(t), Env: []string{clock.Env()}, Store: "window 4h"})
 	r.Start()
 	n, times := rig.Rounds(50, 500), rig.Rounds(40, 400)
 	captured, asked := freshEvents(r, n), freshEvents(r, 60)
@@ -80,7 +80,7 @@ func TestFaultReplayAfterTheWindow(t *testing.T) {
 	}
 
 	restart()
-	clock.pass(5 * time.Hour)
+	clock.Pass(5 * time.Hour)
 	awaitForgotten(t, r, asked)
 	sent := 0
 	for range times {
@@ -93,7 +93,7 @@ func TestFaultReplayAfterTheWindow(t *testing.T) {
 		sendAll(t, r, "quarantined", replays(captured, "with a window of "+window))
 		wantOK(t, r, r.Event("message.failed")) // What is new is taken.
 	}
-	clock.set(-5 * time.Hour)
+	clock.Set(-5 * time.Hour)
 	restart()
 	sendAll(t, r, "quarantined", replays(captured, "with the clock set back"))
 	r.Sentinel()

@@ -15,11 +15,11 @@ import (
 // fresh, retries and a held route's probe come.
 func TestFaultClockIn1970(t *testing.T) {
 	t.Parallel()
-	clock, seen := newWallClock(t), newVisits()
+	clock, seen := rig.NewWallClock(t), newVisits()
 	var c crowd
 	schedule := []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second}
 	r := rig.New(t, rig.Options{
-		Binary: clockBinary(t), Env: []string{clock.env()},
+		Binary: rig.ClockBinary(t), Env: []string{clock.Env()},
 		Routes: []rig.Route{
 			{Name: "app", Types: "message.*", Retry: "2s 2s 2s"},
 			{Name: "down", Types: "message.failed"},
@@ -39,7 +39,7 @@ func TestFaultClockIn1970(t *testing.T) {
 		} else if code := r.Stop(); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
-		clock.set(-time.Since(time.Unix(1000, 0)).Round(time.Second))
+		clock.Set(-time.Since(time.Unix(1000, 0)).Round(time.Second))
 		l = r.Start()
 		l.Await(t, "the machine's clock is behind the time that the store has seen", 1)
 		r.App("app").Behave(nil)
@@ -48,7 +48,7 @@ func TestFaultClockIn1970(t *testing.T) {
 		if code := r.Stop(); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
-		clock.set(0)
+		clock.Set(0)
 		l = r.Start()
 		r.Settle()
 	}

@@ -19,18 +19,18 @@ import (
 // forgotten, sets it back, and sends a copy: it must not be new.
 var clockAheadAndBack = scenario{
 	name: "clock ahead and back",
-	base: clockReplacements,
+	base: func(t *testing.T) []rig.Replacement { return rig.ClockReplacements(t) },
 	run: func(t *testing.T, binary string, patience time.Duration) history.Report {
-		clock := newWallClock(t)
-		r := oneRoute(t, binary, rig.Options{Env: []string{clock.env()}}, rig.Route{})
+		clock := rig.NewWallClock(t)
+		r := oneRoute(t, binary, rig.Options{Env: []string{clock.Env()}}, rig.Route{})
 		r.Start()
 		acked := sends(t, r, 100)
 		r.Log.AwaitAll(patience)
 		r.Stop() // A new process has nothing in its cache.
-		clock.set(25 * time.Hour)
+		clock.Set(25 * time.Hour)
 		r.Start()
 		forgotten(t, r, acked[1:], 3*sweepsEvery)
-		clock.set(0)
+		clock.Set(0)
 		if a := r.Send(t.Context(), acked[0]); a.Result == "accepted" {
 			r.Log.Await(patience, func() bool { return r.Log.Arrivals(r.Life().N) > 0 })
 		}
@@ -45,16 +45,16 @@ const sweepsEvery = 5 * time.Second
 // copy: it must not be new.
 var afterTheWindow = scenario{
 	name: "after the window",
-	base: clockReplacements,
+	base: func(t *testing.T) []rig.Replacement { return rig.ClockReplacements(t) },
 	run: func(t *testing.T, binary string, patience time.Duration) history.Report {
-		clock := newWallClock(t)
-		r := oneRoute(t, binary, rig.Options{Env: []string{clock.env()}}, rig.Route{})
+		clock := rig.NewWallClock(t)
+		r := oneRoute(t, binary, rig.Options{Env: []string{clock.Env()}}, rig.Route{})
 		r.Start()
 		acked := sends(t, r, 100)
 		r.Log.AwaitAll(patience)
 		r.Stop() // A new process has nothing in its cache.
 		r.Start()
-		clock.pass(25 * time.Hour)
+		clock.Pass(25 * time.Hour)
 		if !forgotten(t, r, acked[1:], proctest.Patience) {
 			t.Fatal("no id was forgotten a window later")
 		}

@@ -37,11 +37,11 @@ type App struct {
 	behave Behaviour
 }
 
-func newApp(t testing.TB, l *history.Log, route Route) *App {
+func newApp(t testing.TB, l *history.Log, host string, route Route) *App {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &App{t: t, log: l, route: route, behave: route.Behave, all: ctx}
-	a.Addr, a.Handler = proctest.FreeAddress(t), http.HandlerFunc(a.take)
+	a.Addr, a.Handler = freeAddress(t, host), http.HandlerFunc(a.take)
 	a.Failed = func(err error) { l.Fault("the app of %s ended: %v", route.Name, err) }
 	t.Cleanup(func() {
 		a.Cut()

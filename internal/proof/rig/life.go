@@ -32,6 +32,7 @@ func (r *Rig) Begin() *Life {
 		r.t.Fatalf("life %d has not ended", r.life.N)
 	}
 	n := int(r.lives.Add(1))
+	r.last.Store(int64(n))
 	argv := r.argv("run", "--config", r.Config(), "--adapter", "caddyfile")
 	if r.o.Wrap != nil {
 		argv = r.o.Wrap(argv)
@@ -66,10 +67,16 @@ func (r *Rig) Command(args ...string) (code int, output string) {
 // Start starts the next process and waits until it serves.
 func (r *Rig) Start() *Life {
 	r.t.Helper()
-	l := r.Begin()
-	l.Await(r.t, started, 1)
+	r.Begin()
+	return r.Serves()
+}
+
+// Serves waits until the present process serves.
+func (r *Rig) Serves() *Life {
+	r.t.Helper()
+	r.life.Await(r.t, started, 1)
 	r.Find()
-	return l
+	return r.life
 }
 
 // Life is the present process, nil for none.

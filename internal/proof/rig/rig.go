@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -65,6 +66,12 @@ type Options struct {
 	Rate int
 	// Rules are what Report holds the record to.
 	Rules history.Rules
+	// Host is the address that the apps and the processes listen at. Default
+	// 127.0.0.1. Listen is that of this rig's processes, if it is another.
+	Host, Listen string
+	// Beside is another rig, whose record, apps and ids this one shares: its
+	// processes are those of a second machine. Lives are counted over all machines.
+	Beside *Rig
 }
 
 // DefaultRoutes are two routes, so that some events have two deliveries.
@@ -91,10 +98,16 @@ type Rig struct {
 	o      Options
 	apps   []*App
 	client *http.Client
-	mu     sync.Mutex
-	ids    io.Reader
-	life   *Life // nil while none runs
-	lives  atomic.Int64
+	ids    *ids
+	life   *Life         // nil while none runs
+	lives  *atomic.Int64 // the highest number of a life, over all machines
+	last   atomic.Int64  // the number of the present life, or of the last one
+}
+
+// ids is what new ids are drawn from.
+type ids struct {
+	sync.Mutex
+	from io.Reader
 }
 
 // New makes a rig. Its apps are up; Start starts a process.
@@ -111,11 +124,10 @@ func New(t testing.TB, o Options) *Rig {
 	if o.Binary == "" {
 		o.Binary = Binary(t)
 	}
-	seed := Seed(t)
+	o.Host = cmp.Or(o.Host, "127.0.0.1")
+	o.Listen = cmp.Or(o.Listen, o.Host)
 	r := &Rig{
-		Log: history.New(seed), Random: rand.New(rand.NewPCG(seed, 0)), Dir: o.Dir, Data: o.Data,
-		Listen: proctest.FreeAddress(t), t: t, o: o,
-		ids: rand.NewChaCha8([32]byte(fmt.Appendf(nil, "%032d", seed))),
+		Dir: o.Dir, Data: o.Data, Listen: freeAddress(t, o.Listen), t: t, o: o,
 		client: &http.Client{
 			Timeout:   10 * time.Second, // as the platform
 			Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true, DisableKeepAlives: o.Close},
@@ -125,13 +137,32 @@ func New(t testing.TB, o Options) *Rig {
 	if o.Admin {
 		r.AdminAddr = proctest.FreeAddress(t)
 	}
-	for _, route := range o.Routes {
-		r.apps = append(r.apps, newApp(t, r.Log, route))
+	if b := o.Beside; b != nil {
+		r.Log, r.Random, r.ids, r.lives, r.apps = b.Log, b.Random, b.ids, b.lives, b.apps
+	} else {
+		r.begin()
 	}
-	r.StartApps()
 	t.Cleanup(r.client.CloseIdleConnections)
 	r.Configure(r.Caddyfile(""))
 	return r
+}
+
+// begin makes what rigs beside this one share: the record, the apps, and ids.
+func (r *Rig) begin() {
+	seed := Seed(r.t)
+	r.Log, r.Random, r.lives = history.New(seed), rand.New(rand.NewPCG(seed, 0)), new(atomic.Int64)
+	r.ids = &ids{from: rand.NewChaCha8([32]byte(fmt.Appendf(nil, "%032d", seed)))}
+	for _, route := range r.o.Routes {
+		r.apps = append(r.apps, newApp(r.t, r.Log, r.o.Host, route))
+	}
+	r.StartApps()
+}
+
+// freeAddress is proctest.FreeAddress at another address of this machine.
+func freeAddress(t testing.TB, host string) string {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(proctest.FreeAddress(t))
+	return net.JoinHostPort(host, port)
 }
 
 // App is the app behind a route.
@@ -168,6 +199,9 @@ func (r *Rig) Configure(text string) {
 		r.t.Fatal(err)
 	}
 }
+
+// Use has the next processes run another binary.
+func (r *Rig) Use(binary string) { r.o.Binary = binary }
 
 // Config is the file that Configure writes.
 func (r *Rig) Config() string { return filepath.Join(r.Dir, "Caddyfile") }

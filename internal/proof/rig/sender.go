@@ -20,17 +20,18 @@ import (
 // its type.
 func (r *Rig) Event(typ string) history.Event {
 	r.t.Helper()
-	e, err := r.fresh(typ)
+	e, err := r.Fresh(typ)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return e
 }
 
-func (r *Rig) fresh(typ string) (history.Event, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ev, err := event.Sample(typ, time.Now(), r.ids)
+// Fresh is Event for a goroutine that is not the test's.
+func (r *Rig) Fresh(typ string) (history.Event, error) {
+	r.ids.Lock()
+	defer r.ids.Unlock()
+	ev, err := event.Sample(typ, time.Now(), r.ids.from)
 	if err != nil {
 		return history.Event{}, fmt.Errorf("making event: %w", err)
 	}
@@ -164,7 +165,7 @@ func (r *Rig) Load(ctx context.Context, stop <-chan struct{}, clients int) {
 			case <-stop:
 				return
 			}
-			e, err := r.fresh(types[n%len(types)])
+			e, err := r.Fresh(types[n%len(types)])
 			if err != nil {
 				r.Log.Fault("%v", err)
 				return
@@ -194,4 +195,4 @@ func (r *Rig) Background(clients int) (stop func()) {
 }
 
 // number is the present life's, or that of the last one.
-func (r *Rig) number() int { return int(r.lives.Load()) }
+func (r *Rig) number() int { return int(r.last.Load()) }

@@ -1,4 +1,4 @@
-package faults
+package rig
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/internal/proof/rig"
+	"github.com/inboxgate/inboxgate/internal/overlay"
 )
 
-// clockFile names, in the environment of a binary of clockBinary, the file
+// clockFile names, in the environment of a binary of ClockBinary, the file
 // that holds two durations: how far its wall clock is off, and how much time has
 // passed beside that which really has.
 const clockFile = "PROOF_CLOCK"
@@ -22,7 +22,7 @@ const clockFile = "PROOF_CLOCK"
 // clockDirs hold all of the product that serves, stores or delivers. The
 // commands beside it keep the machine's time.
 var clockDirs = []string{
-	"verify", "dedupe", "internal/spool", "internal/spool/sqlite", "internal/deliver", "caddymodule",
+	"verify", "dedupe", "internal/spool", "internal/spool/sqlite", "internal/spool/postgres", "internal/storage", "internal/deliver", "caddymodule",
 	"internal/body", "internal/metrics", "internal/secrets", "internal/upstream",
 }
 
@@ -62,19 +62,22 @@ func WallNow() time.Time {
 }
 `
 
-// clockBinary is the real program, but that it reads the wall clock through
+// ClockBinary is the real program, but that it reads the wall clock through
 // clockFile.
-func clockBinary(t *testing.T) string {
+func ClockBinary(t testing.TB) string {
 	t.Helper()
-	return rig.Overlay(t, clockReplacements(t))
+	return Overlay(t, ClockReplacements(t))
 }
 
-// clockReplacements come from the present source, and each must find what it
+// ClockReplacements come from the present source, and each must find what it
 // replaces.
-func clockReplacements(t *testing.T) []rig.Replacement {
+func ClockReplacements(t testing.TB) []Replacement {
 	t.Helper()
-	root := filepath.Join("..", "..", "..")
-	var set []rig.Replacement
+	root, err := overlay.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set []Replacement
 	for _, dir := range clockDirs {
 		names, err := fs.Glob(os.DirFS(root), path.Join(dir, "*.go"))
 		if err != nil {
@@ -93,7 +96,7 @@ func clockReplacements(t *testing.T) []rig.Replacement {
 			if err != nil {
 				t.Fatal(err)
 			}
-			set = append(set, rig.Replacement{File: name, Old: string(text), New: to})
+			set = append(set, Replacement{File: name, Old: string(text), New: to})
 			changed++
 		}
 		if changed == 0 {
@@ -122,37 +125,38 @@ func throughFile(name, text string) (string, error) {
 	return text + "\nvar (\n\t_ time.Duration\n\t_ = wallclock.WallNow\n)\n", nil
 }
 
-// wallClock is the clock of one process of clockBinary.
-type wallClock struct {
-	t    *testing.T
+// WallClock is the clock of one process of ClockBinary.
+type WallClock struct {
+	t    testing.TB
 	file string
 
 	off, passed time.Duration
 }
 
-func newWallClock(t *testing.T) *wallClock {
+// NewWallClock is a clock that is right.
+func NewWallClock(t testing.TB) *WallClock {
 	t.Helper()
-	c := &wallClock{t: t, file: filepath.Join(t.TempDir(), "clock")}
-	c.set(0)
+	c := &WallClock{t: t, file: filepath.Join(t.TempDir(), "clock")}
+	c.Set(0)
 	return c
 }
 
-// set sets the clock off by d, in whole seconds, from the next reading on.
-func (c *wallClock) set(d time.Duration) {
+// Set sets the clock off by d, in whole seconds, from the next reading on.
+func (c *WallClock) Set(d time.Duration) {
 	c.t.Helper()
 	c.off = d
 	c.write()
 }
 
-// pass lets time pass, for the process that runs: with a start it is only a clock
+// Pass lets time pass, for the process that runs: with a start it is only a clock
 // that is ahead.
-func (c *wallClock) pass(d time.Duration) {
+func (c *WallClock) Pass(d time.Duration) {
 	c.t.Helper()
 	c.passed += d
 	c.write()
 }
 
-func (c *wallClock) write() {
+func (c *WallClock) write() {
 	c.t.Helper()
 	next := c.file + ".next"
 	if err := os.WriteFile(next, []byte(c.off.String()+" "+c.passed.String()), 0o600); err != nil {
@@ -163,5 +167,5 @@ func (c *wallClock) write() {
 	}
 }
 
-// env is what the process needs to know.
-func (c *wallClock) env() string { return clockFile + "=" + c.file }
+// Env is what the process needs to know.
+func (c *WallClock) Env() string { return clockFile + "=" + c.file }
