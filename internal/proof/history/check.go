@@ -22,6 +22,12 @@ type Rules struct {
 	// be forgotten. Default 5 s: the promised second, and what a busy machine
 	// takes between the app's answer and the note of it.
 	Unsynced time.Duration
+	// Several: the lives are processes beside each other on one store, and the record
+	// says what that has in the end (Keeps).
+	Several bool
+	// Idle is for how long nobody may work for a route while events wait for it, and
+	// Orphaned for how long behind a crash or a trouble. 0: it is not looked at.
+	Idle, Orphaned time.Duration
 	// Answered: every send must have a whole answer. NotRefused: no answer may be
 	// 503.
 	Answered, NotRefused bool
@@ -55,6 +61,9 @@ type Report struct {
 	// WronglyAccepted: a forged event had a 2xx, something came to an app that it
 	// should never see, or the disk refused and the answer was 200.
 	WronglyAccepted int
+	// Idle is the longest time without a trouble in which events waited for a route
+	// and nobody worked, Orphaned the longest that one waited behind a trouble.
+	Idle, Orphaned time.Duration
 	// Violations tell each of them, and every other broken promise.
 	Violations []string
 }
@@ -67,13 +76,19 @@ func Check(entries []Entry, rules Rules) Report {
 		e := c.events[key]
 		c.answers(e)
 		c.fate(e)
+		c.kept(e)
 		for _, route := range e.routes() {
-			c.successes(e, route, e.tries[route])
+			if c.rules.Several {
+				c.twice(e, route, e.tries[route], make(map[cause]bool))
+			} else {
+				c.successes(e, route, e.tries[route])
+			}
 			if delays, ok := c.rules.Schedule[route]; ok {
 				c.schedule(e, route, e.tries[route], delays)
 			}
 		}
 	}
+	c.idleness()
 	for at, n := range c.repeats {
 		if n > c.rules.InHand {
 			c.report.Doubled += n - c.rules.InHand
@@ -89,6 +104,7 @@ type told struct {
 	answers []Entry
 	tries   map[string][]*try
 	states  []Entry
+	keeps   []Entry
 }
 
 func (e *told) routes() (all []string) {
@@ -121,6 +137,7 @@ type checker struct {
 	events   map[string]*told
 	crashes  []Entry
 	refusing []Entry
+	troubles []Entry
 	repeats  map[cause]int
 }
 
@@ -161,6 +178,10 @@ func (c *checker) gather(entries []Entry) {
 			e.states = append(e.states, *line)
 		case kindCrash:
 			c.crashes = append(c.crashes, *line)
+		case kindKept:
+			e.keeps = append(e.keeps, *line)
+		case kindTrouble:
+			c.troubles = append(c.troubles, *line)
 		case kindRefusing:
 			c.refusing = append(c.refusing, *line)
 		case kindFault:
@@ -237,6 +258,11 @@ func (c *checker) ok(e *told, a Entry, first time.Duration) {
 	if a.Result != "accepted" && a.Result != "quarantined" {
 		return
 	}
+	if c.cutOff(a) {
+		c.report.WronglyAccepted++
+		c.say("%s: answered 200 %s by life %d, which was cut off", e.key(), a.Result, a.Life)
+		return
+	}
 	for _, r := range c.refusing {
 		if r.Begun <= a.Begun && a.At <= r.At {
 			c.report.WronglyAccepted++
@@ -258,6 +284,7 @@ func (c *checker) fate(e *told) {
 		switch {
 		case has:
 			c.report.Delivered++
+		case acked && !stored && c.rules.Several && len(e.keeps) == 0: // kept counts it.
 		case acked && !stored:
 			c.report.Lost++
 			c.say("%s: answered 200, and lost to %s", e.key(), route)

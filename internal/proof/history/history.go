@@ -114,7 +114,10 @@ type Entry struct {
 	// Wrong is what is not as it was sent.
 	Wrong string `json:"wrong,omitempty"`
 
-	Crash Crash `json:"crash,omitempty"`
+	Crash   Crash   `json:"crash,omitempty"`
+	Trouble Trouble `json:"trouble,omitempty"`
+	// Final is of what is kept: it will not be tried again.
+	Final bool  `json:"final,omitempty"`
 	State State `json:"state,omitempty"`
 	// Seed is of the first line.
 	Seed uint64 `json:"seed,omitempty"`
@@ -152,5 +155,7 @@ const (
 	kindCrash    Kind = "crash"
 	kindRefusing Kind = "refusing" // from Begun to At
 	kindState    Kind = "state"
+	kindTrouble  Kind = "trouble" // from Begun to At
+	kindKept     Kind = "kept"    // by the store, at the end
 	kindFault    Kind = "fault"
 )

@@ -27,6 +27,7 @@ type Log struct {
 	in      map[int]int
 	waiting int // what was acknowledged and no app has, over all routes
 	changed chan struct{}
+	aliases map[string]string // other names of routes
 }
 
 // sent is an event and what is known about it now.
@@ -147,7 +148,7 @@ func (l *Log) Arrived(route string, r *http.Request, body []byte) *Attempt {
 	case err != nil || err2 != nil || err3 != nil:
 		e.Wrong = fmt.Sprintf("%q: life, attempt or replay is no number", id)
 	default:
-		e.Wrong = headers(s, route, a.Replay, r)
+		e.Wrong = headers(s, route, l.called(r.Header.Get("X-Inbox-Route")), a.Replay, r)
 	}
 	if s != nil {
 		a.Key = s.key()
@@ -183,7 +184,7 @@ func (l *Log) match(route, id string, r *http.Request, body []byte) (*sent, stri
 }
 
 // headers says what an app sees otherwise than it was sent.
-func headers(s *sent, route string, replay int, r *http.Request) string {
+func headers(s *sent, route, told string, replay int, r *http.Request) string {
 	key := s.ID
 	if replay > 0 {
 		key += ":r" + strconv.Itoa(replay)
@@ -192,7 +193,7 @@ func headers(s *sent, route string, replay int, r *http.Request) string {
 	switch {
 	case !slices.Equal(h[verify.Header], []string{s.Signature}):
 		return fmt.Sprintf("%q: another signature than was sent", s.ID)
-	case h.Get("X-Inbox-Route") != route || h.Get("X-Inbox-Event-Type") != s.Type:
+	case told != route || h.Get("X-Inbox-Event-Type") != s.Type:
 		return fmt.Sprintf("%q: route %q, type %q", s.ID, h.Get("X-Inbox-Route"), h.Get("X-Inbox-Event-Type"))
 	case r.Method != http.MethodPost || h.Get("Content-Type") != "application/json":
 		return fmt.Sprintf("%q: another request: %s %s", s.ID, r.Method, h.Get("Content-Type"))
