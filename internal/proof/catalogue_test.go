@@ -22,12 +22,12 @@ func TestCatalogueIsWhole(t *testing.T) {
 func TestValidateCatches(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func([]row) []row{
-		"a row less":          func(all []row) []row { return all[1:] },
-		"a row twice":         func(all []row) []row { return append(all, all[0]) },
-		"a row of the shared": func(all []row) []row { return append(all, row{n: 65, fault: "f", expect: "e", why: "w"}) },
-		"neither":             func(all []row) []row { all[3].tests, all[3].why = nil, " "; return all },
-		"both":                func(all []row) []row { all[3].why = "because"; return all },
-		"no words":            func(all []row) []row { all[3].expect = ""; return all },
+		"a row less":     func(all []row) []row { return all[1:] },
+		"a row twice":    func(all []row) []row { return append(all, all[0]) },
+		"a row too many": func(all []row) []row { return append(all, row{n: lastRow + 1, fault: "f", expect: "e", why: "w"}) },
+		"neither":        func(all []row) []row { all[3].tests, all[3].why = nil, " "; return all },
+		"both":           func(all []row) []row { all[3].why = "because"; return all },
+		"no words":       func(all []row) []row { all[3].expect = ""; return all },
 	} {
 		if err := validate(spoil(catalogue())); err == nil {
 			t.Errorf("%s: no error", name)
@@ -68,12 +68,14 @@ func TestNamedTestsExist(t *testing.T) {
 // No test of a fault is forgotten.
 func TestEveryFaultIsNamed(t *testing.T) {
 	t.Parallel()
-	for name := range readSources(t, "faults").tests {
-		if !strings.HasPrefix(name, "TestFault") {
-			continue
-		}
-		if !slices.ContainsFunc(catalogue(), func(r row) bool { return slices.Contains(r.tests, test{faults, name}) }) {
-			t.Errorf("no row names %s", name)
+	for dir, pkg := range map[string]string{"faults": faults, "shared": several} {
+		for name := range readSources(t, dir).tests {
+			if !strings.HasPrefix(name, "TestFault") {
+				continue
+			}
+			if !slices.ContainsFunc(catalogue(), func(r row) bool { return slices.Contains(r.tests, test{pkg, name}) }) {
+				t.Errorf("no row names %s of %s", name, pkg)
+			}
 		}
 	}
 }

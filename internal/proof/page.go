@@ -73,7 +73,9 @@ answers; a rare failure may need several tries.
 - Rot in the database below SQLite's notice: a flipped byte in a page that stays well
   formed. Frames of the log have checksums, pages have not.
 - File systems other than ext4 and tmpfs, and systems other than Linux.
-- Several nodes: each has its own store, and accepts an id once for itself.
+- Several machines without a database: each has its own store, and accepts an id once for
+  itself. Of databases, PostgreSQL alone, in one version, with one standby, all on one
+  machine and mostly in memory; a power cut of its machine is PostgreSQL's to survive.
 - Weeks of running. The longest test takes minutes.
 `
 
@@ -98,7 +100,6 @@ func (p *proof) page() string {
 	p.faultTable().markdown(&b)
 	b.WriteString(pageRows)
 	p.rowTable().markdown(&b)
-	b.WriteString("\n" + shared + "\n")
 	b.WriteString(pageCheckers)
 	p.checkerTable().markdown(&b)
 	b.WriteString(pageRest)

@@ -27,6 +27,17 @@ var checkers = []check{
 	mutant("takes a failed attempt for a delivery", "an attempt that got 500 is settled as delivered: lost", true),
 	mutant("changes the body", "the app gets other bytes: wrongly accepted, for nobody sent them", true),
 	mutant("tries again before its time", "an attempt before its schedule: told", true),
+	{test{several, "TestControlAsynchronousStandby"}, "nothing is changed, but the standby that is promoted was asynchronous, which protects nobody: lost", false},
+	among("says duplicate of what no standby has", "a copy's answer leaves no trace of its own; the primary is lost: lost", false),
+	among("believes a commit that came with a warning", "waits for the standby are cancelled: wrongly accepted", true),
+	among("gives the same fences on every machine", "two machines count alike; copies: doubled", true),
+	among("sorts no ids", "batches take ids in the order in which they came; copies: deadlocks", true),
+	among("counts leases by the machine's clock", "one clock is set ahead while another's attempts run: doubled", true),
+}
+
+// among is a mutant among the tests of several machines.
+func among(name, about string, long bool) check {
+	return check{test{several, "TestMutants/" + name}, about, long}
 }
 
 func mutant(name, about string, long bool) check {

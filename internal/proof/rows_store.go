@@ -57,7 +57,7 @@ var storeRows = []row{
 
 var formatRows = []row{
 	{
-		n: onDiskFormat, fault: "a file of a newer version or of another program", expect: "refused with words; nothing is cut off",
+		n: 70, fault: "a file of a newer version or of another program", expect: "refused with words; nothing is cut off",
 		tests: []test{{store, "TestForeignFiles"}},
 	},
 }

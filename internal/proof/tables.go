@@ -81,7 +81,7 @@ func (p *proof) print(out io.Writer) {
 	fmt.Fprintln(out)
 	p.rowTable().without(2).print(out) // The page has room for what must happen.
 	if len(p.checks) > 0 {
-		fmt.Fprintf(out, "\n%s\n\n", shared)
+		fmt.Fprintln(out)
 		p.checkerTable().print(out)
 	}
 	passed := 0
