@@ -22,6 +22,9 @@ var (
 	cpu       = metric{"CPU µs/event", 1, func(f figures) float64 { return f.CPU }}
 	flushes   = metric{"flushes/event", 3, func(f figures) float64 { return f.Flushes }}
 	written   = metric{"disk B/event", 0, func(f figures) float64 { return f.Written }}
+	serverCPU = metric{"database CPU µs/event", 1, func(f figures) float64 { return f.Database }}
+	logBytes  = metric{"WAL B/event", 0, func(f figures) float64 { return f.Log }}
+	syncs     = metric{"WAL flushes/event", 3, func(f figures) float64 { return f.Syncs }}
 	rss       = metric{"RSS MiB", 0, func(f figures) float64 { return f.RSS }}
 	nanos     = metric{"ns/check", 0, func(f figures) float64 { return f.Nanos }}
 	allocs    = metric{"allocations/check", 0, func(f figures) float64 { return f.Allocs }}

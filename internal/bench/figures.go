@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"time"
@@ -21,6 +22,11 @@ type figures struct {
 	CPU     float64 `json:"cpu_us_per_event"`
 	Flushes float64 `json:"flushes_per_event"` // unknown where the disk cannot be asked
 	Written float64 `json:"disk_bytes_per_event"`
+	// Database is the CPU time of the database's processes, Log what it wrote to its
+	// log, Syncs how often it flushed that, where a side has a database.
+	Database float64 `json:"database_cpu_us_per_event"`
+	Log      float64 `json:"log_bytes_per_event"`
+	Syncs    float64 `json:"log_flushes_per_event"`
 	RSS     float64 `json:"rss_mib"`
 	// Start is how long the first answer of the process took, in ms.
 	Start float64 `json:"start_ms"`
@@ -33,7 +39,18 @@ type figures struct {
 
 // blank has no figure yet.
 func blank() figures {
-	return figures{Rate: unknown, P50: unknown, P99: unknown, P999: unknown, CPU: unknown, Flushes: unknown, Written: unknown, RSS: unknown, Start: unknown, Nanos: unknown, Allocs: unknown}
+	return figures{Rate: unknown, P50: unknown, P99: unknown, P999: unknown, CPU: unknown, Flushes: unknown, Written: unknown, RSS: unknown, Start: unknown, Nanos: unknown, Allocs: unknown, Database: unknown, Log: unknown, Syncs: unknown}
+}
+
+// UnmarshalJSON reads figures of an earlier run, which may not know all that there is now.
+func (f *figures) UnmarshalJSON(text []byte) error {
+	type plain figures
+	p := plain(blank())
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	*f = figures(p)
+	return nil
 }
 
 // timed are the figures of a sample.

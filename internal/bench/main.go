@@ -42,6 +42,8 @@ func main() {
 			os.Args = os.Args[1:]
 			caddycmd.Main()
 			return
+		case "engine":
+			exit(runEngine(os.Args[2:]))
 		case "app":
 			exit(runApp(os.Args[2:]))
 		}

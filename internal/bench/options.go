@@ -22,6 +22,7 @@ type options struct {
 	bodies  []int
 	dir     string
 	express string
+	profile string
 	json    string
 	docs    string
 	from    string
@@ -50,6 +51,7 @@ func parseOptions(args []string) (options, error) {
 	bodies := f.String("bodies", "270,16384", "bytes of a body in the matrix; the goals are for 270")
 	f.StringVar(&o.dir, "dir", ".build/bench", "where the stores are, on the disk to be measured")
 	f.StringVar(&o.express, "express", "", "where the packages of the Express yardstick are installed (default internal/bench/express)")
+	f.StringVar(&o.profile, "profile", "", "writes CPU profiles of the engines' processes into this directory")
 	f.StringVar(&o.json, "json", "", "writes every round's figures to this file as well")
 	f.StringVar(&o.docs, "write", "", "writes performance.md with its plots and figures into this directory")
 	f.StringVar(&o.from, "from", "", "measures nothing, but reads the figures of an earlier run that -json or -write wrote")

@@ -43,13 +43,25 @@ func readUsage(pid int) (u usage, err error) {
 
 // cpuTime finds user and system time in a stat line. The program's name
 // may hold blanks and brackets; the last bracket ends it.
-func cpuTime(stat []byte) (time.Duration, error) {
+func cpuTime(stat []byte) (time.Duration, error) { return timesAt(stat, 11) }
+
+// waitedTime is that of all children of a process that have ended.
+func waitedTime(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, fmt.Errorf("reading usage: %w", err)
+	}
+	return timesAt(stat, 13)
+}
+
+// timesAt sums up two fields of a stat line, counted from behind the name.
+func timesAt(stat []byte, at int) (time.Duration, error) {
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
+	if len(fields) < at+2 {
 		return 0, errors.New("reading CPU time: too few fields")
 	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	user, err1 := strconv.ParseInt(fields[at], 10, 64)
+	system, err2 := strconv.ParseInt(fields[at+1], 10, 64)
 	return time.Duration(user+system) * tick, errors.Join(err1, err2)
 }
 

@@ -26,6 +26,7 @@ var rows = []row{
 	{name: "7", title: "catching up after an outage", brief: "catching up", run: catchingUp},
 	{name: "8", title: "a million events waiting for a held route", brief: "1 M waiting", long: true, run: manyWaiting},
 	{name: "m", title: "every size of a body and number of connections, the server on one core", brief: "matrix", run: matrix},
+	{name: "p", title: "events stored by PostgreSQL on the same two cores, without HTTP", brief: "PostgreSQL", run: onPostgres(postgresAccepts)},
 	{name: "r", title: "reloads under load", brief: "reloads", slow: true, run: reloads},
 }
 

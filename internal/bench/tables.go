@@ -40,10 +40,10 @@ func (r *report) comparisons(b *strings.Builder) {
 }
 
 // columns of the sides' tables; those that no side of a row knows are left out.
-var columns = []metric{perSecond, p50, p99, p999, cpu, flushes, written, rss, startUp, nanos, allocs}
+var columns = []metric{perSecond, p50, p99, p999, cpu, serverCPU, syncs, logBytes, flushes, written, rss, startUp, nanos, allocs}
 
 // spread are the columns that show the least and the most of the rounds.
-var spread = []string{perSecond.name, p50.name, p99.name, cpu.name, startUp.name, nanos.name}
+var spread = []string{perSecond.name, p50.name, p99.name, cpu.name, serverCPU.name, startUp.name, nanos.name}
 
 // sides writes a table of each side's medians.
 func (row *reportRow) sides(b *strings.Builder) {

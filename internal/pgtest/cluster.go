@@ -28,6 +28,9 @@ type Options struct {
 	// Dir is where the cluster's files go. It must not exist, and stays after Close.
 	// None: a directory of this process in memory, which is removed.
 	Dir string
+	// SegmentMiB is the size of a segment of the log, 0 for 1: what a server has by
+	// itself is 16, which makes each copy large.
+	SegmentMiB int
 	// NoSync turns fsync off.
 	NoSync bool
 	// Settings are lines of postgresql.conf, beyond those that make a cluster small.
@@ -90,6 +93,11 @@ func New(o Options) (*Cluster, error) {
 	// -a keeps what initdb has made, and who owns it.
 	if err := c.home.run("cp", "-a", "--reflink=auto", filepath.Join(c.home.dir, "template")+"/.", c.dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("copying the template: %w", err), c.Close())
+	}
+	if o.SegmentMiB != 0 {
+		if err := c.home.run("pg_resetwal", "--wal-segsize", fmt.Sprint(o.SegmentMiB), "-D", c.dir); err != nil {
+			return nil, errors.Join(fmt.Errorf("setting the size of segments: %w", err), c.Close())
+		}
 	}
 	return c, c.begin()
 }
