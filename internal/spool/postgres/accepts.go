@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -182,7 +183,7 @@ func (x *sender) waited(open []*intake) (context.Context, context.CancelFunc) {
 // stay for the next round: copies of one id, and those whose id was being forgotten.
 func (x *sender) round(ctx context.Context, open []*intake) error {
 	r := x.s.clock.read()
-	seen := map[key]bool{}
+	seen := make(map[key]bool, len(open))
 	var insert, look []*intake
 	for _, a := range open {
 		if seen[a.key()] {
@@ -212,10 +213,11 @@ func (x *sender) round(ctx context.Context, open []*intake) error {
 	return x.lookUp(ctx, look, r)
 }
 
+// insertEvents stores events whose ids nobody has, with %[1]s, %[2]s and %[3]s for what
+// takes events out of quarantine. Holds by hand are read once, not for each delivery.
 const insertEvents = `WITH u AS MATERIALIZED (
 	SELECT * FROM unnest($1::bigint[],$2::text[],$3::bytea[],$4::bigint[],$5::bigint[],$6::text[],$7::bytea[],$8::bytea[],$9::bigint[],$10::bigint[])
-		WITH ORDINALITY AS u(s,i,d,c,base,t,h,b,tag,rel,o)
-	WHERE u.rel=0 OR EXISTS (SELECT FROM @.quarantine q WHERE q.number=u.rel AND q.source=u.s)),
+		WITH ORDINALITY AS u(s,i,d,c,base,t,h,b,tag,rel,o)%[1]s),
  n AS (INSERT INTO @.ids(source,id,digest,seq,tag,created,base) SELECT s,i,d,nextval('@.numbers'),tag,c,base FROM u ORDER BY s,i
 	ON CONFLICT DO NOTHING RETURNING source,id,seq),
  m AS MATERIALIZED (SELECT u.*,n.seq FROM u JOIN n ON n.source=u.s AND n.id=u.i),
@@ -223,16 +225,24 @@ const insertEvents = `WITH u AS MATERIALIZED (
  d AS (INSERT INTO @.deliveries(number,route,state,fence,due,until)
 	SELECT m.seq<<12|x.k, x.r, CASE WHEN go THEN 2 ELSE 1 END, CASE WHEN go THEN x.f ELSE 0 END, $12, CASE WHEN go THEN $11+x.l ELSE 0 END
 	FROM unnest($13::bigint[],$14::bigint[],$15::bigint[],$16::bool[],$17::bigint[],$18::bigint[]) AS x(e,k,r,start,f,l) JOIN m ON m.o=x.e
-		CROSS JOIN LATERAL (SELECT x.start AND NOT EXISTS (SELECT FROM @.holds h WHERE h.route=x.r AND h.member=0) AS go) g
-	RETURNING number,route,state),
- q AS (DELETE FROM @.quarantine q USING m WHERE m.rel<>0 AND q.number=m.rel RETURNING q.size),
+		CROSS JOIN LATERAL (SELECT x.start AND x.r <> ALL (ARRAY(SELECT h.route FROM @.holds h WHERE h.member=0)) AS go) g
+	RETURNING number,route,state),%[2]s
  c AS (INSERT INTO @.counts AS c (route,member,link,waiting,running,dead)
 	SELECT * FROM (
 		SELECT route, $19::bigint, $20::smallint, count(*) FILTER (WHERE state=1), count(*) FILTER (WHERE state=2), 0 FROM d GROUP BY route
-		UNION ALL SELECT -1, $19, $20, count(*), coalesce(sum(octet_length(h)+octet_length(b)),0)+count(*)*400, count(*) FROM m HAVING count(*)>0
-		UNION ALL SELECT 0, $19, $20, -count(*), -sum(size), 0 FROM q HAVING count(*)>0) x ORDER BY 1
+		UNION ALL SELECT -1, $19, $20, count(*), coalesce(sum(octet_length(h)+octet_length(b)),0)+count(*)*400, count(*) FROM m HAVING count(*)>0%[3]s) x ORDER BY 1
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, running=c.running+excluded.running, dead=c.dead+excluded.dead)
 SELECT m.o, m.seq, coalesce(d.number,0), coalesce(d.state,0::smallint) FROM m LEFT JOIN d ON d.number>>12=m.seq ORDER BY m.o, d.number`
+
+// insertNew is for events of which none was in quarantine: most batches. What is not in
+// the statement costs nothing.
+var (
+	insertNew      = fmt.Sprintf(insertEvents, "", "", "")
+	insertReleased = fmt.Sprintf(insertEvents, `
+	WHERE u.rel=0 OR EXISTS (SELECT FROM @.quarantine q WHERE q.number=u.rel AND q.source=u.s)`, `
+ q AS (DELETE FROM @.quarantine q USING m WHERE m.rel<>0 AND q.number=m.rel RETURNING q.size),`, `
+		UNION ALL SELECT 0, $19, $20, -count(*), -sum(size), 0 FROM q HAVING count(*)>0`)
+)
 
 // checkMarks fails where ids of a source were forgotten up to a higher mark than the
 // batch was judged by. It must be a statement behind the one that inserts: whoever could
@@ -249,7 +259,11 @@ func (x *sender) insert(ctx context.Context, batch []*intake, r reading) (left [
 	})
 	rows := x.s.columns(batch, r)
 	t := x.s.durably()
-	t.do(insertEvents, append(rows.args(), x.s.me, x.number)...).Query(func(rs pgx.Rows) error { return rows.read(rs) })
+	sql := insertNew
+	if slices.ContainsFunc(batch, func(a *intake) bool { return a.Release != 0 }) {
+		sql = insertReleased
+	}
+	t.do(sql, append(rows.args(), x.s.me, x.number)...).Query(func(rs pgx.Rows) error { return rows.read(rs) })
 	t.do(checkMarks, rows.marked, rows.marks)
 	saving := x.saveTimes(t, r)
 	began := time.Now()
@@ -273,7 +287,7 @@ func (x *sender) insert(ctx context.Context, batch []*intake, r reading) (left [
 		}
 		x.s.fleet.grown(a.size()+idOverhead, 1)
 		x.s.noteCreated(a, r)
-		a.answer(x.s.receiptOf(a, rows.seqs[i], rows.born[i], r), nil)
+		a.answer(x.s.receiptOf(a, rows.seqs[i], rows.born(i, a), r), nil)
 	}
 	return left, nil
 }
@@ -289,91 +303,4 @@ func (x *sender) saveTimes(t *trip, r reading) bool {
 	}
 	t.do(saveTimesHere, x.s.me, x.number, r.now, r.age)
 	return true
-}
-
-// columns are a batch as the arrays of its statement, and what came of it.
-type columns struct {
-	sources, created, base, tags, released []int64
-	ids, types                             []string
-	digests, heads, bodies                 [][]byte
-	age, now                               int64
-	// Of deliveries: the place of their event in the batch from 1, and their own.
-	event, ordinal, route, fence, lease []int64
-	start                               []bool
-	marked, marks                       []int64
-
-	seqs []int64
-	born []map[int64]bool // the ordinals of those that are running, by event
-}
-
-func (s *Store) columns(batch []*intake, r reading) *columns {
-	c := &columns{age: r.age, now: r.now, seqs: make([]int64, len(batch)), born: make([]map[int64]bool, len(batch))}
-	marks := map[int64]int64{}
-	// A delivery that queues keeps later ones of its route from starting.
-	queued := map[int64]bool{}
-	for i, a := range batch {
-		e := a.Event
-		c.sources, c.ids, c.digests = append(c.sources, a.src.id), append(c.ids, e.ID), append(c.digests, e.Digest[:])
-		c.created, c.base, c.types = append(c.created, a.created), append(c.base, a.base), append(c.types, e.Type)
-		c.heads, c.bodies = append(c.heads, a.head), append(c.bodies, e.Request.Body)
-		c.tags, c.released = append(c.tags, a.tag), append(c.released, a.Release)
-		if m, ok := marks[a.src.id]; !ok || a.mark < m {
-			marks[a.src.id] = a.mark
-		}
-		for k, w := range a.Routes {
-			start := w.Start && a.Owner != "" && !queued[a.routes[k]] && s.mayStart(a.routes[k], r)
-			queued[a.routes[k]] = queued[a.routes[k]] || !start
-			c.event, c.ordinal, c.route = append(c.event, int64(i+1)), append(c.ordinal, int64(k)), append(c.route, a.routes[k])
-			c.start, c.fence, c.lease = append(c.start, start), append(c.fence, a.tag+1+int64(k)), append(c.lease, dur(a.LeaseFor))
-		}
-	}
-	for id, mark := range marks {
-		c.marked, c.marks = append(c.marked, id), append(c.marks, mark)
-	}
-	return c
-}
-
-func (c *columns) args() []any {
-	return []any{
-		c.sources, c.ids, c.digests, c.created, c.base, c.types, c.heads, c.bodies, c.tags, c.released, c.age, c.now,
-		c.event, c.ordinal, c.route, c.start, c.fence, c.lease,
-	}
-}
-
-func (c *columns) read(rows pgx.Rows) error {
-	for rows.Next() {
-		var o, seq, number int64
-		var state int16
-		if err := rows.Scan(&o, &seq, &number, &state); err != nil {
-			return err
-		}
-		c.seqs[o-1] = seq
-		if state == running {
-			if c.born[o-1] == nil {
-				c.born[o-1] = map[int64]bool{}
-			}
-			c.born[o-1][number&maxOrdinal] = true
-		}
-	}
-	return rows.Err()
-}
-
-// receiptOf makes the answer for an event that was stored, and notes its deliveries.
-func (s *Store) receiptOf(a *intake, seq int64, born map[int64]bool, r reading) spool.Receipt {
-	receipt := spool.Receipt{Verdict: spool.Accepted, Seq: seq}
-	for k, w := range a.Routes {
-		if !born[int64(k)] {
-			s.noteDue(a.routes[k], r.now)
-			continue
-		}
-		l := &lease{number: seq<<ordinalBits | int64(k), fence: a.tag + 1 + int64(k), route: a.routes[k]}
-		s.leases.add(l)
-		until := r.age + dur(a.LeaseFor)
-		s.note(l.route, false, func(h *hint) { h.until = min(h.until, until) })
-		receipt.Running = append(receipt.Running, spool.Delivery{
-			Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: r.Now.Add(a.LeaseFor)},
-			Route: spool.RouteKey{Source: a.Event.Source, Route: w.Route},
-		})
-	}
-	return receipt
 }

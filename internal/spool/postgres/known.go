@@ -103,19 +103,21 @@ func (x *sender) recognise(ctx context.Context, mine []*intake, seqs map[*intake
 	if len(mine) == 0 {
 		return nil
 	}
-	born := make([]map[int64]bool, len(mine))
+	born := make([][]bool, len(mine))
 	t := x.s.relaxedly()
 	for i, a := range mine {
 		t.do(`SELECT number, fence FROM @.deliveries WHERE number BETWEEN $1 AND $2 AND state=2`, seqs[a]<<ordinalBits, seqs[a]<<ordinalBits|maxOrdinal).
 			Query(func(rows pgx.Rows) error {
-				born[i] = map[int64]bool{}
+				born[i] = make([]bool, len(a.Routes))
 				for rows.Next() {
 					var number, fence int64
 					if err := rows.Scan(&number, &fence); err != nil {
 						return err
 					}
 					k := number & maxOrdinal
-					born[i][k] = fence == a.tag+1+k
+					if k < int64(len(a.Routes)) {
+						born[i][k] = fence == a.tag+1+k
+					}
 				}
 				return rows.Err()
 			})

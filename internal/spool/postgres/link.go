@@ -290,6 +290,7 @@ func (l *link) connectOnce(ctx context.Context) error {
 	if err != nil {
 		return withoutSecrets(err, c)
 	}
+	registerBlobs(conn.TypeMap())
 	wire := conn.PgConn().Conn()
 	l.c = conn
 	l.wire.Store(&wire)

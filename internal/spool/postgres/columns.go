@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"github.com/jackc/pgx/v5"
+
+	"github.com/inboxgate/inboxgate/internal/spool"
+)
+
+// columns are a batch as the arrays of its statement, and what came of it.
+type columns struct {
+	sources, created, base, tags, released []int64
+	ids, types                             []string
+	digests, heads, bodies                 blobs
+	age, now                               int64
+	// Of deliveries: the place of their event in the batch from 1, and their own.
+	event, ordinal, route, fence, lease []int64
+	start                               []bool
+	marked, marks                       []int64
+
+	// seqs are the numbers of the events that were stored, 0 for the others. first is
+	// where the deliveries of each begin, running which of those do.
+	seqs    []int64
+	first   []int
+	running []bool
+}
+
+// newColumns makes room for a batch.
+func newColumns(events, deliveries int) *columns {
+	ints := func(n int) []int64 { return make([]int64, 0, n) }
+	e, d := events, deliveries
+	return &columns{
+		sources: ints(e), created: ints(e), base: ints(e), tags: ints(e), released: ints(e),
+		ids: make([]string, 0, e), types: make([]string, 0, e),
+		digests: make(blobs, 0, e), heads: make(blobs, 0, e), bodies: make(blobs, 0, e),
+		event: ints(d), ordinal: ints(d), route: ints(d), fence: ints(d), lease: ints(d), start: make([]bool, 0, d),
+		seqs: make([]int64, e), first: make([]int, 0, e), running: make([]bool, d),
+	}
+}
+
+func (s *Store) columns(batch []*intake, r reading) *columns {
+	deliveries := 0
+	for _, a := range batch {
+		deliveries += len(a.Routes)
+	}
+	c := newColumns(len(batch), deliveries)
+	c.age, c.now = r.age, r.now
+	marks := map[int64]int64{}
+	// A delivery that queues keeps later ones of its route from starting.
+	queued := map[int64]bool{}
+	for i, a := range batch {
+		e := a.Event
+		c.sources, c.ids, c.digests = append(c.sources, a.src.id), append(c.ids, e.ID), append(c.digests, e.Digest[:])
+		c.created, c.base, c.types = append(c.created, a.created), append(c.base, a.base), append(c.types, e.Type)
+		c.heads, c.bodies = append(c.heads, a.head), append(c.bodies, e.Request.Body)
+		c.tags, c.released = append(c.tags, a.tag), append(c.released, a.Release)
+		c.first = append(c.first, len(c.event))
+		if m, ok := marks[a.src.id]; !ok || a.mark < m {
+			marks[a.src.id] = a.mark
+		}
+		for k, w := range a.Routes {
+			start := w.Start && a.Owner != "" && !queued[a.routes[k]] && s.mayStart(a.routes[k], r)
+			queued[a.routes[k]] = queued[a.routes[k]] || !start
+			c.event, c.ordinal, c.route = append(c.event, int64(i+1)), append(c.ordinal, int64(k)), append(c.route, a.routes[k])
+			c.start, c.fence, c.lease = append(c.start, start), append(c.fence, a.tag+1+int64(k)), append(c.lease, dur(a.LeaseFor))
+		}
+	}
+	for id, mark := range marks {
+		c.marked, c.marks = append(c.marked, id), append(c.marks, mark)
+	}
+	return c
+}
+
+func (c *columns) args() []any {
+	return []any{
+		c.sources, c.ids, c.digests, c.created, c.base, c.types, c.heads, c.bodies, c.tags, c.released, c.age, c.now,
+		c.event, c.ordinal, c.route, c.start, c.fence, c.lease,
+	}
+}
+
+func (c *columns) read(rows pgx.Rows) error {
+	for rows.Next() {
+		var o, seq, number int64
+		var state int16
+		if err := rows.Scan(&o, &seq, &number, &state); err != nil {
+			return err
+		}
+		c.seqs[o-1] = seq
+		if state == running {
+			c.running[c.first[o-1]+int(number&maxOrdinal)] = true
+		}
+	}
+	return rows.Err()
+}
+
+// born are the deliveries of the ith event that are running.
+func (c *columns) born(i int, a *intake) []bool { return c.running[c.first[i]:][:len(a.Routes)] }
+
+// receiptOf makes the answer for an event that was stored, and notes its deliveries. born
+// are those that are running, by their ordinals.
+func (s *Store) receiptOf(a *intake, seq int64, born []bool, r reading) spool.Receipt {
+	receipt := spool.Receipt{Verdict: spool.Accepted, Seq: seq}
+	for k, w := range a.Routes {
+		if !born[k] {
+			s.noteDue(a.routes[k], r.now)
+			continue
+		}
+		l := &lease{number: seq<<ordinalBits | int64(k), fence: a.tag + 1 + int64(k), route: a.routes[k]}
+		s.leases.add(l)
+		until := r.age + dur(a.LeaseFor)
+		s.note(l.route, false, func(h *hint) { h.until = min(h.until, until) })
+		receipt.Running = append(receipt.Running, spool.Delivery{
+			Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: r.Now.Add(a.LeaseFor)},
+			Route: spool.RouteKey{Source: a.Event.Source, Route: w.Route},
+		})
+	}
+	return receipt
+}
