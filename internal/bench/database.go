@@ -145,8 +145,8 @@ func childrenOf(pid int) (children []int) {
 }
 
 // logPosition is how many bytes the server has ever written to its log.
-func (d *database) logPosition() (int64, error) {
-	return pgtest.One[int64](d.Cluster, d.name, "SELECT (pg_current_wal_insert_lsn()-'0/0'::pg_lsn)::bigint")
+func (d *database) logPosition() (float64, error) {
+	return pgtest.One[float64](d.Cluster, d.name, "SELECT (pg_current_wal_insert_lsn()-'0/0'::pg_lsn)::float8")
 }
 
 // syncs is how often the server has flushed its log, as far as its processes have told

@@ -120,35 +120,6 @@ func post(ctx context.Context, address string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// reading is what a side has used up to a moment.
-type reading struct {
-	ours meter
-	db   usage
-	log  int64
-}
-
-func (b *bench) reading(procs []*process, db *database) (x reading, err error) {
-	if x.ours, err = b.disk.read(procs); err != nil || db == nil {
-		return x, err
-	}
-	if x.db, err = db.usage(); err != nil {
-		return x, err
-	}
-	x.log, err = db.logPosition()
-	return x, err
-}
-
-// between adds what n events cost from one reading to another.
-func (f *figures) between(from, to reading, n int, db *database) {
-	f.used(from.ours, to.ours, n)
-	if db == nil || n == 0 {
-		return
-	}
-	f.Database = float64((to.db.cpu - from.db.cpu).Microseconds()) / float64(n)
-	f.Log = float64(to.log-from.log) / float64(n)
-	f.Written += float64(to.db.written-from.db.written) / float64(n)
-}
-
 // engines measures a side without HTTP: after a warm-up so many callers store new
 // events, and all that they did is counted again at the end.
 func (b *bench) engines(ctx context.Context, e engineSide, db *database) (f figures, err error) {
@@ -167,7 +138,7 @@ func (b *bench) engines(ctx context.Context, e engineSide, db *database) (f figu
 	if err := rest(ctx, r.procs); err != nil {
 		return f, err
 	}
-	before, err := b.reading(r.procs, r.db)
+	before, err := b.read(&side{procs: r.procs, db: r.db})
 	if err != nil {
 		return f, err
 	}
@@ -175,7 +146,7 @@ func (b *bench) engines(ctx context.Context, e engineSide, db *database) (f figu
 	if err != nil {
 		return f, err
 	}
-	after, err := b.reading(r.procs, r.db)
+	after, err := b.read(&side{procs: r.procs, db: r.db})
 	if err != nil {
 		return f, err
 	}
@@ -187,7 +158,7 @@ func (b *bench) engines(ctx context.Context, e engineSide, db *database) (f figu
 	}
 	slices.Sort(taken.times)
 	f = timed(taken)
-	f.between(before, after, f.Events, r.db)
+	f.used(before, after, f.Events)
 	f.durable(e.callers, goalBody)
 	if err := r.stop(); err != nil || r.db == nil {
 		return f, err

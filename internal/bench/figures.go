@@ -73,6 +73,11 @@ func (f *figures) used(from, to meter, n int) {
 	if from.flushes != unknown && to.flushes != unknown {
 		f.Flushes = (to.flushes - from.flushes) / float64(n)
 	}
+	if from.log != unknown && to.log != unknown {
+		f.Database = float64((to.database.cpu - from.database.cpu).Microseconds()) / float64(n)
+		f.Log = (to.log - from.log) / float64(n)
+		f.Written += float64(to.database.written-from.database.written) / float64(n)
+	}
 }
 
 // durable refuses figures that the work cannot have: one flush makes at most

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,8 +31,9 @@ type generator struct {
 
 func connect(addr, want string, n int, l *load) (*generator, error) {
 	g := &generator{load: l, limit: l.len()}
-	for range n {
-		c, err := dial(addr, want)
+	addrs := strings.Split(addr, ",")
+	for i := range n {
+		c, err := dial(addrs[i%len(addrs)], want)
 		if err != nil {
 			g.close()
 			return nil, err

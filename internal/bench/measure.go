@@ -59,7 +59,7 @@ func (b *bench) measure(ctx context.Context, s *side, d drive) (figures, error) 
 		return figures{}, err
 	}
 	g.closed(ctx, length/warm, 0)
-	before, err := b.disk.read(s.procs)
+	before, err := b.read(s)
 	if err != nil {
 		return figures{}, err
 	}
@@ -70,7 +70,7 @@ func (b *bench) measure(ctx context.Context, s *side, d drive) (figures, error) 
 	} else {
 		taken = g.closed(ctx, length, 0)
 	}
-	after, err := b.disk.read(s.procs)
+	after, err := b.read(s)
 	if err != nil {
 		return figures{}, err
 	}

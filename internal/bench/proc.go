@@ -148,6 +148,23 @@ type meter struct {
 	at      time.Time
 	use     usage
 	flushes float64
+	// database is what the database's processes have used, log how much was written to
+	// its log. Unknown where there is none.
+	database usage
+	log      float64
+}
+
+// read sums up a side: its processes, and its database apart.
+func (b *bench) read(s *side) (m meter, err error) {
+	if m, err = b.disk.read(s.procs); err != nil || s.db == nil {
+		m.log = unknown
+		return m, err
+	}
+	if m.database, err = s.db.usage(); err != nil {
+		return m, err
+	}
+	m.log, err = s.db.logPosition()
+	return m, err
 }
 
 // read sums up the processes of one side.

@@ -109,7 +109,7 @@ func (b *bench) delivered(ctx context.Context, g *generator, s *side, a *app) (m
 	// one tick in that time.
 	last := time.Duration(unknown)
 	for range 60 {
-		if m, err = b.disk.read(s.procs); err != nil {
+		if m, err = b.read(s); err != nil {
 			return m, err
 		}
 		if m.use.cpu-last <= tick && last >= 0 {
@@ -193,7 +193,7 @@ func (b *bench) outage(ctx context.Context, l *load, waiting int) (f figures, er
 	g.next.Store(int64(s.offset))
 	g.closed(ctx, time.Hour, waiting-s.offset)
 	want := g.good.Load() + int64(s.offset)
-	before, err := b.disk.read(s.procs)
+	before, err := b.read(s)
 	if err != nil {
 		return f, err
 	}
@@ -206,7 +206,7 @@ func (b *bench) outage(ctx context.Context, l *load, waiting int) (f figures, er
 	if err != nil {
 		return f, err
 	}
-	after, err := b.disk.read(s.procs)
+	after, err := b.read(s)
 	if err != nil {
 		return f, err
 	}

@@ -27,6 +27,8 @@ var rows = []row{
 	{name: "8", title: "a million events waiting for a held route", brief: "1 M waiting", long: true, run: manyWaiting},
 	{name: "m", title: "every size of a body and number of connections, the server on one core", brief: "matrix", run: matrix},
 	{name: "p", title: "events stored by PostgreSQL on the same two cores, without HTTP", brief: "PostgreSQL", run: onPostgres(postgresAccepts)},
+	{name: "pi", title: "new events answered by ingress processes with PostgreSQL on the same two cores", brief: "PostgreSQL, HTTP", run: onPostgres(ingresses)},
+	{name: "pl", title: "the whole life of an event, with two ingress processes and PostgreSQL", brief: "PostgreSQL, life", run: onPostgres(ingressLife)},
 	{name: "r", title: "reloads under load", brief: "reloads", slow: true, run: reloads},
 }
 

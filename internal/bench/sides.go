@@ -17,11 +17,13 @@ import (
 // side is a server that requests are sent to, with what belongs to it.
 type side struct {
 	procs []*process
-	addr  string
+	addr  string // several, with commas between, take the connections in turn
 	want  string // what a good answer's head holds
 	store string // of a gate
 	redis string // address, where there is one
+	db    *database
 	dir   string // removed with it
+	dirs  []string
 	// offset is how many of the load's requests it has had already.
 	offset int
 }
@@ -35,7 +37,9 @@ func (s *side) stop() {
 
 func (s *side) close() {
 	s.stop()
-	_ = os.RemoveAll(s.dir)
+	for _, dir := range append(s.dirs, s.dir) {
+		_ = os.RemoveAll(dir)
+	}
 }
 
 // What the head of our answers holds.
@@ -54,6 +58,11 @@ const globals = `	admin off
 // gate starts inboxgate over a store, a new one if none is named. routes are
 // the lines of its Caddyfile that say where events go.
 func (b *bench) gate(ctx context.Context, routes, store string, cpus []int) (*side, error) {
+	return b.gateOn(ctx, routes, store, nil, cpus)
+}
+
+// gateOn is gate, with its events in a database if one is given.
+func (b *bench) gateOn(ctx context.Context, routes, store string, db *database, cpus []int) (*side, error) {
 	dir, err := b.fresh("gate")
 	if err != nil {
 		return nil, err
@@ -65,9 +74,22 @@ func (b *bench) gate(ctx context.Context, routes, store string, cpus []int) (*si
 	if err != nil {
 		return nil, err
 	}
-	file := fmt.Sprintf("{\n%s\tinbox {\n\t\tdata_dir %q\n\t}\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\tinbox_webhook %s {\n\t\tsecret {env.INBOX_WEBHOOK_SECRET}\n%s\n\t}\n}\n",
-		globals, store, port(addr), path, routes)
-	return b.caddy(ctx, "inboxgate", b.gateBin, nil, file, side{addr: addr, want: wantAccepted, store: store, dir: dir}, cpus)
+	engine, env := "", []string(nil)
+	if db != nil {
+		engine, env = "\t\tstorage postgres {env.INBOX_DATABASE_URL}\n", []string{"INBOX_DATABASE_URL=" + db.url()}
+	}
+	file := fmt.Sprintf("{\n%s\tinbox {\n\t\tdata_dir %q\n%s\t}\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\tinbox_webhook %s {\n\t\tsecret {env.INBOX_WEBHOOK_SECRET}\n%s\n\t}\n}\n",
+		globals, store, engine, port(addr), path, routes)
+	s, err := b.caddy(ctx, "inboxgate", b.gateBin, nil, file, side{addr: addr, want: wantAccepted, store: store, db: db, dir: dir}, cpus, env...)
+	if err != nil || db == nil {
+		return s, err
+	}
+	// It listens before it has reached the database.
+	if err := s.procs[0].until(ctx, "reached its database", time.Minute, func() bool { return s.procs[0].says("inboxgate takes webhooks") }); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // bare starts Caddy that reads the body and answers.
@@ -93,14 +115,14 @@ func (b *bench) yardstick(ctx context.Context, name, directive string, cpus []in
 	return b.caddy(ctx, name, b.self, []string{"caddy"}, file, side{addr: addr, dir: dir}, cpus)
 }
 
-func (b *bench) caddy(ctx context.Context, name, bin string, args []string, file string, s side, cpus []int) (*side, error) {
+func (b *bench) caddy(ctx context.Context, name, bin string, args []string, file string, s side, cpus []int, env ...string) (*side, error) {
 	config := filepath.Join(s.dir, "Caddyfile")
 	if err := os.WriteFile(config, []byte(file), 0o600); err != nil {
 		return nil, fmt.Errorf("writing Caddyfile: %w", err)
 	}
 	p, err := start(ctx, name, command{
 		path: bin, args: append(args, "run", "--config", config, "--adapter", "caddyfile"), dir: s.dir, cpus: cpus,
-		env: []string{"HOME=" + s.dir, "XDG_DATA_HOME=" + s.dir, "XDG_CONFIG_HOME=" + s.dir, "INBOX_WEBHOOK_SECRET=" + secret},
+		env: append(env, "HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "INBOX_WEBHOOK_SECRET="+secret),
 	})
 	if err != nil {
 		return nil, err
