@@ -129,7 +129,12 @@ func TestRoundTrip(t *testing.T) {
 	if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(gotRoutes, routes) {
 		t.Error("the two directories, opened, do not show the same")
 	}
-	got, _ = recordsOf(t, stores["database"])
+	got, gotRoutes = recordsOf(t, stores["database"])
+	for i, r := range gotRoutes { // What was running waits in a directory once it is opened.
+		if w := routes[i]; r.Dead != w.Dead || r.Waiting+r.Running != w.Waiting+w.Running || !reflect.DeepEqual(r.Hold, w.Hold) || r.Key != w.Key || r.Running == 0 && w.Waiting > r.Waiting {
+			t.Errorf("the database has %+v, and the directory %+v", r, w)
+		}
+	}
 	running := func(d *spool.DeliveryRecord) { // They run until somebody leases.
 		if d.State == spool.Running || len(d.Log) > 0 && d.Log[len(d.Log)-1].Error != "" {
 			d.State, d.Attempts, d.Log, d.Due = spool.Running, 0, nil, time.Time{}

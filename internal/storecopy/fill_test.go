@@ -121,7 +121,7 @@ func fill(t *testing.T, s sweeper, c *testClock, events int) {
 func settleSome(t *testing.T, s sweeper, c *testClock) {
 	t.Helper()
 	for _, k := range []spool.RouteKey{{Source: "two", Route: "crm"}, {Source: "one", Route: "erp"}, {Source: "two", Route: "old"}} {
-		b, err := s.Lease(t.Context(), spool.Pick{Owner: "o", LeaseFor: time.Minute, Route: k, N: 20})
+		b, err := s.Lease(t.Context(), spool.Pick{Owner: "o", LeaseFor: time.Minute, Route: k, N: 22})
 		if err != nil {
 			t.Fatal(err)
 		}
