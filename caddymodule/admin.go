@@ -93,7 +93,7 @@ func databaseOf(st *storage.Storage) *control.Database {
 	return &control.Database{
 		Address: st.Place.String(), Version: h.Server, Schema: h.Schema, Durability: h.Durability.String(), Batches: st.Place.Database.Batches,
 		Standbys: h.Standbys, Synchronous: h.Synchronous, Connections: h.Connections, Reconnects: h.Reconnects, Ambiguous: h.Ambiguous,
-		Snapshot: h.OldestSnapshot.Seconds(), Dead: h.DeadRows,
+		Snapshot: h.OldestSnapshot.Seconds(), Blind: h.Blind, Dead: h.DeadRows,
 	}
 }
 

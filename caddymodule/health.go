@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/spool/postgres"
 )
 
 // Health answers probes: `/healthz` while the process lives, and `/readyz`
@@ -83,6 +85,8 @@ func (a *App) unready() string {
 		return "the store is not open yet"
 	}
 	switch s := run.Store.Stats(); {
+	case errors.Is(s.Unavailable, postgres.ErrNoStandby):
+		return postgres.ErrNoStandby.Error()
 	case s.Unavailable != nil:
 		return "the store does not work"
 	case s.ClockUnset:

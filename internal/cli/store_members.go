@@ -81,6 +81,9 @@ func (o *operator) database(table *term.Table, s control.Store, size func(int64)
 	if d.Synchronous || d.Standbys > 0 {
 		standbys = count(int64(d.Standbys), "synchronous standby", "synchronous standbys")
 	}
+	if d.Blind {
+		standbys = "an unknown number of standbys: GRANT pg_read_all_stats to the role"
+	}
 	snapshot := age(time.Duration(d.Snapshot * float64(time.Second)))
 	fmt.Fprintf(table, "used\t%s\n", size(s.Used))
 	fmt.Fprintf(table, "database\tPostgreSQL %s, %s\n", term.Cell(cmp.Or(d.Version, "of unknown version")), term.Cell(d.Address))
@@ -89,5 +92,9 @@ func (o *operator) database(table *term.Table, s control.Store, size func(int64)
 	fmt.Fprintf(table, "durability\t%s, with %s\n", term.Cell(d.Durability), standbys)
 	fmt.Fprintf(table, "connections\t%d of this process; %s made again, %s asked for\n", d.Connections,
 		humanize.Comma(int64(d.Reconnects)), count(int64(d.Ambiguous), "commit", "commits"))
+	if d.Blind {
+		fmt.Fprintf(table, "snapshot\tunknown: GRANT pg_read_all_stats to the role\n")
+		return
+	}
 	fmt.Fprintf(table, "snapshot\tthe oldest is %s old, and keeps about %s\n", snapshot, count(d.Dead, "dead row", "dead rows"))
 }

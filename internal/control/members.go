@@ -37,6 +37,9 @@ type Database struct {
 	// Snapshot is the age of the oldest snapshot in seconds: what is removed stays on
 	// disk for so long. Dead is about how many removed rows do.
 	Snapshot float64 `json:"oldest_snapshot_seconds"`
+	// Blind reports that the role may see neither standbys nor snapshots: both are 0
+	// then, and unknown.
+	Blind bool `json:"blind,omitempty"`
 	Dead     int64   `json:"dead_rows"`
 }
 

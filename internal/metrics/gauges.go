@@ -58,6 +58,8 @@ type Database struct {
 	Ambiguous, Reconnects uint64
 	// Snapshot is the age of the oldest snapshot that keeps dead rows from removal.
 	Snapshot time.Duration
+	// Blind reports that Standbys and Snapshot cannot be seen: neither is shown.
+	Blind bool
 	// Dead estimates the dead rows of our tables.
 	Dead int64
 	// Durability is what this process was configured with, in a word.
@@ -203,9 +205,11 @@ func (now *State) database(send sendGauge) {
 	send(dbConnections, float64(d.Connections))
 	send(dbAmbiguous, float64(d.Ambiguous))
 	send(dbReconnects, float64(d.Reconnects))
-	send(dbSnapshot, d.Snapshot.Seconds(), now.Label)
 	send(dbDead, float64(d.Dead), now.Label)
-	send(dbStandbys, float64(d.Standbys), now.Label, d.Durability)
+	if !d.Blind {
+		send(dbSnapshot, d.Snapshot.Seconds(), now.Label)
+		send(dbStandbys, float64(d.Standbys), now.Label, d.Durability)
+	}
 }
 
 func (now *State) routes(send sendGauge) {

@@ -90,7 +90,7 @@ func (s *Storage) Figures() *metrics.Database {
 	}
 	return &metrics.Database{
 		Members: h.Members, Connections: h.Connections, Standbys: h.Standbys, Ambiguous: h.Ambiguous, Reconnects: h.Reconnects,
-		Snapshot: h.OldestSnapshot, Dead: h.DeadRows, Durability: h.Durability.String(),
+		Snapshot: h.OldestSnapshot, Blind: h.Blind, Dead: h.DeadRows, Durability: h.Durability.String(),
 	}
 }
 

@@ -233,7 +233,8 @@ const sizes = `SELECT current_setting('server_version'),
 	(SELECT coalesce(sum(pg_total_relation_size(oid)),0) FROM pg_class WHERE relnamespace=to_regnamespace($1) AND relkind='r')::bigint,
 	(SELECT coalesce(sum(n_dead_tup),0) FROM pg_stat_all_tables WHERE schemaname=$1)::bigint,
 	(SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync','quorum')),
-	(SELECT coalesce(max(extract(epoch FROM clock_timestamp()-xact_start)),0) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid<>pg_backend_pid())::float8`
+	(SELECT coalesce(max(extract(epoch FROM clock_timestamp()-xact_start)),0) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid<>pg_backend_pid())::float8,
+	pg_has_role(current_user, 'pg_read_all_stats', 'usage')`
 
 // readSizes reads what is too dear for each beat.
 func (s *Store) readSizes(ctx context.Context, l *link) error {
@@ -241,13 +242,17 @@ func (s *Store) readSizes(ctx context.Context, l *link) error {
 	var file, deadRows int64
 	var standbys int
 	var oldest float64
+	var seen bool
 	err := l.run(ctx, true, func() *trip {
 		t := s.relaxedly()
-		t.do(sizes, s.target.Schema).QueryRow(func(row pgx.Row) error { return row.Scan(&version, &file, &deadRows, &standbys, &oldest) })
+		t.do(sizes, s.target.Schema).QueryRow(func(row pgx.Row) error { return row.Scan(&version, &file, &deadRows, &standbys, &oldest, &seen) })
 		return t
 	})
 	if err != nil {
 		return err
+	}
+	if news := s.fleet.sees(seen); news && !seen {
+		s.log.Warn("this role may not see standbys and snapshots, so that neither is shown: GRANT pg_read_all_stats to it")
 	}
 	f := &s.fleet
 	f.mu.Lock()
@@ -256,8 +261,9 @@ func (s *Store) readSizes(ctx context.Context, l *link) error {
 	return nil
 }
 
-// errNoStandby is why nothing is accepted where a replica is asked for.
-var errNoStandby = errors.New("no synchronous standby is named there: set synchronous_standby_names, or durability local")
+// ErrNoStandby is why nothing is accepted where Replica is asked for, which
+// Stats.Unavailable wraps.
+var ErrNoStandby = errors.New("no synchronous standby is named there: set synchronous_standby_names, or durability local")
 
 // unavailable returns why the store does not work at present, nil if it does.
 func (s *Store) unavailable() error {
@@ -274,7 +280,7 @@ func (s *Store) unavailable() error {
 		return fmt.Errorf("%w: no answer for %v: %w", spool.ErrUnavailable, away.Round(time.Second), err)
 	}
 	if s.o.Durability == Replica && !s.fleet.hasStandby() {
-		return fmt.Errorf("%w: %w", spool.ErrUnavailable, errNoStandby)
+		return fmt.Errorf("%w: %w", spool.ErrUnavailable, ErrNoStandby)
 	}
 	return nil
 }

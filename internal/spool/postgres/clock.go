@@ -31,8 +31,8 @@ type clock struct {
 	mu sync.Mutex // guards all below
 	// base is the age at the beginning of c, later raised to what others have come to.
 	base int64
-	// began is the age when this process joined, jumpAge that of the last jump of now.
-	began, jumpAge int64
+	// jumpAge is the age of the last jump of now, or of the beginning.
+	jumpAge int64
 	// jumped is Reading.Jumped as it was then.
 	jumped time.Duration
 }
@@ -46,7 +46,7 @@ type reading struct {
 // newClock returns a clock that begins at the database's time, or where the store had
 // come to: last by its now, age by its age.
 func newClock(now func() time.Time, server, last, age int64) *clock {
-	k := &clock{joined: time.Now(), base: age, began: age, jumpAge: age}
+	k := &clock{joined: time.Now(), base: age, jumpAge: age}
 	if now != nil {
 		k.c = spool.NewClock(now, record.Time(last))
 		return k
@@ -86,13 +86,7 @@ func (k *clock) follow(server int64, sent time.Time, took time.Duration, now, ag
 	k.mu.Unlock()
 }
 
-// sinceJoined and sinceJump return how much time has passed since.
-func (k *clock) sinceJoined(r reading) time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return time.Duration(r.age - k.began)
-}
-
+// sinceJump returns how much time has passed since now jumped.
 func (k *clock) sinceJump(r reading) time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -299,9 +299,9 @@ const moveStep = 500
 
 const moveMerged = `WITH m AS (SELECT route, merged FROM @.routes WHERE merged<>0),
  p AS MATERIALIZED (SELECT x.number, m.merged FROM m CROSS JOIN LATERAL (
-	(SELECT number FROM @.deliveries d WHERE d.route=m.route AND state IN (1,3,6) ORDER BY number LIMIT $1)
+	(SELECT number FROM @.deliveries d WHERE d.route=m.route AND state IN (1,3,6) ORDER BY route, number LIMIT $1)
 	UNION ALL (SELECT number FROM @.deliveries d WHERE d.route=m.route AND state=2 LIMIT $1)
-	UNION ALL (SELECT number FROM @.deliveries d WHERE d.route=m.route AND state=5 ORDER BY number LIMIT $1)) x LIMIT $1),
+	UNION ALL (SELECT number FROM @.deliveries d WHERE d.route=m.route AND state=5 ORDER BY route, number LIMIT $1)) x LIMIT $1),
  k AS MATERIALIZED (SELECT d.number, p.merged FROM @.deliveries d JOIN p ON p.number=d.number ORDER BY d.number FOR UPDATE OF d SKIP LOCKED),
  l AS (UPDATE @.deliveries d SET route=k.merged FROM k WHERE d.number=k.number RETURNING d.number)
 SELECT count(*) FROM l`

@@ -38,8 +38,8 @@ type fleet struct {
 	// those since were not.
 	beaten time.Time
 	err    error
-	// replica reports that accepts need a synchronous standby.
-	replica bool
+	// blind reports that the role may not see standbys and snapshots.
+	blind bool
 }
 
 // member is another process's row, or our own.
@@ -49,6 +49,16 @@ type member struct {
 	age, beganAge int64
 	serves        map[int64]bool
 	live          bool
+}
+
+// sees notes whether the role may see standbys and snapshots, and reports whether that is
+// news.
+func (f *fleet) sees(all bool) (news bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	news = f.blind == all
+	f.blind = !all
+	return news
 }
 
 // settings returns the settings in force.

@@ -21,7 +21,7 @@ type knownID struct {
 // findIDs must be a later statement than the one that did not insert: an id that another
 // has just committed is seen by neither half of that.
 const findIDs = `SELECT u.o, k.digest, k.seq, k.tag FROM unnest($1::bigint[],$2::text[]) WITH ORDINALITY AS u(s,i,o)
-	JOIN LATERAL (SELECT digest,seq,tag FROM @.ids WHERE source=u.s AND id=u.i) k ON true`
+	JOIN LATERAL (SELECT digest,seq,tag FROM @.ids WHERE source=u.s AND id=u.i OFFSET 0) k ON true`
 
 // leaveTrace has the transaction commit something, so that its answer waits for the
 // flush and the standby as an accept does. A server that came back from a crash shows

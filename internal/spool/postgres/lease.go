@@ -65,9 +65,9 @@ const (
 	pickDue = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND due<=$2
 		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) AND NOT EXISTS (SELECT FROM @.deliveries WHERE route=$1 AND state=2 AND until<=$8)
 		ORDER BY due, number LIMIT $3 FOR UPDATE SKIP LOCKED`
-	pickInOrder = `SELECT number FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND number>$2 AND number<=$9
+	pickInOrder = `SELECT number FROM @.deliveries WHERE (route,number)>($1,$2) AND (route,number)<=($1,$9) AND state IN (1,3,6)
 		AND NOT EXISTS (SELECT FROM @.holds WHERE route=$1 AND member=0) AND NOT EXISTS (SELECT FROM @.deliveries WHERE route=$1 AND state=2 AND until<=$8)
-		ORDER BY number LIMIT $3 FOR UPDATE SKIP LOCKED`
+		ORDER BY route, number LIMIT $3 FOR UPDATE SKIP LOCKED`
 	startPicked = `WITH c AS MATERIALIZED (%s),
  l AS (UPDATE @.deliveries d SET state=2, fence=$4+c.o, until=$5 FROM (SELECT number, row_number() OVER (ORDER BY number) AS o FROM c) c
 	WHERE d.number=c.number RETURNING d.number, d.fence, d.due, d.attempts, d.replay, d.log),

@@ -98,6 +98,8 @@ type link struct {
 	// The holder of the turn has what follows.
 
 	c *pgx.Conn // nil for none
+	// server is when the server at the other end was started, by which it is known.
+	server time.Time
 	// warned is a warning that came with the present transaction.
 	warned *pgconn.Notice
 	// pause is how long to wait before the next try to connect, failedAt when the
@@ -175,11 +177,60 @@ func (l *link) send(ctx context.Context, t *trip) error {
 		return err
 	}
 	l.warned = nil
-	stuck := time.AfterFunc(stuckWithin, l.dropWire)
+	stuck := l.watch()
 	err := l.c.SendBatch(context.Background(), &t.Batch).Close()
-	stuck.Stop()
+	stuck()
 	return l.outcome(err)
 }
+
+// watch gives up the connection where its server does not answer and another one has
+// taken its place, or after long. The caller has the turn. stop ends it.
+func (l *link) watch() (stop func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), stuckWithin)
+	server := l.server
+	timer := time.AfterFunc(replacedAfter, func() {
+		for ctx.Err() == nil && !l.ended.Load() {
+			if l.isReplaced(ctx, server) {
+				break
+			}
+			select {
+			case <-time.After(replacedEvery):
+			case <-ctx.Done():
+			}
+		}
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			l.dropWire()
+		}
+	})
+	return func() { timer.Stop(); cancel() }
+}
+
+// A server that was frozen, or cut off, answers nothing and closes nothing. So another
+// one is looked for before its time is over.
+const (
+	replacedAfter = 5 * time.Second
+	replacedEvery = 2 * time.Second
+)
+
+// isReplaced reports whether the hosts lead to another server than the one that was
+// started at began.
+func (l *link) isReplaced(ctx context.Context, began time.Time) bool {
+	other := newLink(l.s, l.duty)
+	defer other.end()
+	c, err := other.dialOnce(ctx)
+	if err != nil {
+		return false
+	}
+	defer other.drop()
+	var now time.Time
+	within, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	return c.QueryRow(within, `SELECT pg_postmaster_start_time()`, unprepared).Scan(&now) == nil && !now.Equal(began)
+}
+
+// unprepared is how statements are sent that are few: a pooler may be in front that
+// keeps none.
+const unprepared = pgx.QueryExecModeExec
 
 // outcome says what came of a transaction, and drops a connection that is of no use any
 // more.
@@ -263,22 +314,40 @@ func (l *link) connect(ctx context.Context) error {
 	}
 }
 
-// connectOnce tries every host of the DSN once.
+// connectOnce tries every host of the DSN once, and looks at the server.
 func (l *link) connectOnce(ctx context.Context) error {
+	c, err := l.dialOnce(ctx)
+	if err != nil {
+		return err
+	}
+	wire := c.PgConn().Conn()
+	l.c = c
+	l.wire.Store(&wire)
+	if l.ended.Load() { // end has come between, and has not seen the socket.
+		l.drop()
+		return errNoConnection
+	}
+	within, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	return l.greet(within)
+}
+
+// dialOnce tries every host of the DSN once.
+func (l *link) dialOnce(ctx context.Context) (*pgx.Conn, error) {
 	dsn := l.s.dsn
 	if l.s.o.DSN != nil {
 		d, err := l.s.o.DSN()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		dsn = d
 	}
 	c, target, err := parse(dsn)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if target.Key() != l.s.target.Key() {
-		return fmt.Errorf("%w: the database's URL leads to %s now; the store in use is %s: restart to change it", errSetUp, target, l.s.target)
+		return nil, fmt.Errorf("%w: the database's URL leads to %s now; the store in use is %s: restart to change it", errSetUp, target, l.s.target)
 	}
 	l.prepare(c)
 	if l.s.count.pooled.Load() {
@@ -288,17 +357,9 @@ func (l *link) connectOnce(ctx context.Context) error {
 	defer cancel()
 	conn, err := pgx.ConnectConfig(within, c)
 	if err != nil {
-		return withoutSecrets(err, c)
+		return nil, withoutSecrets(err, c)
 	}
-	registerBlobs(conn.TypeMap())
-	wire := conn.PgConn().Conn()
-	l.c = conn
-	l.wire.Store(&wire)
-	if l.ended.Load() { // end has come between, and has not seen the socket.
-		l.drop()
-		return errNoConnection
-	}
-	return l.greet(within)
+	return conn, nil
 }
 
 // prepare completes the configuration of a connection.
@@ -331,7 +392,7 @@ func (l *link) greet(ctx context.Context) error {
 	var stuck int
 	err := l.c.QueryRow(ctx, `SELECT pg_postmaster_start_time(), (SELECT count(*) FROM pg_stat_activity
 		WHERE application_name=current_setting('application_name') AND usename=current_user AND wait_event='SyncRep' AND state_change < now() - make_interval(secs => $1))`,
-		stuckWithin.Seconds()).Scan(&began, &stuck)
+		unprepared, stuckWithin.Seconds()).Scan(&began, &stuck)
 	switch {
 	case err != nil:
 		l.drop()
@@ -341,6 +402,7 @@ func (l *link) greet(ctx context.Context) error {
 		return fmt.Errorf("%d connections wait for a standby: no further one is made", stuck)
 	}
 	l.s.count.connected.Add(1)
+	l.server = began
 	l.s.noteServer(began)
 	return nil
 }
@@ -367,7 +429,10 @@ func (l *link) isDead() bool {
 	case peekNothing:
 		return false
 	case peekData: // A farewell, or a notice.
-		return l.c.PgConn().CheckConn() != nil
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		_, err := l.c.PgConn().ReceiveMessage(ctx)
+		return err != nil && !pgconn.Timeout(err)
 	default:
 		return true
 	}

@@ -85,11 +85,11 @@ func (s *Store) awaitVersion(ctx context.Context) (version int, err error) {
 // version reads the version of the schema, 0 for none.
 func (s *Store) version(ctx context.Context, c *pgx.Conn) (int, error) {
 	var there bool
-	if err := c.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, s.target.Schema+".meta").Scan(&there); err != nil || !there {
+	if err := c.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, unprepared, s.target.Schema+".meta").Scan(&there); err != nil || !there {
 		return 0, err
 	}
 	var version, lowest int
-	err := c.QueryRow(ctx, s.sql(`SELECT coalesce((SELECT value FROM @.meta WHERE name='schema'), 0), coalesce((SELECT value FROM @.meta WHERE name='lowest'), 0)`)).Scan(&version, &lowest)
+	err := c.QueryRow(ctx, s.sql(`SELECT coalesce((SELECT value FROM @.meta WHERE name='schema'), 0), coalesce((SELECT value FROM @.meta WHERE name='lowest'), 0)`), unprepared).Scan(&version, &lowest)
 	if err == nil && lowest > schemaVersion() {
 		err = fmt.Errorf("%w: its tables are of version %d, which needs a newer program than this one (%d)", errSetUp, version, schemaVersion())
 	}
@@ -138,7 +138,7 @@ func (s *Store) takeStep(ctx context.Context, c *pgx.Conn) (int, error) {
 		}
 	}
 	if version > 0 {
-		if err := tx.QueryRow(ctx, s.sql(`SELECT value FROM @.meta WHERE name='schema' FOR UPDATE`)).Scan(&version); err != nil || version >= schemaVersion() {
+		if err := tx.QueryRow(ctx, s.sql(`SELECT value FROM @.meta WHERE name='schema' FOR UPDATE`), unprepared).Scan(&version); err != nil || version >= schemaVersion() {
 			return version, err
 		}
 	}
@@ -151,7 +151,7 @@ func (s *Store) takeStep(ctx context.Context, c *pgx.Conn) (int, error) {
 		}
 	}
 	version++
-	if _, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value=excluded.value`), version); err != nil {
+	if _, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value=excluded.value`), unprepared, version); err != nil {
 		return version, err
 	}
 	return version, tx.Commit(ctx)
@@ -161,10 +161,10 @@ func (s *Store) takeStep(ctx context.Context, c *pgx.Conn) (int, error) {
 // may have no right to make others.
 func (s *Store) makeSchema(ctx context.Context, tx pgx.Tx) error {
 	var there bool
-	if err := tx.QueryRow(ctx, `SELECT to_regnamespace($1) IS NOT NULL`, s.target.Schema).Scan(&there); err != nil || there {
+	if err := tx.QueryRow(ctx, `SELECT to_regnamespace($1) IS NOT NULL`, unprepared, s.target.Schema).Scan(&there); err != nil || there {
 		return err
 	}
-	_, err := tx.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+s.target.Schema)
+	_, err := tx.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+s.target.Schema, unprepared)
 	return err
 }
 
@@ -184,7 +184,7 @@ func (s *Store) drawIdentity(ctx context.Context, tx pgx.Tx) error {
 	var b [8]byte
 	rand.Read(b[:])
 	id := int64(binary.BigEndian.Uint64(b[:]) >> 1)
-	_, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('identity', $1), ('lowest', 1), ('change', 1), ('age', $2), ('now', 0)`), id, time.Now().UnixNano())
+	_, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('identity', $1), ('lowest', 1), ('change', 1), ('age', $2), ('now', 0)`), unprepared, id, time.Now().UnixNano())
 	return err
 }
 

@@ -63,6 +63,8 @@ type Health struct {
 	Durability  Durability
 	Synchronous bool
 	Standbys    int
+	// Blind reports that the role may not see standbys and snapshots: both are 0 then.
+	Blind bool
 	// Members counts the live ones.
 	Members int
 	// Connections is how many this process has open now.
@@ -90,6 +92,7 @@ func (s *Store) Health() Health {
 	f := &s.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	h.Blind = f.blind
 	h.Server, h.Synchronous, h.Standbys, h.OldestSnapshot, h.DeadRows = f.version, f.synchronous, f.standbys, f.oldest, f.deadRows
 	return h
 }
