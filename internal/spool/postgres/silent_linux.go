@@ -24,7 +24,8 @@ func dropSilent(network, _ string, c syscall.RawConn) error {
 	return err
 }
 
-// peek looks at what the other end has sent, without taking it.
+// peek looks at what the other end has sent, without taking it. It does not wait for who
+// reads the socket: pgx may have left a reader there, which waits for what comes next.
 func peek(c net.Conn) (found peeked) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
@@ -36,7 +37,7 @@ func peek(c net.Conn) (found peeked) {
 	}
 	var b [1]byte
 	found = peekEnd
-	_ = raw.Read(func(fd uintptr) bool {
+	_ = raw.Control(func(fd uintptr) {
 		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
@@ -44,7 +45,6 @@ func peek(c net.Conn) (found peeked) {
 		case err == nil && n > 0:
 			found = peekData
 		}
-		return true
 	})
 	return found
 }
