@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/inboxgate/inboxgate/internal/pgtest"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -46,7 +50,7 @@ func (b *bench) openDatabase() (*database, error) {
 	c, err := pgtest.New(pgtest.Options{Dir: filepath.Join(dir, "data"), SegmentMiB: 16, Settings: databaseSettings})
 	if err != nil {
 		if strings.Contains(err.Error(), "looking for PostgreSQL") {
-			return nil, skipped{"needs " + err.Error()}
+			return nil, skipped{why: "it needs PostgreSQL: " + err.Error(), optional: true}
 		}
 		return nil, err
 	}
@@ -164,11 +168,11 @@ type counted struct{ ids, distinct, events, deliveries, delivered int64 }
 
 func (d *database) count() (c counted, err error) {
 	for query, into := range map[string]*int64{
-		"SELECT count(*) FROM " + schemaName + ".ids":                              &c.ids,
-		"SELECT count(DISTINCT (source,id)) FROM " + schemaName + ".ids":           &c.distinct,
-		"SELECT count(*) FROM " + schemaName + ".events":                           &c.events,
-		"SELECT count(*) FROM " + schemaName + ".deliveries":                       &c.deliveries,
-		"SELECT count(*) FROM " + schemaName + ".deliveries WHERE state=4":         &c.delivered,
+		"SELECT count(*) FROM " + schemaName + ".ids":                      &c.ids,
+		"SELECT count(DISTINCT (source,id)) FROM " + schemaName + ".ids":   &c.distinct,
+		"SELECT count(*) FROM " + schemaName + ".events":                   &c.events,
+		"SELECT count(*) FROM " + schemaName + ".deliveries":               &c.deliveries,
+		"SELECT count(*) FROM " + schemaName + ".deliveries WHERE state=4": &c.delivered,
 	} {
 		if *into, err = pgtest.One[int64](d.Cluster, d.name, query); err != nil {
 			return c, err
@@ -186,4 +190,23 @@ func (c counted) void(before, answered, delivered int64) string {
 	}
 	return fmt.Sprintf("%d events were answered and %d delivered, but the tables have %d ids (%d distinct, %d of them before), %d events, %d deliveries, %d delivered",
 		answered, delivered, c.ids, c.distinct, before, c.events, c.deliveries, c.delivered)
+}
+
+// roundTrip is the median time of a statement that does nothing.
+func (d *database) roundTrip(ctx context.Context) (time.Duration, error) {
+	c, err := pgx.Connect(ctx, d.url())
+	if err != nil {
+		return 0, fmt.Errorf("measuring a round trip: %w", err)
+	}
+	defer c.Close(context.Background())
+	times := make([]time.Duration, 500)
+	for i := range times {
+		from := time.Now()
+		if _, err := c.Exec(ctx, "SELECT 1"); err != nil {
+			return 0, fmt.Errorf("measuring a round trip: %w", err)
+		}
+		times[i] = time.Since(from)
+	}
+	slices.Sort(times)
+	return quantile(times, 0.5), nil
 }

@@ -27,7 +27,7 @@ type figures struct {
 	Database float64 `json:"database_cpu_us_per_event"`
 	Log      float64 `json:"log_bytes_per_event"`
 	Syncs    float64 `json:"log_flushes_per_event"`
-	RSS     float64 `json:"rss_mib"`
+	RSS      float64 `json:"rss_mib"`
 	// Start is how long the first answer of the process took, in ms.
 	Start float64 `json:"start_ms"`
 	// Nanos and Allocs are those of one check of a signature.

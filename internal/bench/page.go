@@ -17,6 +17,8 @@ var (
 	method string
 	//go:embed story.md
 	story string
+	//go:embed several.md
+	several string
 )
 
 // plotDir is where the plots and figures are, beside the page.
@@ -69,6 +71,7 @@ func (r *report) page(plots []plot) string {
 	for _, s := range r.Skipped {
 		fmt.Fprintf(&b, "\nRow %s was not measured: %s.\n", s.Row, s.Why)
 	}
+	fmt.Fprintf(&b, "\n## Several machines, on PostgreSQL\n\n%s\n", strings.TrimSpace(several))
 	fmt.Fprintf(&b, "\n## What was done to get there\n\n%s\n\n", strings.TrimSpace(story))
 	r.again(&b)
 	return b.String()

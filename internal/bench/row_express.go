@@ -67,13 +67,13 @@ func (b *bench) expressSides() []contender {
 func (b *bench) haveExpress(ctx context.Context) error {
 	for _, bin := range []string{"node", "redis-server"} {
 		if _, err := exec.LookPath(bin); err != nil {
-			return skipped{bin + " is not installed"}
+			return skipped{why: bin + " is not installed"}
 		}
 	}
 	check := exec.CommandContext(ctx, "node", "-e", "for (const p of ['express', 'ioredis', 'bullmq']) require.resolve(p)")
 	check.Dir = b.express
 	if err := check.Run(); err != nil {
-		return skipped{"the packages of " + b.express + " are not installed: run `make bench-express`"}
+		return skipped{why: "the packages of " + b.express + " are not installed: run `make bench-express`"}
 	}
 	return nil
 }

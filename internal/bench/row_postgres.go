@@ -59,3 +59,74 @@ func postgresAccepts(ctx context.Context, b *bench, db *database) (out outcome, 
 	}
 	return out, nil
 }
+
+// postgresAmongMany is row pb: the same with two million ids in the database. All rounds
+// use one store, which grows by what they add.
+func postgresAmongMany(ctx context.Context, b *bench, db *database) (out outcome, err error) {
+	ids := b.scaled(2_000_000)
+	none := engineSide{name: "PostgreSQL, no ids", kind: kindPostgres, processes: 2, callers: goalConns}
+	many := none
+	many.name, many.known = fmt.Sprintf("PostgreSQL, %d ids", ids), ids
+	full, err := b.openDatabase()
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, full.close()) }()
+	if err := full.know(ctx, ids); err != nil {
+		return out, err
+	}
+	ys, gs := &series{Name: none.name, Body: goalBody, Conns: goalConns}, &series{Name: many.name, Body: goalBody, Conns: goalConns}
+	yard := func(ctx context.Context) (figures, error) { return b.engines(ctx, none, db) }
+	ours := func(ctx context.Context) (figures, error) { return b.engines(ctx, many, full) }
+	if err := b.duel(ctx, yard, ours, ys, gs); err != nil {
+		return out, err
+	}
+	what := fmt.Sprintf("new event stored, two processes, %d ids present", ids)
+	out.Series = []*series{ys, gs}
+	out.Comparisons = []comparison{compare(what, perSecond, ys, gs, goal{}), compare(what, serverCPU, ys, gs, goal{})}
+	return out, nil
+}
+
+// postgresLife is row ps: accepted and settled, without HTTP.
+func postgresLife(ctx context.Context, b *bench, db *database) (out outcome, err error) {
+	all, err := b.sidesInTurn(ctx, []engineSide{
+		{name: "embedded engine", kind: kindEmbedded, processes: 1, callers: goalConns, life: true},
+		{name: "PostgreSQL, one process", kind: kindPostgres, processes: 1, callers: goalConns, life: true},
+		{name: "PostgreSQL, two processes", kind: kindPostgres, processes: 2, callers: goalConns, life: true},
+	}, db)
+	if err != nil {
+		return out, err
+	}
+	out.Series = all
+	out.Comparisons = []comparison{compare("accepted and settled, two processes", perSecond, all[0], all[2], goal{})}
+	out.note("CPU is counted until the last is settled")
+	return out, nil
+}
+
+// postgresOne is row p4: one event at a time beside one fdatasync and one round trip.
+func postgresOne(ctx context.Context, b *bench, db *database) (out outcome, err error) {
+	one := engineSide{name: "PostgreSQL, one caller", kind: kindPostgres, processes: 1, callers: 1}
+	ys, gs := &series{Name: diskName + ", and a round trip"}, &series{Name: one.name, Body: goalBody, Conns: 1}
+	yard := func(ctx context.Context) (figures, error) {
+		s, err := b.fdatasyncs(ctx, true)
+		if err != nil {
+			return figures{}, err
+		}
+		trip, err := db.roundTrip(ctx)
+		if err != nil {
+			return figures{}, err
+		}
+		for i := range s.times {
+			s.times[i] += trip
+		}
+		return timed(s), nil
+	}
+	ours := func(ctx context.Context) (figures, error) { return b.engines(ctx, one, db) }
+	if err := b.duel(ctx, yard, ours, ys, gs); err != nil {
+		return out, err
+	}
+	within := goal{"≤ that + 0.4 ms", func(c comparison) float64 { return ratio(c.Yard+0.4, c.Ours) }, false}
+	out.Series = []*series{ys, gs}
+	out.Comparisons = []comparison{compare("one caller, PostgreSQL on the same two cores", p50, ys, gs, within)}
+	return out, nil
+}

@@ -85,7 +85,7 @@ func (b *bench) gateOn(ctx context.Context, routes, store string, db *database, 
 		return s, err
 	}
 	// It listens before it has reached the database.
-	if err := s.procs[0].until(ctx, "reached its database", time.Minute, func() bool { return s.procs[0].says("inboxgate takes webhooks") }); err != nil {
+	if err := s.procs[0].until(ctx, "reached its database", time.Minute, func() bool { return s.procs[0].says("serving initial configuration") }); err != nil {
 		s.close()
 		return nil, err
 	}
