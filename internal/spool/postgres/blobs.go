@@ -41,16 +41,8 @@ func (blobsPlan) Encode(value any, buf []byte) ([]byte, error) {
 		size += 4 + len(b)
 	}
 	buf = slices.Grow(buf, size)
-	dimensions, first := uint32(1), uint32(1)
-	if len(all) == 0 {
-		dimensions = 0
-	}
-	buf = binary.BigEndian.AppendUint32(buf, dimensions)
-	buf = binary.BigEndian.AppendUint32(buf, 0) // No element is NULL.
-	buf = binary.BigEndian.AppendUint32(buf, pgtype.ByteaOID)
-	if len(all) > 0 {
-		buf = binary.BigEndian.AppendUint32(buf, uint32(len(all)))
-		buf = binary.BigEndian.AppendUint32(buf, first)
+	for _, head := range []uint32{1, 0, pgtype.ByteaOID, uint32(len(all)), 1} { // No element is NULL.
+		buf = binary.BigEndian.AppendUint32(buf, head)
 	}
 	for _, b := range all {
 		buf = binary.BigEndian.AppendUint32(buf, uint32(len(b)))
