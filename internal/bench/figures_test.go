@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,6 +153,37 @@ func TestExpressIsPinned(t *testing.T) {
 	for _, loose := range []string{`"^`, `"~`, `"latest`, `"*`} {
 		if strings.Contains(string(text), loose) {
 			t.Errorf("a version in package.json begins with %s", loose)
+		}
+	}
+}
+
+// A file of an earlier run does not know every figure: those are unknown, not nought.
+func TestFiguresOfAnEarlierRun(t *testing.T) {
+	t.Parallel()
+	var f figures
+	if err := json.Unmarshal([]byte(`{"events":3,"p50_ms":1.5}`), &f); err != nil {
+		t.Fatal(err)
+	}
+	if f.Events != 3 || f.P50 != 1.5 || f.Log != unknown || f.Database != unknown || f.Syncs != unknown {
+		t.Errorf("read %+v", f)
+	}
+}
+
+// Whatever the tables lack, or have too much of, makes a round void.
+func TestTablesAreCounted(t *testing.T) {
+	t.Parallel()
+	good := counted{ids: 12, distinct: 12, events: 10, deliveries: 10, delivered: 4}
+	if why := good.void(2, 10, 4); why != "" {
+		t.Errorf("all is there, but: %s", why)
+	}
+	for _, spoil := range []func(*counted){
+		func(c *counted) { c.ids++ }, func(c *counted) { c.distinct-- }, func(c *counted) { c.events-- },
+		func(c *counted) { c.deliveries++ }, func(c *counted) { c.delivered-- },
+	} {
+		bad := good
+		spoil(&bad)
+		if bad.void(2, 10, 4) == "" {
+			t.Errorf("%+v is taken for what was answered", bad)
 		}
 	}
 }
