@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -20,8 +21,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"crypto/sha256"
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/spool"

@@ -43,7 +43,7 @@ type engineRun struct {
 // open starts the processes of a side.
 func (b *bench) openEngines(ctx context.Context, e engineSide, db *database) (r *engineRun, err error) {
 	r = &engineRun{engineSide: e, b: b}
-	at := ""
+	var at string
 	if e.kind == kindEmbedded {
 		dir, err := b.fresh("embedded")
 		if err != nil {

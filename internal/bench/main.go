@@ -2,7 +2,8 @@
 
 // Command bench measures inboxgate side by side with its yardsticks: bare
 // Caddy, Caddy's reverse_proxy, the documented Express handler with Redis and
-// BullMQ, and one fdatasync of the same disk. From the root of the repository:
+// BullMQ, and one fdatasync of the same disk; and a store in PostgreSQL beside the
+// embedded one. From the root of the repository:
 //
 //	go run ./internal/bench            # a dozen minutes
 //	go run ./internal/bench -short     # a smoke run: its figures say nothing
