@@ -121,7 +121,7 @@ func (b *Bouncer) Start() error {
 		return fmt.Errorf("opening the log of pgbouncer: %w", err)
 	}
 	defer log.Close()
-	b.pid, err = b.home.spawn(log, syscall.SIGKILL, "", program, filepath.Join(b.dir, "bouncer.ini"))
+	b.pid, err = b.home.spawn(log, syscall.SIGKILL, Options{}, program, filepath.Join(b.dir, "bouncer.ini"))
 	if err != nil {
 		return fmt.Errorf("starting pgbouncer: %w", err)
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	NoSync bool
 	// Settings are lines of postgresql.conf, beyond those that make a cluster small.
 	Settings map[string]string
+	// Env is added to the environment of the server, such as for a clock of its own.
+	Env []string
 	// Network is where the cluster is on the network. The zero value is the loopback.
 	Network Network
 }

@@ -32,7 +32,7 @@ func (c *Cluster) Start() error {
 		return fmt.Errorf("opening the log of a cluster: %w", err)
 	}
 	defer log.Close()
-	pid, err := c.home.spawn(log, syscall.SIGQUIT, c.options.Network.Namespace, "postgres", "-D", c.dir)
+	pid, err := c.home.spawn(log, syscall.SIGQUIT, c.options, "postgres", "-D", c.dir)
 	if err != nil {
 		return fmt.Errorf("starting a cluster: %w", err)
 	}
@@ -43,10 +43,11 @@ func (c *Cluster) Start() error {
 	return nil
 }
 
-// spawn starts a program that gets a signal when this process ends, in a network namespace
-// where one is named. Its output goes into log.
-func (t tool) spawn(log *os.File, last syscall.Signal, namespace, name string, args ...string) (pid int, err error) {
-	cmd := t.commandIn(namespace, name, args...)
+// spawn starts a program that gets a signal when this process ends, with the environment
+// and in the network namespace of the options. Its output goes into log.
+func (t tool) spawn(log *os.File, last syscall.Signal, o Options, name string, args ...string) (pid int, err error) {
+	cmd := t.commandIn(o.Network.Namespace, name, args...)
+	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr.Pdeathsig = last
 	// The signal comes when the thread ends that has started the process. The caller's

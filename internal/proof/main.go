@@ -5,7 +5,7 @@
 // was lost, accepted twice, or let in without a signature. Which test stands for
 // which fault is in the catalogue, and the tables show each with its result.
 //
-// Limits: one machine and one node. The short form (-short) runs the same faults
+// Limits: all processes run on one machine. The short form (-short) runs the same faults
 // in fewer rounds. Some tests need root, strace and loop devices on Linux; where
 // they cannot have them they fail.
 package main

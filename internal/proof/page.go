@@ -13,14 +13,15 @@ const pageHead = `# The proof
 inboxgate promises that no event is lost after its 200, that none is accepted twice
 inside the window, and that nobody gets in without a signature. This page is what a
 run of ` + "`make proof`" + ` found. It is written by that command, which breaks the real
-program in every way that one node can be broken, and judges from outside, with an
-exact record of what was sent, answered and delivered.
+program in every way that one node can be broken, and several on one PostgreSQL with
+that database and the links between them, and judges from outside, with an exact record
+of what was sent, answered and delivered.
 
     make proof          all of it: 15 minutes on two cores, on Linux, as root
     make proof-short    the same faults in fewer rounds: 5 minutes
     go run ./internal/proof -rows 1,3,16
 
-It needs strace, mkfs.ext4, losetup and ip, and says so where one is missing; a test
+It needs strace, mkfs.ext4, losetup, ip, iptables, PostgreSQL and pgbouncer, and says so where one is missing; a test
 that cannot run is a failure.
 
 `

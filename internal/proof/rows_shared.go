@@ -90,4 +90,8 @@ var sharedRows = []row{
 		n: 83, fault: "a machine is cut off from the app", expect: "the others deliver; it holds the route for itself alone",
 		tests: []test{{several, "TestFaultPartitionOfTheApp"}},
 	},
+	{
+		n: 84, fault: "the clock of the database is set by hours", expect: "no lease runs out, no id is forgotten, nothing is refused",
+		tests: []test{{several, "TestFaultClockOfTheDatabase"}},
+	},
 }

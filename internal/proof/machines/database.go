@@ -163,3 +163,11 @@ func (f *Fleet) InBackground(what func()) (wait func()) {
 // After has StandbyLost wait for what runs in the background once the standby is
 // promoted.
 func (f *Fleet) After(waits ...func()) { f.later = append(f.later, waits...) }
+
+// Clock is the time of the database's machine.
+func (f *Fleet) Clock() time.Time {
+	f.t.Helper()
+	now, err := pgtest.One[time.Time](f.Primary, f.Database, "SELECT clock_timestamp()")
+	f.check(err)
+	return now
+}

@@ -22,7 +22,7 @@ const clockFile = "PROOF_CLOCK"
 // clockDirs hold all of the product that serves, stores or delivers. The
 // commands beside it keep the machine's time.
 var clockDirs = []string{
-	"verify", "dedupe", "internal/spool", "internal/spool/sqlite", "internal/spool/postgres", "internal/storage", "internal/deliver", "caddymodule",
+	"verify", "dedupe", "internal/spool", "internal/spool/sqlite", "internal/spool/postgres", "internal/deliver", "caddymodule",
 	"internal/body", "internal/metrics", "internal/secrets", "internal/upstream",
 }
 
