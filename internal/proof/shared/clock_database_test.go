@@ -35,8 +35,8 @@ func TestFaultClockOfTheDatabase(t *testing.T) {
 		for _, shift := range []string{"+7h", "-7h", "+0", "+49h", "-49h", "+0"} {
 			from := time.Now()
 			clock.set(shift)
-			if year := f.Clock(); shift == "+49h" && year.Sub(time.Now()) < 48*time.Hour {
-				t.Fatalf("the database's clock is at %v", year)
+			if at := f.Clock(); shift == "+49h" && time.Until(at) < 48*time.Hour {
+				t.Fatalf("the database's clock is at %v", at)
 			}
 			f.AwaitAcked(100 * rig.Rounds(1, 4))
 			if n := f.Log.Answers(http.StatusServiceUnavailable, from); n > 0 {

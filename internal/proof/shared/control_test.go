@@ -31,7 +31,6 @@ func TestControlAsynchronousStandby(t *testing.T) {
 	f.Primary, f.Standby = f.Standby, nil
 	f.AwaitAcked(100)
 	stop()
-	f.AwaitEnded()
 	f.Stop()
 	f.Books()
 	report := f.Log.Check(history.Rules{Several: true})
