@@ -267,7 +267,15 @@ func (x *sender) insert(ctx context.Context, batch []*intake, r reading) (left [
 	t.do(checkMarks, rows.marked, rows.marks)
 	saving := x.saveTimes(t, r)
 	began := time.Now()
+	// Counted before it is sent: a beat that reads the size meanwhile must not have it
+	// counted twice, because a store that is not full would refuse.
+	for _, a := range batch {
+		x.s.fleet.grown(a.size() + idOverhead)
+	}
 	if err := x.link.send(ctx, t); err != nil {
+		for _, a := range batch {
+			x.s.fleet.grown(-a.size() - idOverhead)
+		}
 		return nil, err
 	}
 	if saving {
@@ -282,10 +290,10 @@ func (x *sender) insert(ctx context.Context, batch []*intake, r reading) (left [
 	x.s.committed(began, len(batch))
 	for i, a := range batch {
 		if rows.seqs[i] == 0 {
+			x.s.fleet.grown(-a.size() - idOverhead)
 			left = append(left, a)
 			continue
 		}
-		x.s.fleet.grown(a.size()+idOverhead, 1)
 		x.s.noteCreated(a, r)
 		a.answer(x.s.receiptOf(a, rows.seqs[i], rows.born(i, a), r), nil)
 	}

@@ -132,7 +132,7 @@ func (f *fleet) oddRoom() int64 {
 }
 
 // grown and oddGrown note what this process has stored since the last beat.
-func (f *fleet) grown(bytes, _ int64) {
+func (f *fleet) grown(bytes int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kept += bytes

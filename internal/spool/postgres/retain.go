@@ -222,7 +222,7 @@ func (w *walk) drop(ctx context.Context, all []*old) error {
 		return t
 	})
 	if err == nil {
-		w.s.fleet.grown(-freed, 0)
+		w.s.fleet.grown(-freed)
 	}
 	return err
 }
