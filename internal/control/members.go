@@ -31,7 +31,7 @@ type Database struct {
 	Synchronous bool `json:"synchronous"`
 	// Connections counts those of this process, Reconnects those that were made again,
 	// and Ambiguous the commits whose outcome had to be asked for.
-	Connections int   `json:"connections"`
+	Connections int    `json:"connections"`
 	Reconnects  uint64 `json:"reconnects"`
 	Ambiguous   uint64 `json:"ambiguous_commits"`
 	// Snapshot is the age of the oldest snapshot in seconds: what is removed stays on
@@ -39,8 +39,8 @@ type Database struct {
 	Snapshot float64 `json:"oldest_snapshot_seconds"`
 	// Blind reports that the role may see neither standbys nor snapshots: both are 0
 	// then, and unknown.
-	Blind bool `json:"blind,omitempty"`
-	Dead     int64   `json:"dead_rows"`
+	Blind bool  `json:"blind,omitempty"`
+	Dead  int64 `json:"dead_rows"`
 }
 
 // Member is a process that shares the store.

@@ -124,18 +124,18 @@ func (s *Store) load(ctx context.Context, l *link) error {
 	return nil
 }
 
-func (n *catalog) readSources(rows pgx.Rows) error {
+func (c *catalog) readSources(rows pgx.Rows) error {
 	for rows.Next() {
 		src := &source{}
 		if err := rows.Scan(&src.id, &src.name, &src.watermark, &src.newest); err != nil {
 			return err
 		}
-		n.sources[src.id], n.byName[src.name] = src, src
+		c.sources[src.id], c.byName[src.name] = src, src
 	}
 	return rows.Err()
 }
 
-func (n *catalog) readRoutes(rows pgx.Rows) error {
+func (c *catalog) readRoutes(rows pgx.Rows) error {
 	merged := map[int64]int64{}
 	for rows.Next() {
 		var id, src, into int64
@@ -147,11 +147,11 @@ func (n *catalog) readRoutes(rows pgx.Rows) error {
 			merged[id] = into
 			continue
 		}
-		of := n.sources[src]
+		of := c.sources[src]
 		if of == nil {
 			continue
 		}
-		n.routes[id] = &route{
+		c.routes[id] = &route{
 			id: id, source: of, key: spool.RouteKey{Source: of.name, Route: name},
 			holds: map[int64]*spool.Hold{}, hint: hint{due: math.MinInt64, until: never},
 		}
@@ -162,28 +162,28 @@ func (n *catalog) readRoutes(rows pgx.Rows) error {
 				into = next
 			}
 		}
-		n.routes[id] = n.routes[into]
+		c.routes[id] = c.routes[into]
 	}
 	return rows.Err()
 }
 
-func (n *catalog) readNames(rows pgx.Rows) error {
+func (c *catalog) readNames(rows pgx.Rows) error {
 	for rows.Next() {
 		var src, id int64
 		var name string
 		if err := rows.Scan(&src, &name, &id); err != nil {
 			return err
 		}
-		if rt := n.routes[id]; rt != nil {
+		if rt := c.routes[id]; rt != nil {
 			k := spool.RouteKey{Source: rt.source.name, Route: name}
-			n.names[k] = rt
+			c.names[k] = rt
 			rt.names = append(rt.names, k)
 		}
 	}
 	return rows.Err()
 }
 
-func (n *catalog) readHolds(rows pgx.Rows) error {
+func (c *catalog) readHolds(rows pgx.Rows) error {
 	for rows.Next() {
 		var id, member int64
 		var text string
@@ -194,7 +194,7 @@ func (n *catalog) readHolds(rows pgx.Rows) error {
 		if err := json.Unmarshal([]byte(text), h); err != nil {
 			return err
 		}
-		rt := n.routes[id]
+		rt := c.routes[id]
 		switch {
 		case rt == nil || rt.id != id: // Of a queue that was taken over.
 		case member == 0:

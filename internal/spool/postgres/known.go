@@ -60,9 +60,22 @@ func (x *sender) lookUp(ctx context.Context, batch []*intake, r reading) error {
 		return err
 	}
 	x.s.committed(began, len(batch))
-	var odd []*intake
-	var mine []*intake
-	seqs := map[*intake]int64{}
+	mine, odd := x.answerKnown(batch, found)
+	if err := x.recognise(ctx, mine, r); err != nil {
+		return err
+	}
+	return x.keepOdd(ctx, odd, r)
+}
+
+// stored is an intake that was stored by a commit whose answer did not come.
+type stored struct {
+	*intake
+	seq int64
+}
+
+// answerKnown answers for what was found, two keys an intake, and returns the rest: what
+// is our own, and what is odd. What is neither stays for the next round.
+func (x *sender) answerKnown(batch []*intake, found map[int]knownID) (mine []stored, odd []*intake) {
 	for i, a := range batch {
 		own, isKnown := found[2*i]
 		other, wasReleased := found[2*i+1]
@@ -72,8 +85,8 @@ func (x *sender) lookUp(ctx context.Context, batch []*intake, r reading) error {
 			a.answer(spool.Receipt{}, spool.ErrReleased)
 		case a.odd != "":
 			odd = append(odd, a)
-		case same && own.tag == a.tag: // Our own, by a commit whose answer did not come.
-			mine, seqs[a] = append(mine, a), own.seq
+		case same && own.tag == a.tag:
+			mine = append(mine, stored{a, own.seq})
 		case same:
 			x.s.count.duplicates.Add(1)
 			a.answer(spool.Receipt{Verdict: spool.Duplicate, Seq: own.seq}, nil)
@@ -91,22 +104,19 @@ func (x *sender) lookUp(ctx context.Context, batch []*intake, r reading) error {
 			a.answer(spool.Receipt{}, spool.ErrNotFound)
 		}
 	}
-	if err := x.recognise(ctx, mine, seqs, r); err != nil {
-		return err
-	}
-	return x.keepOdd(ctx, odd, r)
+	return mine, odd
 }
 
 // recognise answers for events that were stored by a commit whose answer did not come,
 // with those of their deliveries that are still leased to us.
-func (x *sender) recognise(ctx context.Context, mine []*intake, seqs map[*intake]int64, r reading) error {
+func (x *sender) recognise(ctx context.Context, mine []stored, r reading) error {
 	if len(mine) == 0 {
 		return nil
 	}
 	born := make([][]bool, len(mine))
 	t := x.s.relaxedly()
 	for i, a := range mine {
-		t.do(`SELECT number, fence FROM @.deliveries WHERE number BETWEEN $1 AND $2 AND state=2`, seqs[a]<<ordinalBits, seqs[a]<<ordinalBits|maxOrdinal).
+		t.do(`SELECT number, fence FROM @.deliveries WHERE number BETWEEN $1 AND $2 AND state=2`, a.seq<<ordinalBits, a.seq<<ordinalBits|maxOrdinal).
 			Query(func(rows pgx.Rows) error {
 				born[i] = make([]bool, len(a.Routes))
 				for rows.Next() {
@@ -126,7 +136,7 @@ func (x *sender) recognise(ctx context.Context, mine []*intake, seqs map[*intake
 		return err
 	}
 	for i, a := range mine {
-		a.answer(x.s.receiptOf(a, seqs[a], born[i], r), nil)
+		a.answer(x.s.receiptOf(a.intake, a.seq, born[i], r), nil)
 	}
 	return nil
 }

@@ -191,7 +191,7 @@ func (s *Store) drawIdentity(ctx context.Context, tx pgx.Tx) error {
 // checkServer refuses a server that does not keep what it has answered.
 func (s *Store) checkServer(ctx context.Context) error {
 	var version int
-	var fsync, fullPages, persistence, identity = "", "", "", int64(0)
+	fsync, fullPages, persistence, identity := "", "", "", int64(0)
 	err := s.calls.run(ctx, true, func() *trip {
 		t := s.relaxedly()
 		t.do(`SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('full_page_writes'),
