@@ -25,6 +25,7 @@ func TestFaultClockOfTheDatabase(t *testing.T) {
 	proctest.Needs(t, "faketime")
 	clock := newServerClock(t)
 	f := machines.New(t, machines.Options{
+		Rate:    100, // No more than the app can take, or events wait for that.
 		Cluster: pgtest.Options{Env: clock.env()},
 		Routes:  []rig.Route{{Name: "all", Types: "message.*", Work: 300 * time.Millisecond}},
 	})

@@ -17,6 +17,7 @@ func TestFaultClockOfOneMachine(t *testing.T) {
 	clock := rig.NewWallClock(t)
 	shifted := rig.ClockBinary(t)
 	f := machines.New(t, machines.Options{
+		Rate:   100, // No more than the app can take, or events wait for that.
 		Routes: []rig.Route{{Name: "all", Types: "message.*", Work: 300 * time.Millisecond}},
 		Each: func(machine int, o *rig.Options) {
 			if machine == 1 {
@@ -31,7 +32,7 @@ func TestFaultClockOfOneMachine(t *testing.T) {
 	for range rounds {
 		for _, shift := range shifts {
 			clock.Set(shift)
-			f.AwaitAcked(150 * rig.Rounds(1, 2))
+			f.AwaitAcked(100 * rig.Rounds(1, 3))
 		}
 		clock.Set(7 * time.Hour)
 		f.AwaitAcked(100)

@@ -17,10 +17,13 @@ import (
 // of a lease that it lost counts for nothing.
 func TestFaultMachinePaused(t *testing.T) {
 	t.Parallel()
-	f := machines.New(t, machines.Options{Routes: []rig.Route{{Name: "all", Types: "message.*", Work: 200 * time.Millisecond}}})
+	f := machines.New(t, machines.Options{
+		Rate:   100, // No more than the app can take, or events wait for that.
+		Routes: []rig.Route{{Name: "all", Types: "message.*", Work: 200 * time.Millisecond}},
+	})
 	f.Start()
 	stop := f.Background(0)
-	f.AwaitAcked(200 * rig.Rounds(1, 10))
+	f.AwaitAcked(200 * rig.Rounds(1, 5))
 	m := f.Machines[1]
 	from := time.Now()
 	if err := syscall.Kill(m.Find(), syscall.SIGSTOP); err != nil {
