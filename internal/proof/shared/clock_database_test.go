@@ -31,7 +31,7 @@ func TestFaultClockOfTheDatabase(t *testing.T) {
 	})
 	f.Start()
 	stop := f.Background(0)
-	rounds := rig.Rounds(1, 8)
+	rounds := rig.Rounds(1, 4)
 	for range rounds {
 		for _, shift := range []string{"+7h", "-7h", "+0", "+49h", "-49h", "+0"} {
 			from := time.Now()

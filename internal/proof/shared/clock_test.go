@@ -28,7 +28,7 @@ func TestFaultClockOfOneMachine(t *testing.T) {
 	f.Start()
 	stop := f.Background(0)
 	shifts := []time.Duration{7 * time.Hour, -7 * time.Hour, 0, 49 * time.Hour, -49 * time.Hour, 0}
-	rounds := rig.Rounds(1, 10)
+	rounds := rig.Rounds(1, 5)
 	for range rounds {
 		for _, shift := range shifts {
 			clock.Set(shift)
