@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -161,22 +162,43 @@ func (k *picking) pick(ctx context.Context) error {
 	return err
 }
 
-// part leases at most n deliveries of those behind after, up to a number.
+// part leases at most n deliveries of those behind after, up to a number. Where the
+// outcome of a try is unknown, the next one begins with what it has left.
 func (k *picking) part(ctx context.Context, after, upTo int64, n int) error {
+	first := k.s.fence(n)
+	for tries := 0; ; tries++ {
+		err := k.once(ctx, after, upTo, n, first)
+		if err == nil || tries == 2 || ctx.Err() != nil || !errors.Is(err, errUnknown) {
+			return err
+		}
+		left, err := k.left(ctx, first, n)
+		if err != nil {
+			return err
+		}
+		k.found, n = append(k.found, left...), n-len(left)
+		if n == 0 {
+			return nil
+		}
+		first = k.s.fence(n)
+	}
+}
+
+// once leases under the fences from first on.
+func (k *picking) once(ctx context.Context, after, upTo int64, n int, first int64) error {
 	s := k.s
 	return s.calls.run(ctx, false, func() *trip {
 		t := s.durably()
 		k.r = s.clock.read()
 		var part []leased
-		fences, end := s.fence(n), k.r.age+dur(k.p.LeaseFor)
+		end := k.r.age + dur(k.p.LeaseFor)
 		read := func(rows pgx.Rows) (err error) {
 			part, err = s.readLeased(rows, k.route)
 			return err
 		}
 		if k.p.IgnoreDue {
-			t.do(leaseInOrder, k.route, after, n, fences-1, end, s.me, linkCalls, k.r.age, upTo).Query(read)
+			t.do(leaseInOrder, k.route, after, n, first-1, end, s.me, linkCalls, k.r.age, upTo).Query(read)
 		} else {
-			t.do(leaseDue, k.route, k.r.now, n, fences-1, end, s.me, linkCalls, k.r.age).Query(read)
+			t.do(leaseDue, k.route, k.r.now, n, first-1, end, s.me, linkCalls, k.r.age).Query(read)
 		}
 		t.do(nextDue, k.route).QueryRow(func(row pgx.Row) error {
 			k.found = append(k.found, part...)
@@ -184,4 +206,21 @@ func (k *picking) part(ctx context.Context, after, upTo int64, n int) error {
 		})
 		return t
 	})
+}
+
+const leasedBefore = `SELECT d.number, d.fence, d.due, d.attempts, d.replay, d.log, e.source, e.id, e.type, e.head, e.body
+	FROM @.deliveries d JOIN @.events e ON e.seq=d.number>>12 WHERE d.route=$1 AND d.state=2 AND d.fence>=$2 AND d.fence<$3`
+
+// left returns what a pick under the n fences from first on has leased, whose answer did
+// not come. What its server may yet commit is free when its lease has run out.
+func (k *picking) left(ctx context.Context, first int64, n int) (found []leased, err error) {
+	err = k.s.calls.run(ctx, true, func() *trip {
+		t := k.s.durably()
+		t.do(leasedBefore, k.route, first, first+int64(n)).Query(func(rows pgx.Rows) (err error) {
+			found, err = k.s.readLeased(rows, k.route)
+			return err
+		})
+		return t
+	})
+	return found, err
 }
