@@ -106,7 +106,7 @@ var mutants = []mutant{
 		File: srcProxy, Old: "io.NopCloser(bytes.NewReader(e.Request.Body))", New: "io.NopCloser(bytes.NewReader(bytes.ToUpper(e.Request.Body)))",
 	}}, failingApp, findsWrongly},
 	{"tries again before its time", false, []rig.Replacement{{
-		File: srcSettle, Old: "due, ended = nanos(st.Due), 0", New: "due, ended = w.now, 0",
+		File: srcSettle, Old: "due, ended = record.Nanos(st.Due), 0", New: "due, ended = w.now, 0",
 	}}, failingApp, findsEarly},
 }
 
