@@ -24,7 +24,7 @@ func tail(ctx context.Context, o *operator, _ []string) error {
 	if every <= 0 {
 		return usage("--every must be above zero, for example 1s")
 	}
-	t := &follower{operator: o, list: control.List{Filter: f, Reveal: revealed(o.cmd)}}
+	t := &follower{operator: o, list: control.List{Filter: f, Reveal: revealed(o.cmd), Settled: true}}
 	return t.follow(ctx, every)
 }
 
@@ -43,7 +43,7 @@ const pollTimeout = 30 * time.Second
 
 // newest returns the highest number in the log, 0 where there is none.
 func (t *follower) newest(ctx context.Context) (int64, error) {
-	p, err := t.client.Events(ctx, control.List{Limit: 1})
+	p, err := t.client.Events(ctx, control.List{Limit: 1, Settled: true})
 	if err != nil || len(p.Events) == 0 {
 		return 0, err
 	}

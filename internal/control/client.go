@@ -133,6 +133,9 @@ type List struct {
 	Reveal bool
 	// Total asks for Page.Total, which costs the store more than the page.
 	Total bool
+	// Settled leaves out events before which another may still appear, because another
+	// inboxgate is storing it. It is for who goes on from the largest number seen.
+	Settled bool
 }
 
 func (l List) values() url.Values {
@@ -141,6 +144,9 @@ func (l List) values() url.Values {
 		if n != 0 {
 			v.Set(name, strconv.FormatInt(n, 10))
 		}
+	}
+	if l.Settled {
+		v.Set("settled", "true")
 	}
 	if !l.Total {
 		v.Set("total", "false")

@@ -15,7 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-func (a *api) events(r *request) (any, error) { return a.list(r, OfEvents, listWords) }
+func (a *api) events(r *request) (any, error) { return a.list(r, OfEvents, eventsWords) }
 
 func (a *api) dead(r *request) (any, error) { return a.list(r, OfDead, listWords) }
 
@@ -50,6 +50,7 @@ func (a *api) list(r *request, list Lists, also []string) (any, error) {
 	if q.Cursor, err = readNumber(v, "cursor"); err != nil {
 		return nil, err
 	}
+	q.Settled = slices.Contains(also, "settled") && (v.Get("settled") == "true" || v.Get("settled") == "1")
 	page, err := a.Store.Records(r.Context(), q)
 	if err != nil {
 		return nil, err

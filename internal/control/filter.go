@@ -208,8 +208,9 @@ func (f Filter) values() url.Values {
 
 // The query parameters of lists besides those of a Filter.
 var (
-	logWords  = []string{"cursor", "limit", "reveal"}
-	listWords = append(slices.Clone(logWords), "total")
+	logWords    = []string{"cursor", "limit", "reveal"}
+	listWords   = append(slices.Clone(logWords), "total")
+	eventsWords = append(slices.Clone(listWords), "settled")
 )
 
 // readFilter reads the query string of a list. A word that is not known is an error:

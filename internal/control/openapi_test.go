@@ -50,7 +50,7 @@ var lists = map[string]struct {
 	list Lists
 	also []string
 }{
-	"/inbox/events":      {OfEvents, listWords},
+	"/inbox/events":      {OfEvents, eventsWords},
 	"/inbox/logs":        {OfEvents, logWords},
 	"/inbox/dead":        {OfDead, listWords},
 	"/inbox/dead/groups": {OfDead, nil},
