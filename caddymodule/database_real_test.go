@@ -104,7 +104,7 @@ func TestReplicaWithoutAStandbyIsNotReady(t *testing.T) {
 		}
 		defer res.Body.Close()
 		text, _ := io.ReadAll(res.Body)
-		return res.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(text), "the store does not work")
+		return res.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(text), "set synchronous_standby_names")
 	})
 	_, body := sample(t, "message.read")
 	if r := post(t, in.url("/hook"), body); r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") == "" {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,21 @@ import (
 // fleet is a store that other processes have open too.
 type fleet struct {
 	spool.Store
+	mu         sync.Mutex // guards states
 	states     []spool.RouteState
 	members    []spool.Member
 	configured map[spool.Owner][]spool.RouteName
 	left       []spool.Owner
 }
 
-func (f *fleet) Members(context.Context) ([]spool.Member, error)    { return f.members, nil }
-func (f *fleet) Live(spool.RouteKey) int                            { return 2 }
-func (f *fleet) Routes(context.Context) ([]spool.RouteState, error) { return f.states, nil }
+func (f *fleet) Members(context.Context) ([]spool.Member, error) { return f.members, nil }
+func (f *fleet) Live(spool.RouteKey) int                         { return 2 }
+
+func (f *fleet) Routes(context.Context) ([]spool.RouteState, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.states), nil
+}
 
 func (f *fleet) Configure(_ context.Context, o spool.Owner, _ string, names []spool.RouteName) error {
 	if f.configured == nil {
@@ -67,7 +74,7 @@ func TestARollingStartParksNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var log bytes.Buffer
+				var log lines
 				f := &fleet{states: []spool.RouteState{
 					{Key: keyOf("app"), Waiting: 1, Served: 2}, {Key: keyOf("next"), Waiting: 3},
 				}}
@@ -76,17 +83,19 @@ func TestARollingStartParksNothing(t *testing.T) {
 				a.warnParked(t.Context(), f, done)
 				time.Sleep(10 * time.Second)
 				synctest.Wait()
-				if log.Len() > 0 {
-					t.Errorf("warned at once: %s", &log)
+				if said := log.String(); said != "" {
+					t.Errorf("warned at once: %s", said)
 				}
+				f.mu.Lock()
 				f.states[1].Served = c.served
+				f.mu.Unlock()
 				if c.ends < time.Minute {
 					close(done)
 				}
 				time.Sleep(2 * parkedAfter)
 				synctest.Wait()
 				if got := strings.Contains(log.String(), "deliveries are parked"); got != c.want || strings.Contains(log.String(), "route=app") {
-					t.Errorf("warned %v, want %v: %s", got, c.want, &log)
+					t.Errorf("warned %v, want %v: %s", got, c.want, log.String())
 				}
 			})
 		})
@@ -135,4 +144,22 @@ func TestRenamesAreGivenBackWhereNobodyElseServesThem(t *testing.T) {
 			t.Errorf("served by %s: left %v", name, f.left)
 		}
 	}
+}
+
+// lines are what a log says. It is safe for concurrent use.
+type lines struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
