@@ -11,33 +11,22 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
 // never is a time that does not come.
 const never = math.MaxInt64
 
-// States of a delivery as they are stored: those of package spool, requeued, which
-// callers see as Available, and discarded.
+// States of a delivery as they are stored.
 const (
 	fresh     = int16(spool.Available)
 	running   = int16(spool.Running)
 	retrying  = int16(spool.Retrying)
 	delivered = int16(spool.Delivered)
 	dead      = int16(spool.Dead)
-	requeued  = int16(6)
-	discarded = int16(7)
+	requeued  = int16(record.Requeued)
+	discarded = int16(record.Discarded)
 )
-
-// publicState returns the state that callers see for a stored one.
-func publicState(state int16) spool.State {
-	switch state {
-	case requeued:
-		return spool.Available
-	case discarded:
-		return spool.Discarded
-	}
-	return spool.State(state)
-}
 
 // catalog is what this process knows of sources, routes, names and holds. The tables
 // decide; it is read again when another member has changed them, at the next beat.
@@ -119,7 +108,7 @@ func (s *Store) load(ctx context.Context, l *link) error {
 		return err
 	}
 	for _, k := range s.catalog.replace(&n) {
-		s.watch.notify(k)
+		s.watch.Notify(k)
 	}
 	return nil
 }
@@ -291,7 +280,7 @@ func (s *Store) note(id int64, told bool, change func(h *hint)) {
 	c.mu.Unlock()
 	if told {
 		for _, k := range names {
-			s.watch.notify(k)
+			s.watch.Notify(k)
 		}
 	}
 }
@@ -343,39 +332,5 @@ func (s *Store) served() []int64 {
 	return slices.AppendSeq(make([]int64, 0, len(all)), maps.Keys(all))
 }
 
-// watchers are functions that are called after commits.
-type watchers[T any] struct {
-	mu   sync.Mutex // guards last and fs; not held while a function runs
-	last int        // the key of the function that was added last
-	fs   map[int]func(T)
-}
-
 // Watch implements spool.Store.
-func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.add(f) }
-
-// add has f called until stop.
-func (t *watchers[T]) add(f func(T)) (stop func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.fs == nil {
-		t.fs = map[int]func(T){}
-	}
-	t.last++
-	n := t.last
-	t.fs[n] = f
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.fs, n)
-	}
-}
-
-// notify calls every function. One that was stopped meanwhile may be called once more.
-func (t *watchers[T]) notify(v T) {
-	t.mu.Lock()
-	fs := slices.Collect(maps.Values(t.fs))
-	t.mu.Unlock()
-	for _, f := range fs {
-		f(v)
-	}
-}
+func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.Add(f) }

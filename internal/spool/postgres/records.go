@@ -249,7 +249,7 @@ func (l *listing) record(w *whole) (rec spool.Record, ok bool, err error) {
 	for i, number := range w.numbers {
 		k := l.s.catalog.key(w.routes[i])
 		d := spool.DeliveryRecord{
-			Number: number, Route: k.Route, State: publicState(w.states[i]), Attempts: int(w.attempts[i]),
+			Number: number, Route: k.Route, State: record.PublicState(w.states[i]), Attempts: int(w.attempts[i]),
 			Replay: int(w.replays[i]), Ended: record.Time(w.ended[i]), Reason: w.reasons[i],
 		}
 		if d.State == spool.Available || d.State == spool.Retrying {

@@ -20,7 +20,7 @@ type expiry struct{ d spool.Delivery }
 // OnExpired implements spool.Store. The member whose commit made a dead letter tells of
 // it, so that each is told once.
 func (s *Store) OnExpired(f func(d spool.Delivery, reason string)) (stop func()) {
-	return s.expired.add(func(e expiry) { f(e.d, reasonWaited) })
+	return s.expired.Add(func(e expiry) { f(e.d, reasonWaited) })
 }
 
 // walk goes through the events from the oldest on, once a sweep.
@@ -181,7 +181,7 @@ func (w *walk) expire(ctx context.Context, e *old, late []kept) error {
 	}
 	for _, d := range done {
 		k := w.s.catalog.key(d.route)
-		w.s.expired.notify(expiry{spool.Delivery{
+		w.s.expired.Notify(expiry{spool.Delivery{
 			Lease: spool.Lease{Delivery: d.number}, Route: k,
 			Event:    &spool.Event{Seq: e.seq, Source: k.Source, ID: e.id, Type: e.typ},
 			Attempts: int(d.attempts), Replay: int(d.replay),

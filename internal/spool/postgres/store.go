@@ -141,8 +141,8 @@ type Store struct {
 	crowded chan struct{}
 
 	// watch are the functions given to Watch, expired those given to OnExpired.
-	watch   watchers[spool.RouteKey]
-	expired watchers[expiry]
+	watch   spool.Watchers[spool.RouteKey]
+	expired spool.Watchers[expiry]
 	// count are figures for Stats and Health, since Open.
 	count counters
 	// evidence compares the database's clock with the platform's. It locks itself.

@@ -273,7 +273,7 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 	o := l.of.int(seq << ordinalBits).int(seq<<ordinalBits | maxOrdinal)
 	err := o.each(func() error {
 		d := spool.DeliveryRecord{
-			Number: o.ColumnInt64(0), Route: l.s.view.routeName(o.ColumnInt64(1)), State: publicState(o.ColumnInt64(2)),
+			Number: o.ColumnInt64(0), Route: l.s.view.routeName(o.ColumnInt64(1)), State: record.PublicState(o.ColumnInt64(2)),
 			Attempts: o.ColumnInt(4), Replay: o.ColumnInt(5), Ended: record.Time(o.ColumnInt64(6)), Reason: o.ColumnText(7),
 		}
 		if d.State == spool.Available || d.State == spool.Retrying {

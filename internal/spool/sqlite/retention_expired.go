@@ -9,7 +9,7 @@ import (
 // OnExpired implements spool.Store. A dispatcher learns of dead letters that it did not
 // settle itself only from here.
 func (s *Store) OnExpired(f func(d spool.Delivery, reason string)) (stop func()) {
-	return s.expired.add(func(d spool.Delivery) { f(d, reasonWaited) })
+	return s.expired.Add(func(d spool.Delivery) { f(d, reasonWaited) })
 }
 
 // recordExpired keeps what OnExpired is to get of a dead letter once it is committed.
@@ -28,7 +28,7 @@ func (w *writer) recordExpired(seq int64, d storedDelivery) error {
 // sweeps: they may take their time, and accepts go on.
 func (s *Store) notifyExpired(all []spool.Delivery) {
 	for _, d := range all {
-		s.expired.notify(d)
+		s.expired.Notify(d)
 	}
 }
 

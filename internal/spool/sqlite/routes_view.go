@@ -128,51 +128,12 @@ func (w *writer) notifyWatchers() {
 			}
 			w.s.view.mu.Unlock()
 			for _, k := range names {
-				w.s.watch.notify(k)
+				w.s.watch.Notify(k)
 			}
 		}
 	}
 	clear(w.touched)
 }
 
-// watchers are functions that are called after commits.
-type watchers[T any] struct {
-	// mu guards last and fs. It is not held while a function runs.
-	mu sync.Mutex
-	// last is the key of the function that was added last.
-	last int
-	fs   map[int]func(T)
-}
-
 // Watch implements spool.Store.
-func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.add(f) }
-
-// add has f called until stop.
-func (t *watchers[T]) add(f func(T)) (stop func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.fs == nil {
-		t.fs = map[int]func(T){}
-	}
-	t.last++
-	n := t.last
-	t.fs[n] = f
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.fs, n)
-	}
-}
-
-// notify calls every function. One that was stopped meanwhile may be called once more.
-func (t *watchers[T]) notify(v T) {
-	t.mu.Lock()
-	fs := make([]func(T), 0, len(t.fs))
-	for _, f := range t.fs {
-		fs = append(fs, f)
-	}
-	t.mu.Unlock()
-	for _, f := range fs {
-		f(v)
-	}
-}
+func (s *Store) Watch(f func(spool.RouteKey)) (stop func()) { return s.watch.Add(f) }

@@ -7,33 +7,20 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/spool/record"
 )
 
-// States of a delivery as they are stored: those of package spool, and requeued,
-// which callers see as Available. A fresh delivery waits for its first attempt and
-// needs no due time in an index, because due times rise with their numbers there. A
-// requeued one has lived before (it is a replay, or was given back after a retry),
-// so it is queued by its due time.
+// States of a delivery as they are stored. A fresh one waits for its first attempt and
+// needs no due time in an index, because due times rise with their numbers there.
 const (
 	fresh     = int64(spool.Available)
 	running   = int64(spool.Running)
 	retrying  = int64(spool.Retrying)
 	delivered = int64(spool.Delivered)
 	dead      = int64(spool.Dead)
-	requeued  = int64(6)
-	discarded = int64(7)
+	requeued  = int64(record.Requeued)
+	discarded = int64(record.Discarded)
 )
-
-// publicState returns the state that callers see for a stored one.
-func publicState(state int64) spool.State {
-	switch state {
-	case requeued:
-		return spool.Available
-	case discarded:
-		return spool.Discarded
-	}
-	return spool.State(state)
-}
 
 // never is a time that does not come, in nanoseconds.
 const never = math.MaxInt64

@@ -133,8 +133,8 @@ type Store struct {
 	// w is the writer. Everything in it belongs to the holder of w.turn.
 	w *writer
 	// watch are the functions given to Watch, expired those given to OnExpired.
-	watch   watchers[spool.RouteKey]
-	expired watchers[spool.Delivery]
+	watch   spool.Watchers[spool.RouteKey]
+	expired spool.Watchers[spool.Delivery]
 	// count are figures for Stats, since Open.
 	count counters
 	// closer makes a second Close do nothing.
