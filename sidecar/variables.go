@@ -36,8 +36,8 @@ var variables = []variable{
 	{env.MemberName, "the machine's", "its name among those that share the store", storageOption("name")},
 	{env.RetrySchedule, "30s,2m,8m,32m,2h", "the delays after each failed attempt", schedule},
 	{env.Timeout, "10s", "how long an app may take for one event", routeOption("timeout")},
-	{env.MaxInFlight, "32", "how many events an app works on at once", routeOption("max_in_flight")},
-	{env.Rate, "", "events a second at most: 50, or 50,10 with a burst", rates},
+	{env.MaxInFlight, "32", "events an app works on at once; 8,each: of each member", listOption("max_in_flight")},
+	{env.Rate, "", "events a second at most: 50, or 50,10 with a burst", listOption("rate")},
 	{env.Window, "24h", "how long an event id is remembered", appOption("window")},
 	{env.Retention, "72h", "how long delivered events are kept", appOption("retention")},
 	{env.OpsListen, env.DefaultOpsListen, "where probes and metrics are; off for none", plain((*settings).ops)},
@@ -91,13 +91,16 @@ func routeOption(word string) func(*settings, string) error {
 	})
 }
 
-func rates(s *settings, value string) error {
-	values, err := list(value)
-	if err != nil {
-		return err
+// listOption is routeOption for a word that may have several values.
+func listOption(word string) func(*settings, string) error {
+	return func(s *settings, value string) error {
+		values, err := list(value)
+		if err != nil {
+			return err
+		}
+		s.Each = append(s.Each, words{word, values})
+		return nil
 	}
-	s.Each = append(s.Each, words{"rate", values})
-	return nil
 }
 
 func appOption(word string) func(*settings, string) error {
