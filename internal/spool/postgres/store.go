@@ -96,15 +96,18 @@ type Options struct {
 //
 // Where to read on:
 //
-//	schema.go, schema.sql             the tables, and how they change
-//	link.go, outcome.go               a connection, and what an error says of a commit
-//	accepts.go, accept.go             batches of events; what is known, stale, new
-//	quarantine.go                     odd bodies
-//	lease.go, settles.go, settle.go   the life of a delivery
-//	catalog.go, configure.go, hold.go names, queues, holds, and what is known of them here
-//	beat.go, clock.go, members.go     the other members, and time
-//	chores.go, forget.go, retain.go   what goes by age and size
-//	records.go, count.go, operate.go  what operators see and do
+//	schema.go, schema.sql              the tables, and how they change
+//	link.go, connect.go, outcome.go    a connection, and what an error says of a commit
+//	accept.go, accepts.go, columns.go  batches of events: what is new is stored
+//	known.go                           what is known, or odd
+//	lease.go, leased.go                what is handed out, and taken over
+//	settle.go, settles.go              how a lease ends
+//	catalog.go, configure.go, hold.go  names, queues, holds, and what is known of them here
+//	beat.go, clock.go, members.go      the other members, and time
+//	fleet.go, stats.go                 what the last beat said
+//	chores.go, retain.go               what goes by age and size
+//	records*.go, count.go, routes_list.go, operate.go  what operators see and do
+//	copy*.go, tools.go                 a store moves; what the database's own tools do
 type Store struct {
 	// o is as given to Open, with defaults filled in. Nothing writes to it later.
 	o Options
