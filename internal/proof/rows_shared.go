@@ -8,7 +8,13 @@ const several = "internal/proof/shared"
 var sharedRows = []row{
 	{
 		n: 62, fault: "the engine is killed, paused or cut off", expect: "nothing is lost or accepted twice; accepts come back with it",
-		tests: []test{{several, "TestFaultDatabaseKilled"}, {several, "TestFaultPromotion"}, {several, "TestFaultStandbyStopped"}},
+		tests: []test{
+			{several, "TestFaultDatabaseKilled"},
+			{several, "TestFaultPromotion"},
+			{several, "TestFaultStandbyStopped"},
+			{several, "TestFaultPartitionOfTheDatabase"},
+			{several, "TestFaultPartitionOfTheStandby"},
+		},
 	},
 	{
 		n: 63, fault: "requests to a machine that cannot reach the engine", expect: "503 there, and nobody else feels it",
@@ -16,7 +22,12 @@ var sharedRows = []row{
 	},
 	{
 		n: 64, fault: "the answer to a commit is lost, or says more than was kept", expect: "its outcome counts as unknown and is asked for; one accept",
-		tests: []test{{several, "TestFaultPartitionOfTheDatabase"}, {several, "TestFaultPoolerRestarted"}},
+		tests: []test{
+			{several, "TestFaultPartitionOfTheDatabase"},
+			{several, "TestFaultPoolerRestarted"},
+			{several, "TestFaultYoungDuplicate"},
+			{several, "TestFaultCommitsCancelled"},
+		},
 	},
 	{
 		n: 65, fault: "the engine restarts, and the sender sends an id again", expect: "still a duplicate",

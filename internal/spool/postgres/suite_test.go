@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestContract: the server's process dies under a commit that waits for the standby.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	spooltest.Run(t, makeEngine(pgtest.Faults{Failure: pgtest.Crash}))
+	spooltest.RunShared(t, makeEngine(pgtest.Faults{Failure: pgtest.Crash}))
 }
 
 // faulty are the cases that hold up commits or make them fail.

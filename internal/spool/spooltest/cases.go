@@ -1,7 +1,12 @@
 package spooltest
 
-// cases are the duties, by theme.
-var cases = []testCase{
+import "slices"
+
+// cases are all duties.
+var cases = slices.Concat(ofOne, ofSeveral)
+
+// ofOne are the duties of every engine, by theme.
+var ofOne = []testCase{
 	{"an accept survives every end", acceptSurvives},
 	{"an accept is whole wherever it is stopped", acceptStopped},
 	{"an accept is answered after its sync", acceptWaits},
@@ -94,7 +99,10 @@ var cases = []testCase{
 	{"two owners in turn", twoOwners},
 	{"two owners at once", ownersAtOnce},
 	{"random calls agree with the model", playModel},
+}
 
+// ofSeveral are those of an engine whose storage several processes may have open.
+var ofSeveral = []testCase{
 	{"copies in two processes are accepted once", copiesOnPeers},
 	{"what one process has forgotten is not fresh in another", forgottenByPeer},
 	{"no process forgets what another is to remember", windowOfPeers},

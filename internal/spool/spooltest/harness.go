@@ -68,8 +68,8 @@ type Outliver interface {
 	LeasesOutlive() bool
 }
 
-// Sharer is implemented by engines whose storage two processes may have open. Cases of
-// several processes skip where an engine is none. Kill and PowerCut end both.
+// Sharer is implemented by engines whose storage two processes may have open. Kill and
+// PowerCut end both.
 type Sharer interface {
 	// Peer opens the storage in a second process, while that of Open has it open or has
 	// been closed. There is one peer at a time. Sweep and the faults are not the peer's:
@@ -100,8 +100,13 @@ type Failure struct {
 	Log string
 }
 
-// Run runs every case against fresh engines.
-func Run(t *testing.T, mk Make) {
+// Run runs every case against fresh engines, but for those of several processes.
+func Run(t *testing.T, mk Make) { runCases(t, mk, ofOne) }
+
+// RunShared runs every case against fresh engines, each of them a Sharer.
+func RunShared(t *testing.T, mk Make) { runCases(t, mk, cases) }
+
+func runCases(t *testing.T, mk Make, cases []testCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -23,10 +23,10 @@ func TestMemoryWithLazySettles(t *testing.T) {
 
 func TestSharedMemory(t *testing.T) {
 	t.Parallel()
-	spooltest.Run(t, memstore.MakeShared())
+	spooltest.RunShared(t, memstore.MakeShared())
 }
 
 func TestSharedMemoryWithLazySettles(t *testing.T) {
 	t.Parallel()
-	spooltest.Run(t, memstore.MakeShared(memstore.SettlesLazily))
+	spooltest.RunShared(t, memstore.MakeShared(memstore.SettlesLazily))
 }
