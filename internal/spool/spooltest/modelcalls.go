@@ -196,6 +196,8 @@ func (m *model) restart() {
 		m.abandoned() // An Extend may be undone.
 	}
 	for _, l := range m.lives {
+		// When a lease runs out whose Extend was undone is not known here.
+		l.fuzzy = l.fuzzy || l.state == spool.Running && e.name == "PowerCut"
 		if l.state == spool.Running && !m.outlasts() {
 			m.old = append(m.old, l.lease)
 			l.state, l.due, l.fuzzy = spool.Retrying, m.now(), true
