@@ -174,6 +174,8 @@ func (m *model) restartPeer() {
 	if m.draw(2, "ending") == 0 {
 		m.ok(m.stores[1].Close(), "Close of the peer")
 	}
+	m.st = m.stores[0]
+	m.heard() // Else the next one begins with a time that is over.
 	m.killPeer()
 	m.stores[1] = m.beside(m.settings).st
 }
