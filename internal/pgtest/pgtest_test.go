@@ -229,10 +229,9 @@ func TestBouncer(t *testing.T) {
 
 func TestBouncerSaysWhyItDoesNotStart(t *testing.T) {
 	t.Parallel()
-	if _, err := findBouncer(); err != nil {
-		t.Skip(err)
-	}
-	_, err := NewBouncer(Shared(t), BouncerOptions{Mode: "nonsense"})
+	_, err := findBouncer()
+	need(t, "pgbouncer", err)
+	_, err = NewBouncer(Shared(t), BouncerOptions{Mode: "nonsense"})
 	if err == nil || !strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("got %v, want an error that names the mode", err)
 	}

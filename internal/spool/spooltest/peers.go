@@ -21,12 +21,13 @@ func newPair(t testing.TB, mk Make, s spool.Settings) (r, peer *rig) {
 	return r, r.beside(s)
 }
 
-// sharer returns the engine as one of several processes, or skips the case.
+// sharer returns the engine as one of several processes. One that is none fails the
+// case: it belongs to Run.
 func (r *rig) sharer() Sharer {
 	r.Helper()
 	s, ok := r.Engine.(Sharer)
 	if !ok {
-		r.Skip("this engine has one process at a time")
+		r.Fatal("this engine has one process at a time")
 	}
 	return s
 }
