@@ -158,6 +158,11 @@ func (h *holding) adopt(now time.Time, stored *spool.Hold) change {
 			next.NextProbe = was.NextProbe // Else each reading would put it off.
 		}
 	}
+	if was != nil && was.Since.Equal(next.Since) && was.Probes == next.Probes {
+		next.NextProbe = was.NextProbe // It knows when that is even if the clock is set.
+	} else {
+		next.NextProbe = now.Add(next.NextProbe.Sub(now))
+	}
 	h.current = &next
 	if was == nil || was.ByHand != next.ByHand {
 		return nowHeld

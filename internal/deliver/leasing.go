@@ -314,7 +314,9 @@ func (w *worker) lookAgain(b spool.Batch, now time.Time) time.Time {
 		}
 	}
 	if !next.IsZero() && next.Before(at) {
-		at = next
+		// Counted from now, so that it comes when it comes although the machine's
+		// clock is set meanwhile.
+		at = now.Add(next.Sub(now))
 	}
 	if len(b.Deliveries) > 0 || !at.Before(now.Add(pauseEmpty)) {
 		w.backlog.vain = 0
