@@ -58,6 +58,8 @@ var house = []room{
 	{path: "internal/instance"},
 	{path: "internal/overlay"},
 	{path: "internal/nearest"},
+	{path: "internal/page", bare: true},
+	{path: "internal/dashboard", may: []string{"internal/control", "internal/page"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/metrics", may: []string{"verify", "internal/spool", "internal/deliver"}},
 	{path: "internal/loghandler"},
 	{path: "internal/secrets", may: []string{"internal/diagnose", "verify"}},
