@@ -60,7 +60,6 @@ var house = []room{
 	{path: "internal/nearest"},
 	{path: "internal/page", bare: true},
 	{path: "internal/dashboard", may: []string{"internal/control", "internal/page"}, tests: []string{"internal/minutes", "internal/spool/..."}},
-	{path: "internal/metrics", may: []string{"verify", "internal/spool", "internal/deliver"}},
 	{path: "internal/metrics", may: []string{"verify", "internal/minutes", "internal/spool", "internal/deliver"}},
 	{path: "internal/minutes"},
 	{path: "internal/loghandler"},
