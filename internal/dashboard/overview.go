@@ -321,7 +321,8 @@ func problems(s control.Status, all []routeRow) (list []problem) {
 		}
 		list = append(list, problem{Text: text + strings.Join(parts, ", ") + ".", Path: "/decide", Link: "Decide", Warn: true})
 	}
-	if full := s.Full.Duration(); full > 0 && full < 72*time.Hour {
+	// A burst of some minutes on an empty disk is no trouble; the card has the figure.
+	if full := s.Full.Duration(); full > 0 && (full < time.Hour || full < 72*time.Hour && s.Max > 0 && s.Store.Used > s.Max/4) {
 		list = append(list, problem{Text: "At the pace of the last minutes the store is full in " + page.Duration(full) + ".", Path: "/store", Link: "Store", Warn: true})
 	}
 	return list
