@@ -148,7 +148,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	t.Parallel()
 	places := make(chan struct{}, 2)
 	r := newRig(t, func(o *control.Options) { o.Streams = places })
-	a, b := r.stream(r.client(), control.Filter{}, -1), r.stream(control.Over(r.api), control.Filter{}, -1)
+	a, b := r.stream(r.client(), control.Filter{}, 0), r.stream(control.Over(r.api), control.Filter{}, 0)
 	r.accept(1, "message.read", "app", spool.Dead)
 	a.want("event evt_1")
 	b.want("event evt_1")

@@ -52,7 +52,7 @@ func newRig(t *testing.T, change ...func(*control.Options)) *rig {
 		Retry:      func(k spool.RouteKey, _ int64) bool { return k == app },
 		Pace: func(k spool.RouteKey) control.Pace {
 			if k == crm {
-				return control.Pace{Rate: 50, Burst: 1, Limit: 4.5, InFlight: 2, Since: time.Now(), Reason: "status 429", Next: time.Now().Add(time.Second)}
+				return control.Pace{Rate: 50, Burst: 1, Limit: 4.5, InFlight: 2, Since: time.Now(), Reason: "status 429", Next: time.Now().Add(time.Second), Until: time.Now().Add(time.Second)}
 			}
 			return control.Pace{}
 		},
