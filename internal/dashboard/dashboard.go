@@ -85,6 +85,8 @@ func New(o Options) *Dashboard {
 		"GET /events/count":              d.eventsCount,
 		"GET /events/{number}":           d.event,
 		"GET /route":                     d.route,
+		"GET /events/{number}/full":      masked,
+		"GET /quarantine/{number}/full":  masked,
 		"GET /find":                      d.find,
 		"GET /quarantine":                d.quarantine,
 		"GET /quarantine/{number}":       d.entry,

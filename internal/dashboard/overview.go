@@ -2,6 +2,8 @@ package dashboard
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -109,6 +111,12 @@ func (r routeRow) CanRetry() bool {
 	return r.Waiting > 0 && r.Hold == nil && r.HeldHere == nil && r.State != control.RouteParked
 }
 
+// ID returns what a route's row is known by when the page is refreshed.
+func (r routeRow) ID() string {
+	sum := sha256.Sum256([]byte(r.Source + "\x00" + r.Route.Route))
+	return "route-" + hex.EncodeToString(sum[:6])
+}
+
 // Path returns the address of a route's page.
 func (r routeRow) Path() string { return routePath(r.Source, r.Route.Route) }
 
@@ -148,13 +156,13 @@ func rowsOf(s control.Status, m control.Minutes, now time.Time) []routeRow {
 		lately[key{r.Source, r.Route}] = r
 	}
 	all := make([]routeRow, 0, len(s.Routes))
-	for i, r := range s.Routes {
+	for _, r := range s.Routes {
 		row := routeRow{Route: r, Minute: -1, P99: -1}
 		if f := r.Failure; r.State == control.RouteReady && f != nil && now.Sub(f.At) < failingFor {
 			row.Failing = r.Success == nil || r.Success.At.Before(f.At)
 		}
 		if of, ok := lately[key{r.Source, r.Route}]; ok {
-			row.add(i, of, m.Minutes)
+			row.add(of, m.Minutes)
 		}
 		all = append(all, row)
 	}
@@ -165,10 +173,10 @@ func rowsOf(s control.Status, m control.Minutes, now time.Time) []routeRow {
 }
 
 // add sets what the last minutes of a route were.
-func (r *routeRow) add(i int, of control.RouteMinutes, times []time.Time) {
+func (r *routeRow) add(of control.RouteMinutes, times []time.Time) {
 	const lately = 5
 	r.Plot = page.Plot{
-		ID: "route-" + strconv.Itoa(i), Title: "Deliveries a minute of " + of.Route, Times: times, Bare: true,
+		ID: r.ID() + "-plot", Title: "Deliveries a minute of " + of.Route, Times: times, Bare: true,
 		Series: []page.Series{{Name: "delivered", Values: floats(of.Delivered)}, {Name: "failed", Values: floats(of.Failed)}},
 	}
 	if n := min(lately, len(of.Delivered)); n > 0 {
@@ -313,7 +321,8 @@ func problems(s control.Status, all []routeRow) (list []problem) {
 		}
 		list = append(list, problem{Text: text + strings.Join(parts, ", ") + ".", Path: "/decide", Link: "Decide", Warn: true})
 	}
-	if full := s.Full.Duration(); full > 0 && full < 72*time.Hour {
+	// A burst of some minutes on an empty disk is no trouble; the card has the figure.
+	if full := s.Full.Duration(); full > 0 && (full < time.Hour || full < 72*time.Hour && s.Max > 0 && s.Store.Used > s.Max/4) {
 		list = append(list, problem{Text: "At the pace of the last minutes the store is full in " + page.Duration(full) + ".", Path: "/store", Link: "Store", Warn: true})
 	}
 	return list

@@ -75,12 +75,7 @@ func (c *call) frame(title, here string) frame {
 	if c.d.Operate {
 		f.Form = c.d.Jobs.forms.token(c.now)
 	}
-	if s.Version != "" {
-		f.Version = s.Version
-		if !s.Started.IsZero() {
-			f.Version += " · up " + page.Duration(c.now.Sub(s.Started).Truncate(time.Second))
-		}
-	}
+	f.Version = s.Version
 	for i := range f.Nav {
 		f.Nav[i].Here = f.Nav[i].Path == here
 	}

@@ -186,6 +186,9 @@ func TestText(t *testing.T) {
 	if got := page.Text("a\n\tb\r<"); got != "<bdi>a\n\tb<span class=\"odd\">⟨U+000D⟩</span>&lt;</bdi>" {
 		t.Errorf("%q", got)
 	}
+	if !page.Clear("a\n\tb") || page.Clear("a\r") || page.Clear("\u200b") {
+		t.Error("what cannot be seen is not found")
+	}
 	if got := page.Short(4, "äöüß") + page.Short(3, "äöüß"); got != "äöüßäö…" {
 		t.Errorf("%q", got)
 	}

@@ -68,6 +68,13 @@ func split(s string, lines bool, f func(part string, isOdd bool)) {
 	}
 }
 
+// Clear reports whether a text of several lines has nothing that cannot be seen.
+func Clear(s string) bool {
+	clear := true
+	split(s, true, func(_ string, isOdd bool) { clear = clear && !isOdd })
+	return clear
+}
+
 // Plain returns a text with what cannot be seen shown by its number, as ⟨U+202E⟩, for an
 // attribute or a title.
 func Plain(s string) string {
