@@ -46,6 +46,7 @@ var house = []room{
 	{path: "internal/platform", may: []string{"event", "verify"}, tests: []string{"internal/platform/..."}},
 	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}, tests: []string{"internal/testapp"}},
 	{path: "internal/control", may: []string{"internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
+	{path: "internal/access"},
 	{path: "internal/address"},
 	{path: "internal/body"},
 	{path: "internal/cli", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/pgtest", "internal/spool/..."}},
