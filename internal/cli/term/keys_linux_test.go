@@ -1,51 +1,14 @@
 package term
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/inboxgate/inboxgate/internal/proctest"
 )
-
-// pseudo returns both ends of a pseudo-terminal: what a program has, and what the user
-// types into.
-func pseudo(t *testing.T) (tty, user *os.File) {
-	t.Helper()
-	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		absent(t, err)
-	}
-	t.Cleanup(func() { user.Close() })
-	c, err := user.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	_ = c.Control(func(fd uintptr) {
-		if n, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN); err == nil {
-			err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0)
-		}
-	})
-	if err == nil {
-		tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
-	if err != nil {
-		absent(t, err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return tty, user
-}
-
-// absent skips, and fails in CI.
-func absent(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("no pseudo-terminals here: %v", err)
-	}
-	t.Skipf("no pseudo-terminals here: %v", err)
-}
 
 func modes(t *testing.T, f *os.File) (got unix.Termios) {
 	t.Helper()
@@ -69,7 +32,7 @@ func modes(t *testing.T, f *os.File) (got unix.Termios) {
 // the terminal as it was.
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	tty, user := pseudo(t)
+	tty, user := proctest.Terminal(t)
 	was := modes(t, tty)
 	k, ok := OpenKeys(tty)
 	if !ok {

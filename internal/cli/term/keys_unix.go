@@ -21,10 +21,11 @@ func single(f *os.File) (back func(), controls, ok bool) {
 		return nil, false, false
 	}
 	var was unix.Termios
+	var asked error
 	background := false
-	err = errors.Join(err, c.Control(func(fd uintptr) {
+	err = c.Control(func(fd uintptr) {
 		var now *unix.Termios
-		if now, err = unix.IoctlGetTermios(int(fd), getTermios); err != nil {
+		if now, asked = unix.IoctlGetTermios(int(fd), getTermios); asked != nil {
 			return
 		}
 		if group, e := unix.IoctlGetInt(int(fd), unix.TIOCGPGRP); e == nil {
@@ -36,9 +37,9 @@ func single(f *os.File) (back func(), controls, ok bool) {
 		was = *now
 		now.Lflag &^= unix.ICANON | unix.ECHO
 		now.Cc[unix.VMIN], now.Cc[unix.VTIME] = 1, 0
-		err = unix.IoctlSetTermios(int(fd), setTermios, now)
-	}))
-	if err != nil || background {
+		asked = unix.IoctlSetTermios(int(fd), setTermios, now)
+	})
+	if err != nil || asked != nil || background {
 		return nil, false, false
 	}
 	return func() {
