@@ -177,4 +177,3 @@ func (w *watched) all() string {
 	defer w.mu.Unlock()
 	return w.text.String()
 }
-
