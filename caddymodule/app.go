@@ -95,6 +95,7 @@ type App struct {
 type engine struct {
 	*storage.Storage
 	dispatcher *deliver.Dispatcher
+	done       <-chan struct{} // Closed when the app stops.
 }
 
 // emit hands an event to Caddy's event handlers and returns at once.
@@ -230,7 +231,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	a.storage, a.observer = st, newObserver(a)
+	a.storage, a.observer = st, newObserver(a, st)
 	st.Lead(storageUser{a})
 	a.owner = deliver.NewOwner()
 	var routes []deliver.Route
@@ -249,7 +250,7 @@ func (a *App) Start() error {
 	a.dispatcher = d
 	st.Began(d)
 	d.Start()
-	a.engine = &engine{Storage: st, dispatcher: d}
+	a.engine = &engine{Storage: st, dispatcher: d, done: a.done}
 	close(a.live)
 	return nil
 }

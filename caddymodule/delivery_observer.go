@@ -7,6 +7,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
+	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
 // Events that the app emits through Caddy's event system. They are rare.
@@ -28,11 +29,12 @@ type observer struct {
 	log    *slog.Logger // The app's.
 	audit  *slog.Logger // The app's audit log.
 	emit   func(name string, data map[string]any)
+	notify func(seq int64)                   // Of the store: a delivery of that event has ended.
 	routes map[spool.RouteKey]*metrics.Route // Of the configuration; not changed once made.
 }
 
-func newObserver(a *App) *observer {
-	o := &observer{log: a.log, audit: a.audit, emit: a.emit, routes: make(map[spool.RouteKey]*metrics.Route)}
+func newObserver(a *App, st *storage.Storage) *observer {
+	o := &observer{log: a.log, audit: a.audit, emit: a.emit, notify: st.DeliveryEnded, routes: make(map[spool.RouteKey]*metrics.Route)}
 	for k := range a.configured() {
 		o.routes[k] = metrics.Process().Route(k)
 	}
@@ -71,6 +73,7 @@ func (o *observer) expired(d spool.Delivery, reason string) {
 
 // ended writes one line about a delivery that has ended to the audit log.
 func (o *observer) ended(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
+	o.notify(d.Event.Seq)
 	if !o.audit.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}

@@ -30,6 +30,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/dashboard"
 	"github.com/inboxgate/inboxgate/internal/demo/desk"
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -119,7 +120,8 @@ type demo struct {
 	app, onCall *desk.App // the app takes every event, on-call those that failed
 	ledger      *ledger
 	desk        *desk.Desk
-	pages       []*page // open while it stays up
+	dashboard   *dashboard.Dashboard // these are nil until it stays up
+	sites       []*site
 }
 
 // Names of the routes, and of the receivers behind them.
@@ -187,8 +189,11 @@ func (d *demo) write(line string) {
 // directory unless it is to be kept.
 func (d *demo) close(keep bool) error {
 	var errs []error
-	for _, p := range d.pages {
-		errs = append(errs, p.close())
+	for _, s := range d.sites {
+		errs = append(errs, s.close())
+	}
+	if d.dashboard != nil {
+		d.dashboard.Close()
 	}
 	if d.platform != nil {
 		errs = append(errs, d.platform.close())

@@ -37,6 +37,9 @@ type Plot struct {
 const (
 	barWidth   = 4
 	plotHeight = 32
+	// slots is how many bars a plot has room for at least: one that has just begun fills
+	// from the right.
+	slots = 60
 )
 
 // Plot returns a plot as HTML. It is a method of Frame for the sake of its times.
@@ -47,7 +50,7 @@ func (f Frame) Plot(p Plot) template.HTML {
 	var b strings.Builder
 	esc := template.HTMLEscapeString
 	fmt.Fprintf(&b, `<figure class="plot"><svg viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-labelledby="%[3]s-title"><title id="%[3]s-title">%s: %s</title>`,
-		max(len(p.Times), 1)*barWidth, plotHeight, esc(p.ID), esc(Plain(p.Title)), esc(Plain(p.summary())))
+		max(len(p.Times), slots)*barWidth, plotHeight, esc(p.ID), esc(Plain(p.Title)), esc(Plain(p.summary())))
 	p.draw(&b)
 	b.WriteString(`</svg>`)
 	if !p.Bare {
@@ -76,11 +79,11 @@ func (p Plot) draw(b *strings.Builder) {
 				continue
 			}
 			h := max(v/top*(plotHeight-2), 1)
-			fmt.Fprintf(b, "M%d %.1fh%dv%.1fh-%dz", n*barWidth, plotHeight-1-h, barWidth-1, h, barWidth-1)
+			fmt.Fprintf(b, "M%d %.1fh%dv%.1fh-%dz", (n+max(slots-len(p.Times), 0))*barWidth, plotHeight-1-h, barWidth-1, h, barWidth-1)
 		}
 		b.WriteString(`"/>`)
 	}
-	fmt.Fprintf(b, `<path class="base" d="M0 %d.5h%d"/>`, plotHeight-1, max(len(p.Times), 1)*barWidth)
+	fmt.Fprintf(b, `<path class="base" d="M0 %d.5h%d"/>`, plotHeight-1, max(len(p.Times), slots)*barWidth)
 }
 
 // summary returns the plot in one sentence, for readers who do not see it.
