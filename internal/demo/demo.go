@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +30,8 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/dashboard"
+	"github.com/inboxgate/inboxgate/internal/demo/desk"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -73,12 +76,17 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	if !once {
+		d.pace = paceFor(ctx, cmd.OutOrStdout())
+	}
 	faults := d.play(ctx)
 	interrupted := ctx.Err() != nil
+	var stayed error
 	if len(faults) == 0 && !once && !interrupted {
-		d.stayUp(ctx)
+		stdin, _ := cmd.InOrStdin().(*os.File)
+		stayed = d.stayUp(ctx, stdin)
 	}
-	if err := d.close(keep || len(faults) > 0 && !interrupted); err != nil {
+	if err := errors.Join(stayed, d.close(keep || len(faults) > 0 && !interrupted)); err != nil {
 		return err
 	}
 	switch {
@@ -102,13 +110,18 @@ var errInterrupted = errors.New("stopped before the end of the story")
 
 // demo is an emulator of the platform, inboxgate, and two apps behind it.
 type demo struct {
+	mu    sync.Mutex // held while a line is written
 	out   io.Writer
 	paint term.Palette
+	pace  *pace // nil where nobody reads along
 
 	platform    *localPlatform
 	gate        *gate
-	app, onCall *receiver // the app takes every event, on-call those that failed
+	app, onCall *desk.App // the app takes every event, on-call those that failed
 	ledger      *ledger
+	desk        *desk.Desk
+	dashboard   *dashboard.Dashboard // these are nil until it stays up
+	sites       []*site
 }
 
 // Names of the routes, and of the receivers behind them.
@@ -146,14 +159,15 @@ func (d *demo) open(ctx context.Context, listen string, transport http.RoundTrip
 	if err != nil {
 		return err
 	}
-	d.app = &receiver{name: appRoute, verifier: v, note: d.ledger.note}
-	d.onCall = &receiver{name: onCallRoute, verifier: v, note: d.ledger.note}
-	for _, r := range []*receiver{d.app, d.onCall} {
-		if err := r.start(); err != nil {
+	d.app = &desk.App{Name: appRoute, Takes: "every event", Verifier: v, Note: d.ledger.came}
+	d.onCall = &desk.App{Name: onCallRoute, Takes: "message.failed", Verifier: v, Note: d.ledger.came}
+	for _, a := range []*desk.App{d.app, d.onCall} {
+		if err := a.Set(desk.Up); err != nil {
 			return err
 		}
 	}
-	return d.gate.start(secret, d.platform.client.Key, d.app.addr, d.onCall.addr)
+	d.desk = &desk.Desk{Apps: []*desk.App{d.app, d.onCall}, Platform: d.platform.emulator, Explains: explains}
+	return d.gate.start(secret, d.platform.client.Key, d.app.Addr(), d.onCall.Addr())
 }
 
 // say prints lines, wrapped to the width of a terminal.
@@ -165,31 +179,31 @@ func (d *demo) say(format string, args ...any) {
 }
 
 // write prints one line.
-func (d *demo) write(line string) { fmt.Fprintln(d.out, line) }
-
-// stayUp prints what may be done now, and then everything that arrives, until ctx
-// ends.
-func (d *demo) stayUp(ctx context.Context) {
-	d.hints()
-	for a := range d.ledger.live(ctx) {
-		d.say("  %s  %-7s  %-17s  %s", a.at.Format(time.TimeOnly), a.receiver, a.typ, a.id)
-	}
-	d.say("\nStopped.")
+func (d *demo) write(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintln(d.out, line)
 }
 
 // close ends everything, the senders before what they wait for, and removes the
 // directory unless it is to be kept.
 func (d *demo) close(keep bool) error {
 	var errs []error
+	for _, s := range d.sites {
+		errs = append(errs, s.close())
+	}
+	if d.dashboard != nil {
+		d.dashboard.Close()
+	}
 	if d.platform != nil {
 		errs = append(errs, d.platform.close())
 	}
 	if d.gate != nil {
 		errs = append(errs, d.gate.close(keep))
 	}
-	for _, r := range []*receiver{d.app, d.onCall} {
-		if r != nil {
-			r.stop()
+	for _, a := range []*desk.App{d.app, d.onCall} {
+		if a != nil {
+			errs = append(errs, a.Set(desk.Down))
 		}
 	}
 	return errors.Join(errs...)
