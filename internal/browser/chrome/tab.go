@@ -129,6 +129,15 @@ func (tab *Tab) previous() int64 {
 	return h.Entries[h.CurrentIndex-1].ID
 }
 
+// Again follows a link to the page that is shown, as one must who has no JavaScript, to
+// see how it is now. With JavaScript the page refreshes by itself, and nothing is done.
+func (tab *Tab) Again(w What) {
+	tab.t.Helper()
+	if tab.hand == Plain {
+		tab.Follow(w)
+	}
+}
+
 // Path returns path and query of the page.
 func (tab *Tab) Path() string {
 	tab.t.Helper()
@@ -167,6 +176,25 @@ func (tab *Tab) Sees(text string) time.Duration {
 	tab.t.Helper()
 	return tab.Until(fmt.Sprintf("%q to be seen", text), func() bool {
 		return strings.Contains(strings.ToLower(tab.Text()), strings.ToLower(text))
+	})
+}
+
+// OnFirstScreen waits until the page shows a text where it is seen without scrolling.
+func (tab *Tab) OnFirstScreen(text string) time.Duration {
+	tab.t.Helper()
+	return tab.Until(fmt.Sprintf("%q to be seen without scrolling", text), func() bool {
+		return Eval[bool](tab, `(() => {
+			const want = `+quoted(strings.ToLower(text))+`;
+			const all = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+			const range = document.createRange();
+			while (all.nextNode()) {
+				if (!all.currentNode.data.toLowerCase().includes(want)) continue;
+				range.selectNodeContents(all.currentNode);
+				const r = range.getBoundingClientRect();
+				if (r.width > 1 && r.height > 1 && r.top >= 0 && r.bottom <= innerHeight && r.left >= 0 && r.right <= innerWidth + 1) return true;
+			}
+			return false;
+		})()`)
 	})
 }
 

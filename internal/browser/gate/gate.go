@@ -109,17 +109,21 @@ func (c Config) caddyfile(dir, webhook, pages string) string {
 	}
 }
 
-http://%[2]s {
+http://:%[2]s {
+	bind 127.0.0.1
 	inbox_webhook /webhooks/inbox {
 		name %[4]s
 %[5]s	}
 }
 
-http://%[3]s {
+http://:%[3]s {
+	bind 127.0.0.1
 	%[6]s
 }
-`, dir, webhook, pages, source, routes.String(), pagesSite)
+`, dir, port(webhook), port(pages), source, routes.String(), pagesSite)
 }
+
+func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 // Reload has inboxgate run with another configuration of the same addresses.
 func (g *Gate) Reload(t testing.TB, c Config) {

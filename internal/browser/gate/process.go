@@ -77,12 +77,15 @@ type Process struct {
 	done chan struct{} // Closed when it has ended.
 	dir  string        // Its home, and that of its files.
 
+	// Env is given to each Command.
+	Env []string
+
 	mu     sync.Mutex
 	output strings.Builder
 }
 
-// Demo runs `inboxgate demo` until the test ends.
-func Demo(t testing.TB) *Process {
+// Run runs a command of the program until the test ends, with a home of its own.
+func Run(t testing.TB, args ...string) *Process {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ig")
 	if err != nil {
@@ -90,7 +93,7 @@ func Demo(t testing.TB) *Process {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	p := &Process{dir: dir}
-	p.run(t, []string{"TMPDIR=" + dir}, "demo")
+	p.run(t, []string{"TMPDIR=" + dir}, args...)
 	return p
 }
 
@@ -108,7 +111,9 @@ func (p *Process) command(ctx context.Context, args ...string) *exec.Cmd {
 // printed.
 func (p *Process) Command(t testing.TB, args ...string) string {
 	t.Helper()
-	out, err := p.command(t.Context(), args...).CombinedOutput()
+	cmd := p.command(t.Context(), args...)
+	cmd.Env = append(cmd.Env, p.Env...)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("inboxgate %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
