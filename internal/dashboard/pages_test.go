@@ -190,11 +190,11 @@ func TestPagesHuge(t *testing.T) {
 	}
 }
 
-// Other people's text runs nothing, mixes up nothing, and hides nothing.
-func TestPagesHostile(t *testing.T) {
-	t.Parallel()
-	const evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u0000{{.}}"
-	r := newRig(t, operator)
+const evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u0000{{.}}"
+
+// hostile fills the rig with other people's text in every field.
+func (r *rig) hostile() {
+	r.Helper()
 	r.user = evil
 	long := strings.Repeat("<", 250) + "/../?"
 	for n, id := range []string{"..", "a/b?c#d", `"><script>`, long} {
@@ -209,7 +209,14 @@ func TestPagesHostile(t *testing.T) {
 	r.about.Version, r.about.LastWarning = evil, &control.Notice{At: time.Now(), Level: evil, Text: evil}
 	r.about.Secrets = []control.Secret{{Source: "inbox", Secret: evil}}
 	r.config[spool.RouteKey{Source: "inbox", Route: "app"}] = control.RouteConfig{Upstreams: []string{evil}, Types: []string{evil}, If: evil, Order: evil}
-	r.ok(r.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Since: time.Now(), Reason: evil, ByHand: true}))
+	r.ok(r.store.Hold(r.Context(), "", spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Since: time.Now(), Reason: evil, ByHand: true}))
+}
+
+// Other people's text runs nothing, mixes up nothing, and hides nothing.
+func TestPagesHostile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, operator)
+	r.hostile()
 	paths := append(r.all(), "/?name=%22%3E%3Cscript%3E", "/events?contains=%3Cscript%3E&error=%22%3E%3Cscript%3E", "/events?state=%22%3E%3Cscript%3E")
 	r.check(paths)
 	for _, path := range paths {
