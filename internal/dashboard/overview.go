@@ -76,7 +76,7 @@ func (r routeRow) Why() string {
 	case r.Pace != nil && r.Pace.Limit > 0:
 		parts = append(parts, "slowed by its app: "+r.Pace.Reason)
 	case r.Failing:
-		parts = append(parts, "the last attempt failed: "+ended(r.Failure.Status, r.Failure.Error))
+		parts = append(parts, "the last attempt failed: "+said(r.Failure))
 	case r.State == control.RouteParked:
 		parts = append(parts, "not configured any more")
 	}
@@ -89,7 +89,23 @@ func ended(status int, text string) string {
 		return text
 	}
 	n := strconv.Itoa(status)
-	return strings.TrimSpace(n + strings.TrimPrefix(text, "status "+n))
+	if rest, ok := strings.CutPrefix(text, "status "+n); ok {
+		return n + rest
+	}
+	return strings.TrimSpace(n + " " + text)
+}
+
+// Beside returns what an error says beside the status.
+func (frame) Beside(status int, text string) string {
+	return strings.TrimLeft(strings.TrimPrefix(text, "status "+strconv.Itoa(status)), ": ")
+}
+
+// said returns how an attempt ended that failed, in words.
+func said(o *control.Outcome) string {
+	if o.Status == 0 {
+		return o.Error
+	}
+	return "its app answered " + ended(o.Status, o.Error)
 }
 
 // Ended returns how an attempt ended, in words.
@@ -254,7 +270,7 @@ func millis(v float64) string {
 
 // choose takes the part of the routes that an address asks for.
 func (v *overview) choose(q url.Values, all []routeRow) {
-	v.Known, v.Search = len(all), strings.TrimSpace(q.Get("name"))
+	v.Known, v.Search = len(all), strings.TrimSpace(q.Get("named"))
 	if v.Search != "" {
 		all = slices.DeleteFunc(all, func(r routeRow) bool {
 			return !strings.Contains(strings.ToLower(r.Source+" "+r.Route.Route), strings.ToLower(v.Search))
@@ -267,7 +283,7 @@ func (v *overview) choose(q url.Values, all []routeRow) {
 	at := func(n int) template.URL {
 		words := url.Values{"from": {strconv.Itoa(n)}}
 		if v.Search != "" {
-			words.Set("name", v.Search)
+			words.Set("named", v.Search)
 		}
 		return template.URL("/?" + words.Encode()) //nolint:gosec // Encode has escaped it.
 	}
@@ -301,7 +317,7 @@ func problems(s control.Status, all []routeRow) (list []problem) {
 			}
 		case r.Failing:
 			if failing++; failing <= mostProblems {
-				list = append(list, problem{Text: "Route " + r.Route.Route + " is failing: " + ended(r.Failure.Status, r.Failure.Error) + ". " + page.Count(r.Waiting) + " wait.", Path: r.Path(), Link: r.Route.Route, Warn: true})
+				list = append(list, problem{Text: "Route " + r.Route.Route + " is failing: " + said(r.Failure) + ". " + page.Count(r.Waiting) + " wait.", Path: r.Path(), Link: r.Route.Route, Warn: true})
 			}
 		}
 	}

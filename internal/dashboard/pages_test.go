@@ -167,12 +167,12 @@ func TestPagesHuge(t *testing.T) {
 		r.accept(letter{id: fmt.Sprintf("evt_%d", n), route: names[n], state: spool.Dead, status: 500, error: fmt.Sprintf("status 500: kind %d", n), reason: "attempts used up"})
 	}
 	r.ok(r.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: names[9999]}, spool.Hold{Since: time.Now(), Reason: "down", ByHand: true}))
-	r.check([]string{"/", "/events", "/decide", "/?from=9950", "/?name=route-00", "/?from=99999999", "/?from=-1"})
+	r.check([]string{"/", "/events", "/decide", "/?from=9950", "/?named=route-00", "/?from=99999999", "/?from=-1"})
 	for path, wants := range map[string][]string{
 		"/":                      {"10,002", "route-09999</bdi>", "after ›"},
 		"/?from=9990":            {"9991 and following of 10,002", "‹ before"},
-		"/?name=route-0001":      {"route-00019"},
-		"/?name=nothing":         {"No route has that in its name"},
+		"/?named=route-0001":     {"route-00019"},
+		"/?named=nothing":        {"No route has that in its name"},
 		"/decide":                {"101 in 100 of more groups", "and 1 smaller group:"},
 		"/events":                {"count them", "older ›", "data-src=\"/events/count?\""},
 		"/events/count":          {"101 found"},
@@ -217,7 +217,7 @@ func TestPagesHostile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, operator)
 	r.hostile()
-	paths := append(r.all(), "/?name=%22%3E%3Cscript%3E", "/events?contains=%3Cscript%3E&error=%22%3E%3Cscript%3E", "/events?state=%22%3E%3Cscript%3E")
+	paths := append(r.all(), "/?named=%22%3E%3Cscript%3E", "/events?contains=%3Cscript%3E&error=%22%3E%3Cscript%3E", "/events?state=%22%3E%3Cscript%3E")
 	r.check(paths)
 	for _, path := range paths {
 		text := r.get(path).Body.String()
