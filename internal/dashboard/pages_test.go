@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files again")
 func (r *rig) all() []string {
 	r.Helper()
 	paths := []string{
-		"/", "/events", "/events?state=dead", "/events?type=message.*&since=1h", "/events?contains=msg_", "/events/count?state=dead",
+		"/", "/events", "/events?state=dead", "/events?type=message.*&since=1h", "/events?contains=msg_", "/events/count?state=dead", "/counts", "/counts?by=state&route=crm", "/counts?by=day", "/counts?by=route", "/counts?by=%22",
 		"/quarantine", "/decide", "/store", "/sources", "/events?state=nonsense&status=x",
 	}
 	for _, route := range []string{"app", "crm", "oncall", "old"} {
@@ -74,7 +74,7 @@ func TestPagesBusy(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/": {
 			"212 in the last minute", "connection refused at alerts:9000", "held by hand</span> <span class=\"muted\">12 min", "slowed by its app: status 429", "at most 50 a second",
-			"8 wait for a decision: 5 dead letters, 2 in quarantine, 1 parked.", "of 10 GiB", "Up 3 d 4 h", "1 <bdi>missing</bdi>", "can go", "placeholder=\"event id, message id",
+			"8 wait for a decision: 5 dead letters of 2 kinds, 2 in quarantine, 1 parked.", "of 10 GiB", "Up 3 d 4 h", "1 <bdi>missing</bdi>", "can go", "placeholder=\"event id, message id",
 			">Resume<", ">Hold…<",
 		},
 		"/events":                             {"29 found", "evt_dead3", "500 · 41 ms", "msg_dead3", "data-every=\"3\""},
