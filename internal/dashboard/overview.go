@@ -290,7 +290,7 @@ func (v *overview) choose(q url.Values, all []routeRow) {
 		if v.Search != "" {
 			words.Set("named", v.Search)
 		}
-		return template.URL("/?" + words.Encode()) //nolint:gosec // Encode has escaped it.
+		return template.URL("/?" + words.Encode()) // Encode has escaped it.
 	}
 	if from > 0 {
 		v.Previous = at(max(from-mostRoutes, 0))
