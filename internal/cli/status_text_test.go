@@ -45,8 +45,10 @@ func TestStatusTellsWhatIsWrong(t *testing.T) {
 			return control.About{
 				Sources: []control.SourceStatus{{Source: "inbox"}},
 				Secrets: []control.Secret{
-					{Source: "inbox", Secret: "a1f3", Valid: true, Used: now}, {Source: "inbox", Secret: "9c02", Valid: true, Used: now.Add(-26*time.Hour - 30*time.Second)},
-					{Source: "inbox", Secret: "77aa", Valid: true}, {Source: "other", Secret: "0000", Valid: true},
+					{Source: "inbox", Secret: "a1f3", Valid: true, Used: now},
+					{Source: "inbox", Secret: "9c02", Valid: true, Used: now.Add(-26*time.Hour - 30*time.Second)},
+					{Source: "inbox", Secret: "77aa", Valid: true},
+					{Source: "other", Secret: "0000", Valid: true},
 				},
 			}
 		},

@@ -82,6 +82,7 @@ func New(o Options) *Dashboard {
 	for pattern, f := range map[string]func(*call) error{
 		"GET /{$}":                       d.overview,
 		"GET /events":                    d.events,
+		"GET /counts":                    d.counts,
 		"GET /events/count":              d.eventsCount,
 		"GET /events/{number}":           d.event,
 		"GET /route":                     d.route,

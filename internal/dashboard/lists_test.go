@@ -122,6 +122,38 @@ func TestPager(t *testing.T) {
 	}
 }
 
+// Events are counted by their properties, and each count leads to its events.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, operator)
+	r.busy()
+	for by, want := range map[string]string{
+		"type&route=crm": "message.action 4", "state&type=message.action": "dead 4", "route&state=dead": "crm 4, oncall 1", "source": "inbox 29", "nonsense&state=parked": "message.read 1",
+	} {
+		all, err := parse(r.page("/counts?by=" + by))
+		r.ok(err)
+		var got []string
+		for _, e := range all {
+			switch {
+			case e.name == "th" && e.attr["scope"] == "row":
+				got = append(got, e.text)
+			case e.name == "td" && e.attr["class"] == "num":
+				got[len(got)-1] += " " + e.text
+			}
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: %v, want %s", by, got, want)
+		}
+	}
+	link := regexp.MustCompile(`<th scope="row"><a href="([^"]+)"`)
+	for _, path := range []string{"/counts?by=type&state=dead", "/counts?by=day&state=dead", "/counts?by=hour&state=dead"} {
+		to := link.FindStringSubmatch(r.page(path))
+		if to == nil || !strings.Contains(r.ids(strings.ReplaceAll(to[1], "&amp;", "&")), "evt_dead") {
+			t.Errorf("%s leads to %v", path, to)
+		}
+	}
+}
+
 // What is searched for is found by its id, its number, its message, or any text.
 func TestFind(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files again")
 func (r *rig) all() []string {
 	r.Helper()
 	paths := []string{
-		"/", "/events", "/events?state=dead", "/events?type=message.*&since=1h", "/events?contains=msg_", "/events/count?state=dead",
+		"/", "/events", "/events?state=dead", "/events?type=message.*&since=1h", "/events?contains=msg_", "/events/count?state=dead", "/counts", "/counts?by=state&route=crm", "/counts?by=day", "/counts?by=route", "/counts?by=%22",
 		"/quarantine", "/decide", "/store", "/sources", "/events?state=nonsense&status=x",
 	}
 	for _, route := range []string{"app", "crm", "oncall", "old"} {
@@ -74,7 +74,7 @@ func TestPagesBusy(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"/": {
 			"212 in the last minute", "connection refused at alerts:9000", "held by hand</span> <span class=\"muted\">12 min", "slowed by its app: status 429", "at most 50 a second",
-			"8 wait for a decision: 5 dead letters, 2 in quarantine, 1 parked.", "of 10 GiB", "Up 3 d 4 h", "1 <bdi>missing</bdi>", "can go", "placeholder=\"event id, message id",
+			"8 wait for a decision: 5 dead letters of 2 kinds, 2 in quarantine, 1 parked.", "of 10 GiB", "Up 3 d 4 h", "1 <bdi>missing</bdi>", "can go", "placeholder=\"event id, message id",
 			">Resume<", ">Hold…<",
 		},
 		"/events":                             {"29 found", "evt_dead3", "500 · 41 ms", "msg_dead3", "data-every=\"3\""},
@@ -167,12 +167,12 @@ func TestPagesHuge(t *testing.T) {
 		r.accept(letter{id: fmt.Sprintf("evt_%d", n), route: names[n], state: spool.Dead, status: 500, error: fmt.Sprintf("status 500: kind %d", n), reason: "attempts used up"})
 	}
 	r.ok(r.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: names[9999]}, spool.Hold{Since: time.Now(), Reason: "down", ByHand: true}))
-	r.check([]string{"/", "/events", "/decide", "/?from=9950", "/?name=route-00", "/?from=99999999", "/?from=-1"})
+	r.check([]string{"/", "/events", "/decide", "/?from=9950", "/?named=route-00", "/?from=99999999", "/?from=-1"})
 	for path, wants := range map[string][]string{
 		"/":                      {"10,002", "route-09999</bdi>", "after ›"},
 		"/?from=9990":            {"9991 and following of 10,002", "‹ before"},
-		"/?name=route-0001":      {"route-00019"},
-		"/?name=nothing":         {"No route has that in its name"},
+		"/?named=route-0001":     {"route-00019"},
+		"/?named=nothing":        {"No route has that in its name"},
 		"/decide":                {"101 in 100 of more groups", "and 1 smaller group:"},
 		"/events":                {"count them", "older ›", "data-src=\"/events/count?\""},
 		"/events/count":          {"101 found"},
@@ -190,11 +190,11 @@ func TestPagesHuge(t *testing.T) {
 	}
 }
 
-// Other people's text runs nothing, mixes up nothing, and hides nothing.
-func TestPagesHostile(t *testing.T) {
-	t.Parallel()
-	const evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u0000{{.}}"
-	r := newRig(t, operator)
+const evil = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u0000{{.}}"
+
+// hostile fills the rig with other people's text in every field.
+func (r *rig) hostile() {
+	r.Helper()
 	r.user = evil
 	long := strings.Repeat("<", 250) + "/../?"
 	for n, id := range []string{"..", "a/b?c#d", `"><script>`, long} {
@@ -209,8 +209,15 @@ func TestPagesHostile(t *testing.T) {
 	r.about.Version, r.about.LastWarning = evil, &control.Notice{At: time.Now(), Level: evil, Text: evil}
 	r.about.Secrets = []control.Secret{{Source: "inbox", Secret: evil}}
 	r.config[spool.RouteKey{Source: "inbox", Route: "app"}] = control.RouteConfig{Upstreams: []string{evil}, Types: []string{evil}, If: evil, Order: evil}
-	r.ok(r.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Since: time.Now(), Reason: evil, ByHand: true}))
-	paths := append(r.all(), "/?name=%22%3E%3Cscript%3E", "/events?contains=%3Cscript%3E&error=%22%3E%3Cscript%3E", "/events?state=%22%3E%3Cscript%3E")
+	r.ok(r.store.Hold(r.Context(), "", spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Since: time.Now(), Reason: evil, ByHand: true}))
+}
+
+// Other people's text runs nothing, mixes up nothing, and hides nothing.
+func TestPagesHostile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, operator)
+	r.hostile()
+	paths := append(r.all(), "/?named=%22%3E%3Cscript%3E", "/events?contains=%3Cscript%3E&error=%22%3E%3Cscript%3E", "/events?state=%22%3E%3Cscript%3E")
 	r.check(paths)
 	for _, path := range paths {
 		text := r.get(path).Body.String()

@@ -205,6 +205,9 @@ func TestWords(t *testing.T) {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}
+	if got := page.Milliseconds(0) + page.Milliseconds(41); got != "under 1 ms41 ms" {
+		t.Error(got)
+	}
 	for n, want := range map[int64]string{0: "0 B", 286: "286 B", 1023: "1023 B", 1024: "1.0 KiB", 642 << 20: "642 MiB", 10 << 30: "10 GiB", 1<<30 - 1: "1.0 GiB", 1 << 62: "4096 PiB"} {
 		if got := page.Size(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
