@@ -42,7 +42,7 @@ func Link(name string) What { return What{Role: "link", Name: name} }
 func Field(label string) What { return What{Role: "textbox", Name: label} }
 
 // Row is a row of a table whose text holds that expression.
-func Row(text string) What { return What{Role: "row", Name: `.*` + text + `.*`} }
+func Row(text string) What { return What{Role: "row", Name: `.*(?:` + text + `).*`} }
 
 // Within is w, but only inside of that.
 func (w What) Within(that What) What {
@@ -51,11 +51,14 @@ func (w What) Within(that What) What {
 }
 
 // Count returns how many of a thing the page has.
-func (tab *Tab) Count(w What) int {
+func (tab *Tab) Count(w What) (n int) {
 	tab.t.Helper()
-	all, err := tab.all(w)
-	tab.must(err)
-	return len(all)
+	tab.Until("counting "+w.String(), func() bool {
+		all, err := tab.all(w) // A refresh may take away what is counted.
+		n = len(all)
+		return err == nil
+	})
+	return n
 }
 
 // Has waits for a thing and returns its name.
