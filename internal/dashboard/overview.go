@@ -95,8 +95,8 @@ func ended(status int, text string) string {
 	return strings.TrimSpace(n + " " + text)
 }
 
-// Beside returns what an error says beside the status.
-func (frame) Beside(status int, text string) string {
+// beside returns what an error says beside the status.
+func beside(status int, text string) string {
 	return strings.TrimLeft(strings.TrimPrefix(text, "status "+strconv.Itoa(status)), ": ")
 }
 
@@ -107,9 +107,6 @@ func said(o *control.Outcome) string {
 	}
 	return "its app answered " + ended(o.Status, o.Error)
 }
-
-// Ended returns how an attempt ended, in words.
-func (frame) Ended(status int, text string) string { return ended(status, text) }
 
 // Held returns the hold of a route, nil for none.
 func (r routeRow) Held() *control.Hold { return cmp.Or(r.Hold, r.HeldHere) }
