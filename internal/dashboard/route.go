@@ -14,7 +14,7 @@ import (
 // routeView is one route.
 type routeView struct {
 	frame
-	Row      routeRow
+	Row      *routeRow
 	Took     page.Plot
 	Waiting  page.Plot
 	Schedule string
@@ -35,16 +35,15 @@ func (d *Dashboard) route(c *call) error {
 	}
 	source, name := q.Get("source"), q.Get("route")
 	v := routeView{Words: words(control.Filter{Source: source, Route: name})}
-	found := false
 	for _, row := range rowsOf(s, m, c.now) {
 		if row.Source == source && row.Route.Route == name {
-			v.Row, found = row, true
+			v.Row = row
 		}
 	}
 	if s.Store.Unavailable != "" {
 		return &control.Error{Status: http.StatusServiceUnavailable, Message: s.Store.Unavailable}
 	}
-	if !found {
+	if v.Row == nil {
 		return &control.Error{Status: http.StatusNotFound, Message: fmt.Sprintf("source %s has no route %q: it may have been renamed", source, name)}
 	}
 	v.Row.Plot.Bare = false
