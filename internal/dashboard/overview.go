@@ -224,11 +224,11 @@ func worst(all []float64, n int) float64 {
 
 // overview shows how inboxgate is, in one look.
 func (d *Dashboard) overview(c *call) error {
-	s, err := d.status.get(c.Context())
+	s, err := d.status.get(c.r.Context())
 	if err != nil {
 		return err
 	}
-	m, err := d.minutes.get(c.Context())
+	m, err := d.minutes.get(c.r.Context())
 	if err != nil && statusOf(err) != http.StatusNotFound {
 		return err
 	}
@@ -240,7 +240,7 @@ func (d *Dashboard) overview(c *call) error {
 	v.Refused, v.Unused = refusedIn(s), unusedIn(s, c.now)
 	all := rowsOf(s, m, c.now)
 	v.Problems = problems(s, all, c.now)
-	v.choose(c.URL.Query(), all)
+	v.choose(c.r.URL.Query(), all)
 	v.frame = c.frame("Overview", "/")
 	v.Every = 2
 	return c.show("overview", http.StatusOK, v)

@@ -24,12 +24,12 @@ type routeView struct {
 
 // route shows one route.
 func (d *Dashboard) route(c *call) error {
-	q := c.URL.Query()
-	s, err := d.status.get(c.Context())
+	q := c.r.URL.Query()
+	s, err := d.status.get(c.r.Context())
 	if err != nil {
 		return err
 	}
-	m, err := d.minutes.get(c.Context())
+	m, err := d.minutes.get(c.r.Context())
 	if err != nil && statusOf(err) != http.StatusNotFound {
 		return err
 	}

@@ -66,10 +66,10 @@ var notes = map[string]string{
 
 // frame returns the frame of a page. here is the path of its entry in the navigation.
 func (c *call) frame(title, here string) frame {
-	s, _ := c.d.status.getWithin(c.Context(), 10*time.Second) // The navigation can do without.
+	s, _ := c.d.status.getWithin(c.r.Context(), 10*time.Second) // The navigation can do without.
 	f := frame{
 		Fields: page.Fields{
-			Name: "inboxgate", Title: title, Prefix: c.d.Prefix(c.Request), User: c.user, Now: c.now,
+			Name: "inboxgate", Title: title, Prefix: c.d.Prefix(c.r), User: c.user, Now: c.now,
 			Nav: []page.Link{
 				{Path: "/", Text: "Overview"},
 				{Path: "/events", Text: "Events"},
@@ -78,7 +78,7 @@ func (c *call) frame(title, here string) frame {
 				{Path: "/sources", Text: "Sources"},
 			},
 		},
-		Operate: c.d.Operate, Reveal: c.d.Reveal, Note: notes[c.URL.Query().Get("done")],
+		Operate: c.d.Operate, Reveal: c.d.Reveal, Note: notes[c.r.URL.Query().Get("done")],
 	}
 	if c.d.Operate {
 		f.Form = c.d.Jobs.forms.token(c.now)
@@ -115,7 +115,7 @@ func parkedIn(s control.Status) (n int64) {
 // show answers with a page, or with what is live of it.
 func (c *call) show(name string, status int, v any) error {
 	var b bytes.Buffer
-	if err := templates[name].ExecuteTemplate(&b, page.Part(c.Request), v); err != nil {
+	if err := templates[name].ExecuteTemplate(&b, page.Part(c.r), v); err != nil {
 		return err
 	}
 	c.w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -126,7 +126,7 @@ func (c *call) show(name string, status int, v any) error {
 
 // see leads the browser to another page of the dashboard.
 func (c *call) see(path string) error {
-	http.Redirect(c.w, c.Request, c.d.Prefix(c.Request)+path, http.StatusSeeOther)
+	http.Redirect(c.w, c.r, c.d.Prefix(c.r)+path, http.StatusSeeOther)
 	return nil
 }
 
@@ -176,4 +176,4 @@ func listAddress(path string, v url.Values) string {
 }
 
 // field returns a value of a sent form without the white space around it.
-func (c *call) field(name string) string { return strings.TrimSpace(c.PostFormValue(name)) }
+func (c *call) field(name string) string { return strings.TrimSpace(c.r.PostFormValue(name)) }
