@@ -45,7 +45,7 @@ var house = []room{
 	{path: "internal/deliver", may: []string{"internal/spool"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/platform", may: []string{"event", "verify"}, tests: []string{"internal/platform/..."}},
 	{path: "internal/platform/emulator", may: []string{"internal/platform", "event", "verify"}, tests: []string{"internal/testapp"}},
-	{path: "internal/control", may: []string{"internal/minutes", "internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
+	{path: "internal/control", may: []string{"internal/minutes", "internal/spool", "internal/platform"}, tests: []string{"internal/pgtest", "internal/spool/..."}},
 	{path: "internal/address"},
 	{path: "internal/body"},
 	{path: "internal/cli", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/minutes", "internal/pgtest", "internal/spool/..."}},
