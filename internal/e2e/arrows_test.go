@@ -63,7 +63,7 @@ var house = []room{
 	{path: "internal/loghandler"},
 	{path: "internal/secrets", may: []string{"internal/diagnose", "verify"}},
 	{path: "internal/storecopy", may: []string{"internal/spool", "internal/spool/postgres", "internal/spool/record", "internal/spool/sqlite"}, tests: []string{"internal/pgtest"}},
-	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/env", "internal/loghandler", "internal/metrics", "internal/nearest", "internal/spool", "internal/spool/postgres", "internal/spool/sqlite"}, tests: []string{"internal/pgtest"}},
+	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/env", "internal/loghandler", "internal/metrics", "internal/minutes", "internal/nearest", "internal/spool", "internal/spool/postgres", "internal/spool/sqlite"}, tests: []string{"internal/pgtest"}},
 	{path: "internal/upstream", may: []string{"internal/deliver", "internal/env", "internal/via"}},
 	{path: "internal/via"},
 	{path: "internal/tracing", may: []string{"internal/deliver"}},
