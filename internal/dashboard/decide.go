@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/control"
 )
@@ -29,6 +31,14 @@ type decideView struct {
 
 // Words returns what chooses a group of dead letters, as a query string.
 func (decideView) Words(g control.Group) template.URL { return words(g.Filter()) }
+
+// Why returns why the letters of a group are dead, empty where their status says it.
+func (decideView) Why(g control.Group) string {
+	if g.Status != 0 && strings.HasPrefix(g.Reason, strconv.Itoa(g.Status)) {
+		return ""
+	}
+	return g.Reason
+}
 
 // OddWords returns what chooses a group of quarantine, as a query string.
 func (decideView) OddWords(g control.OddGroup) template.URL { return words(g.Filter()) }

@@ -49,7 +49,7 @@ var house = []room{
 	{path: "internal/control", may: []string{"internal/minutes", "internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/address"},
 	{path: "internal/body"},
-	{path: "internal/cli", may: []string{"event", "verify", "internal/access", "internal/cli/...", "internal/control", "internal/dashboard", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/pgtest", "internal/spool/..."}},
+	{path: "internal/cli", may: []string{"event", "verify", "internal/access", "internal/cli/...", "internal/control", "internal/dashboard", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/minutes", "internal/pgtest", "internal/spool/..."}},
 	{path: "internal/cli/term"},
 	{path: "internal/demo", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/env", "internal/instance", "internal/platform/...", "internal/spool/sqlite", "internal/testapp"}, tests: []string{"caddymodule"}, caddy: true},
 	{path: "internal/diagnose", may: []string{"verify"}},

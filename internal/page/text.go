@@ -68,6 +68,13 @@ func split(s string, lines bool, f func(part string, isOdd bool)) {
 	}
 }
 
+// Clear reports whether a text of several lines has nothing that cannot be seen.
+func Clear(s string) bool {
+	clear := true
+	split(s, true, func(_ string, isOdd bool) { clear = clear && !isOdd })
+	return clear
+}
+
 // Plain returns a text with what cannot be seen shown by its number, as ⟨U+202E⟩, for an
 // attribute or a title.
 func Plain(s string) string {
@@ -141,7 +148,12 @@ func Count[N int | int64](n N) string {
 }
 
 // Milliseconds returns a number of milliseconds in words.
-func Milliseconds(n int64) string { return Duration(time.Duration(n) * time.Millisecond) }
+func Milliseconds(n int64) string {
+	if n == 0 {
+		return "under 1 ms" // A zero is what was cut off.
+	}
+	return Duration(time.Duration(n) * time.Millisecond)
+}
 
 // Duration returns a length of time in at most two units: 41 ms, 12 min, 3 d 4 h.
 func Duration(d time.Duration) string {
