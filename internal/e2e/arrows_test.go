@@ -48,7 +48,7 @@ var house = []room{
 	{path: "internal/control", may: []string{"internal/minutes", "internal/spool", "internal/platform"}, tests: []string{"internal/spool/..."}},
 	{path: "internal/address"},
 	{path: "internal/body"},
-	{path: "internal/cli", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/pgtest", "internal/spool/..."}},
+	{path: "internal/cli", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/minutes", "internal/pgtest", "internal/spool/..."}},
 	{path: "internal/cli/term", tests: []string{"internal/proctest"}},
 	{path: "internal/demo", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/dashboard", "internal/demo/...", "internal/env", "internal/instance", "internal/page", "internal/platform/...", "internal/spool/sqlite"}, tests: []string{"caddymodule", "internal/proctest"}, caddy: true},
 	{path: "internal/demo/desk", may: []string{"event", "verify", "internal/page", "internal/platform/emulator", "internal/testapp"}, tests: []string{"internal/platform"}},
