@@ -1,5 +1,5 @@
 // Package demo shows a webhook's whole life on one machine: an emulator of the Inbox
-// platform, inboxgate in this process, and two apps behind it. It does what a user
+// platform, inboxgate in this process, two apps behind it, and pages to watch them. It does what a user
 // would do: it registers through the platform's API, writes a Caddyfile, and asks
 // inboxgate through the operator's API on a socket of its own.
 //
@@ -9,7 +9,8 @@
 // wrong answer, is an error.
 //
 // Limits: it loads its configuration into the Caddy of this process, so the program
-// can do nothing else meanwhile.
+// can do nothing else meanwhile. Its pages ask nobody who they are: whoever can connect
+// to this machine's loopback may use them.
 package demo
 
 import (
@@ -53,8 +54,12 @@ anything is missing, doubled, changed or wrongly answered. The operator's comman
 such as events list, find it while it runs.
 
 Nothing is needed but this program: no network, no configuration, no account.
-Afterwards it keeps running for your own events until Ctrl-C, unless you say
---once.`,
+Afterwards it keeps running until Ctrl-C, unless you say --once, and prints links
+for a browser: the dashboard; the desk, where an app is taken down or up, slowed,
+or made to answer 500, 429 or 410, and where one event, a storm, forgeries,
+duplicates and odd bodies are sent; and what the platform sent. On a terminal the
+same switches are single keys. inboxgate tries again after ` + schedule + ` here, so
+that a dead letter takes 17 s and not hours.`,
 		Example: `  ` + programName() + ` demo --once
   ` + programName() + ` demo --listen 127.0.0.1:8080`,
 		Args: cli.NoArgs,

@@ -21,9 +21,10 @@ type standing struct {
 	out      *watched
 	text     string // what it said until it stood, its lines unwrapped
 	operator *control.Client
-	desk     string // its address, ending in a slash
-	quit     func()
-	ended    chan error
+	// dashboard and desk are addresses, ending in a slash.
+	dashboard, desk string
+	quit            func()
+	ended           chan error
 }
 
 // stand runs the demo until the test ends.
@@ -48,6 +49,7 @@ func stand(t *testing.T, stdin io.Reader) *standing {
 		}
 	})
 	s.text = unwrapped(s.out.await(t, "The configuration:"))
+	s.dashboard = s.find(`The story took [0-9.]+ s\.\s+Dashboard\s+(http://127\.0\.0\.1:\d+/)`)
 	s.desk = s.find(`Desk\s+(http://127\.0\.0\.1:\d+/)`)
 	dir := filepath.Dir(s.find(`The configuration:\s+(\S+)`))
 	t.Setenv("INBOX_DATA_DIR", filepath.Join(dir, "store"))

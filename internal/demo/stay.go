@@ -71,30 +71,24 @@ type site struct {
 	ended      chan error // how serving it ended
 }
 
-// openSites opens the demo's own pages.
+// openSites opens the demo's own pages, the desk as the last: it leads to the others.
 func (d *demo) openSites() error {
 	d.dashboard = dashboard.New(dashboard.Options{
 		Client: d.gate.operator, Operate: true, Reveal: true,
 		User: func(*http.Request) string { return "demo" },
 	})
-	for _, p := range []struct {
-		name, what string
-		handler    http.Handler
-	}{
-		{"Dashboard", "what came, what waits, what to decide", page.OnlyLoopbackHost(d.dashboard)},
-		{"Desk", "take an app down, slow it, send a storm", d.desk.Handler()},
-	} {
-		one, err := openSite(p.name, p.what, p.handler)
-		if err != nil {
-			return err
-		}
-		d.sites = append(d.sites, one)
+	one, err := openSite("Dashboard", "what came, what waits, what to decide", page.OnlyLoopbackHost(d.dashboard))
+	if err != nil {
+		return err
 	}
+	d.sites = append(d.sites, one)
 	for _, l := range d.links() {
-		if l.Name != "Desk" {
-			d.desk.Links = append(d.desk.Links, l.Link)
-		}
+		d.desk.Links = append(d.desk.Links, l.Link)
 	}
+	if one, err = openSite("Desk", "take an app down, slow it, send a storm", d.desk.Handler()); err != nil {
+		return err
+	}
+	d.sites = append(d.sites, one)
 	return nil
 }
 

@@ -14,6 +14,7 @@ func TestSwitchDownAndUp(t *testing.T) {
 	s.press("switch", "app", "app", "mode", "down")
 	s.press("send", "wave", "storm")
 	s.route("app", "is held with all that was sent", func(r control.Route) bool { return r.Hold != nil && r.Waiting == 500 })
+	s.until("the dashboard says that it is held", func() bool { return strings.Contains(s.page(s.dashboard), "Route app is held") })
 	if text := s.page(s.desk); !strings.Contains(text, "is down: its port is closed") || !strings.Contains(text, `value="down" aria-pressed="true"`) {
 		t.Errorf("the desk does not say that it is down:\n%s", text)
 	}
@@ -48,6 +49,9 @@ func TestSwitchTo500(t *testing.T) {
 	message, id := dead.Events[0].MessageID, dead.Events[0].ID
 	if list := s.run("dead list --message-id " + message); !strings.Contains(list, id) || !strings.Contains(list, "500") {
 		t.Errorf("dead list says\n%s", list)
+	}
+	if found := s.page(s.dashboard + "find?q=" + message); !strings.Contains(found, id) {
+		t.Errorf("the dashboard does not find %s", message)
 	}
 	s.press("switch", "app", "app", "mode", "up")
 	s.run("dead replay --message-id " + message + " --yes")

@@ -46,6 +46,7 @@ var house = []room{
 	{path: "internal/platform", may: []string{"event", "verify"}, tests: []string{"internal/platform/..."}},
 	{path: "internal/platform/emulator", may: []string{"internal/page", "internal/platform", "event", "verify"}, tests: []string{"internal/testapp"}},
 	{path: "internal/control", may: []string{"internal/minutes", "internal/spool", "internal/platform"}, tests: []string{"internal/pgtest", "internal/spool/..."}},
+	{path: "internal/access"},
 	{path: "internal/address"},
 	{path: "internal/body"},
 	{path: "internal/cli", may: []string{"event", "verify", "internal/access", "internal/cli/...", "internal/control", "internal/dashboard", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/minutes", "internal/pgtest", "internal/spool/..."}},

@@ -21,7 +21,7 @@ import (
 )
 
 // limit bounds all of it, which takes half a minute after the build.
-const limit = 5 * time.Minute
+const limit = 4 * time.Minute
 
 func main() {
 	into := flag.String("into", "docs/pictures", "the directory to write to")

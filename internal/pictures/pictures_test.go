@@ -90,7 +90,7 @@ func TestFindBrowser(t *testing.T) {
 func TestReadScene(t *testing.T) {
 	t.Parallel()
 	var s scene
-	err := s.read("story\n\n  Dashboard  http://127.0.0.1:1/  what\n  Desk       http://127.0.0.1:2/  what\nThe configuration: /tmp/x/Caddyfile\n")
+	err := s.read("story\n\n  Dashboard  http://127.0.0.1:1/  what\n  Desk       http://127.0.0.1:2/  what\nThe configuration:\n  /tmp/x/Caddyfile\n")
 	if err != nil || s.dashboard != "http://127.0.0.1:1/" || s.desk != "http://127.0.0.1:2/" || s.operator == nil {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -27,6 +27,10 @@ type scene struct {
 	rest            chan struct{} // closed once the demonstration says no more
 }
 
+// configuration is the last that the demonstration says before it stays up; a long path
+// stands on a line of its own.
+var configuration = regexp.MustCompile(`(?m)^The configuration:\s+(\S+)\s*$`)
+
 // openScene runs the demonstration until it has told where its pages are.
 func openScene(ctx context.Context, program, dir string) (*scene, error) {
 	s := &scene{cmd: exec.CommandContext(ctx, program, "demo"), rest: make(chan struct{})}
@@ -43,7 +47,7 @@ func openScene(ctx context.Context, program, dir string) (*scene, error) {
 	}
 	lines := bufio.NewScanner(said)
 	var text strings.Builder
-	for !strings.Contains(text.String(), "The configuration: ") && lines.Scan() {
+	for !configuration.MatchString(text.String()) && lines.Scan() {
 		text.WriteString(lines.Text() + "\n")
 	}
 	go func() {
@@ -58,20 +62,20 @@ func openScene(ctx context.Context, program, dir string) (*scene, error) {
 
 // read takes the addresses out of what the demonstration says.
 func (s *scene) read(text string) error {
-	configuration := ""
-	for pattern, into := range map[string]*string{
-		`(?m)^  Dashboard +(http://\S+/)`:     &s.dashboard,
-		`(?m)^  Desk +(http://\S+/)`:          &s.desk,
-		`(?m)^The configuration:\s+(\S+)\s*$`: &configuration,
+	file := ""
+	for pattern, into := range map[*regexp.Regexp]*string{
+		regexp.MustCompile(`(?m)^  Dashboard +(http://\S+/)`): &s.dashboard,
+		regexp.MustCompile(`(?m)^  Desk +(http://\S+/)`):      &s.desk,
+		configuration: &file,
 	} {
-		found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+		found := pattern.FindStringSubmatch(text)
 		if found == nil {
 			return fmt.Errorf("reading the demonstration: it does not say %s, but\n%s", pattern, text)
 		}
 		*into = found[1]
 	}
 	var err error
-	s.operator, err = control.NewClient("unix/"+filepath.Join(filepath.Dir(configuration), env.AdminSocket), "")
+	s.operator, err = control.NewClient("unix/"+filepath.Join(filepath.Dir(file), env.AdminSocket), "")
 	return err
 }
 
