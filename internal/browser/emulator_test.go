@@ -49,7 +49,7 @@ func TestEmulatorsPage(t *testing.T) {
 			tab.Has(chrome.Row("message.read.*delivered.*500.*200"))
 			tab.Follow(chrome.Button("Pause.*wh_.*"))
 			tab.Sees("paused")
-			tab.Follow(chrome.Button("Go on.*"))
+			tab.Follow(chrome.Button("Resume.*"))
 			tab.Sees("active")
 			if hand == chrome.Mouse {
 				inspect(t, tab, "emulator")

@@ -75,7 +75,7 @@ var busyPages = map[string]page{
 	"find-none":        {path: "/find?q=nobody_has_this", holds: "Nothing"},
 	"quarantine":       {path: "/quarantine", holds: "before the window"},
 	"quarantine-entry": {path: "/quarantine", walk: open("stale_00001"), holds: "In quarantine"},
-	"decide":           {path: "/decide", holds: "in 3 groups"},
+	"decide":           {path: "/decide", holds: "unknown currency"},
 	"confirm-replay":   {path: "/decide", walk: follow(chrome.Link("Replay .*").Within(chrome.Row("billing.*422"))), holds: "to change"},
 	"confirm-discard":  {path: "/decide", walk: follow(chrome.Link("Discard.*").Within(chrome.Row("crm.*500"))), holds: "to change"},
 	"confirm-release":  {path: "/decide", walk: follow(chrome.Link("Release.*")), holds: "to change"},
@@ -92,7 +92,7 @@ var busyPages = map[string]page{
 // readPages are those of a dashboard that may only look.
 var readPages = map[string]page{
 	"read-overview": {path: "/", holds: "connection refused"},
-	"read-decide":   {path: "/decide", holds: "in 3 groups"},
+	"read-decide":   {path: "/decide", holds: "unknown currency"},
 	"read-event":    {path: "/events?id=broken_00001", walk: open("broken_00001"), holds: "database is down"},
 	"read-store":    {path: "/store", holds: "works"},
 }

@@ -27,10 +27,30 @@ func (tab *Tab) Press(w What) {
 	})
 }
 
-// Follow is Press of what leads to another page, and returns once that has loaded.
+// notice is how long a press takes at most until the browser asks for a page.
+const notice = 5 * time.Second
+
+// Follow is Press of what leads to another page, and returns once that has loaded. Where
+// a page that loads itself again has taken the press away, it is pressed once more.
 func (tab *Tab) Follow(w What) {
 	tab.t.Helper()
-	tab.loads(func() { tab.Press(w) })
+	before, _ := tab.watch.pressed()
+	for tries, asked := 0, false; !asked; tries++ {
+		if tries == 3 {
+			tab.t.Fatalf("pressing %s at %s leads nowhere", w, tab.watch.last())
+		}
+		tab.Press(w)
+		end := time.Now().Add(notice)
+		tab.Until("a page to be asked for", func() bool {
+			n, _ := tab.watch.pressed()
+			asked = n > before
+			return asked || time.Now().After(end)
+		})
+	}
+	tab.Until("the page to load", func() bool {
+		_, loaded := tab.watch.pressed()
+		return loaded
+	})
 }
 
 // Switch presses what the space bar switches: a checkbox, a radio button, a summary.
@@ -159,9 +179,17 @@ func (tab *Tab) click(node cdp.BackendNodeID) error {
 	if !hit {
 		return errors.New("something lies over it")
 	}
-	ctx, cancel := context.WithTimeout(tab.ctx, Patience)
+	ctx, cancel := context.WithTimeout(tab.ctx, notice)
 	defer cancel()
-	return chromedp.Do(ctx, chromedp.MouseClickXY(x, y))
+	return lost(chromedp.Do(ctx, chromedp.MouseClickXY(x, y)))
+}
+
+// lost is the error of an input, but for the one that the page did not live to confirm.
+func lost(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 func middle(q dom.Quad) (x, y float64) {

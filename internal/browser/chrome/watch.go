@@ -21,6 +21,8 @@ type watch struct {
 	at       string // The address of the page.
 	answered int64  // Its status.
 	loads    int    // How many pages have loaded.
+	gestures int    // How many pages were asked for by a press, not by the page itself.
+	loadsYet int    // How many had loaded when the last of those was asked for.
 	sent     int    // How many requests were sent.
 	faults   []string
 	expected []string // What faults may hold.
@@ -42,6 +44,9 @@ func (w *watch) see(event any) {
 		w.fault("issue: %s", issue(e.Issue))
 	case *network.EventRequestWillBeSent:
 		w.sent++
+		if e.Type == network.ResourceTypeDocument && e.HasUserGesture {
+			w.gestures, w.loadsYet = w.gestures+1, w.loads
+		}
 		if !w.own(e.Request.URL) {
 			w.fault("request to another origin: %.200s", e.Request.URL)
 		}
@@ -111,6 +116,14 @@ func (w *watch) loaded() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.loads
+}
+
+// pressed returns how many pages were asked for by a press, and whether the last of them
+// has loaded.
+func (w *watch) pressed() (n int, loaded bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gestures, w.loads > w.loadsYet
 }
 
 // Requests returns how many requests the tab has sent.

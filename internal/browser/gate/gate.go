@@ -72,12 +72,7 @@ func Start(t testing.TB, c Config) *Gate {
 	}
 	g.run(t, []string{"INBOX_WEBHOOK_SECRET=" + g.Secret}, "run", "--config", file, "--adapter", "caddyfile")
 	g.await(t, func() bool {
-		answer, err := http.Get(g.Pages + "/")
-		if err != nil {
-			return false
-		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusUnauthorized
+		return g.answers(t, g.Pages+"/", http.DefaultClient) && g.answers(t, "http://inboxgate/inbox/routes", g.admin())
 	})
 	return g
 }
@@ -141,15 +136,30 @@ func (g *Gate) Reload(t testing.TB, c Config) {
 	}
 }
 
-// API calls the operator's API over its socket and returns the answer.
-func (g *Gate) API(t testing.TB, path string) string {
+// answers reports whether somebody answers, and is ready or asks for a password.
+func (g *Gate) answers(t testing.TB, address string, client *http.Client) bool {
 	t.Helper()
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	answer, err := client.Get(address)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err == nil && (answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusUnauthorized)
+}
+
+// admin returns a client of the operator's API, whatever the host of the address is.
+func (g *Gate) admin() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", filepath.Join(g.Dir, "admin.sock"))
 	}}}
-	defer client.CloseIdleConnections()
-	answer, err := client.Get("http://inboxgate" + path)
+}
+
+// API calls the operator's API over its socket and returns the answer.
+func (g *Gate) API(t testing.TB, path string) string {
+	t.Helper()
+	answer, err := g.admin().Get("http://inboxgate" + path)
 	if err != nil {
 		t.Fatalf("calling the operator's API: %v", err)
 	}
