@@ -117,7 +117,7 @@ e2e: ## run the tests of the whole: the program, its image, the documents, the e
 browser: ## use the pages in a real browser (Chromium, node, npm; RUN=part of a name, INBOXGATE_SHOTS=directory for pictures)
 	cd internal/browser && npm ci --prefer-offline --ignore-scripts --no-audit --no-fund
 	go build -o .build/browser/inboxgate ./sidecar
-	cd internal/browser && INBOXGATE_BINARY=$(CURDIR)/.build/browser/inboxgate go test -count=1 $(if $(RUN),-run '$(RUN)') ./...
+	cd internal/browser && INBOXGATE_BINARY=$(CURDIR)/.build/browser/inboxgate go test -count=1 -parallel 4 $(if $(RUN),-run '$(RUN)') ./...
 
 .PHONY: proof
 proof: ## break it in every way of the catalogue, in 15 minutes (root, Linux), and write docs/proof.md
