@@ -58,7 +58,7 @@ func (d *Dashboard) counts(c *call) error {
 		return err
 	}
 	chosen := filterValues(q, control.OfEvents)
-	v := countsView{By: by, Part: got.Partial, Events: template.URL(listAddress("/events", chosen))} //nolint:gosec // It has escaped its words.
+	v := countsView{By: by, Part: got.Partial, Events: template.URL(listAddress("/events", chosen))} // It has escaped its words.
 	for _, way := range countedBy {
 		v.Ways = append(v.Ways, countWay{By: way, Path: with("/counts", chosen, url.Values{"by": {way}}), Here: way == by})
 	}
@@ -100,5 +100,5 @@ func with(path string, chosen, also url.Values) template.URL {
 	for name, values := range also {
 		v[name] = values
 	}
-	return template.URL(listAddress(path, v)) //nolint:gosec // It has escaped its words.
+	return template.URL(listAddress(path, v)) // It has escaped its words.
 }

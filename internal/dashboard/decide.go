@@ -64,7 +64,7 @@ func words(f control.Filter) template.URL {
 	for name, value := range members {
 		v.Set(name, fmt.Sprint(value))
 	}
-	return template.URL(v.Encode()) //nolint:gosec // Encode has escaped it.
+	return template.URL(v.Encode()) // Encode has escaped it.
 }
 
 // decide shows dead letters, quarantine and what is parked.

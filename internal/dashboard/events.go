@@ -134,7 +134,7 @@ func (d *Dashboard) eventsCount(c *call) error {
 	if err != nil {
 		return err
 	}
-	v := countView{Back: template.URL(listAddress("/events", words))} //nolint:gosec // It has escaped its words.
+	v := countView{Back: template.URL(listAddress("/events", words))} // It has escaped its words.
 	if p.Total != nil {
 		v.Text = page.Count(*p.Total)
 		if p.Partial {

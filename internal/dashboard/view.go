@@ -19,11 +19,19 @@ import (
 //go:embed pages/*.html
 var files embed.FS
 
+// funcs are the functions of templates beside those of page. They are no methods of
+// frame: each structure that embeds it would have a copy.
+var funcs = template.FuncMap{
+	"until": until, "since": since, "millis": millis, "ended": ended, "beside": beside, "deadOf": deadOf,
+	"lasts":   func(s control.Seconds) string { return page.Duration(s.Duration()) },
+	"seconds": func(s float64) string { return page.Duration(control.Seconds(s).Duration()) },
+}
+
 // templates has the template of each page. All have the parts of parts.html.
 var templates = func() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range []string{"overview", "route", "events", "count", "counts", "event", "decide", "confirm", "job", "store", "sources", "error"} {
-		t, err := page.Parse(files, "pages/parts.html", "pages/"+name+".html")
+		t, err := page.ParseWith(funcs, files, "pages/parts.html", "pages/"+name+".html")
 		if err != nil {
 			panic(err) // A test parses them all.
 		}
@@ -34,7 +42,7 @@ var templates = func() map[string]*template.Template {
 
 // frame is what every page of the dashboard has.
 type frame struct {
-	page.Frame
+	page.Fields
 	// Operate and Reveal are the rights of whoever looks.
 	Operate, Reveal bool
 	// Form is the token of the page's forms.
@@ -60,7 +68,7 @@ var notes = map[string]string{
 func (c *call) frame(title, here string) frame {
 	s, _ := c.d.status.getWithin(c.Context(), 10*time.Second) // The navigation can do without.
 	f := frame{
-		Frame: page.Frame{
+		Fields: page.Fields{
 			Name: "inboxgate", Title: title, Prefix: c.d.Prefix(c.Request), User: c.user, Now: c.now,
 			Nav: []page.Link{
 				{Path: "/", Text: "Overview"},

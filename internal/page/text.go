@@ -14,6 +14,10 @@ import (
 // Funcs returns the functions of templates.
 func Funcs() template.FuncMap {
 	return template.FuncMap{
+		"asset":    assetPath,
+		"time":     func(now, t time.Time) template.HTML { return Frame{Now: now}.Time(t) },
+		"ago":      func(now, t time.Time) template.HTML { return Frame{Now: now}.Ago(t) },
+		"plot":     func(now time.Time, p Plot) template.HTML { return Frame{Now: now}.Plot(p) },
 		"show":     Show,
 		"text":     Text,
 		"plain":    Plain,
@@ -44,9 +48,8 @@ func odd(c rune) bool {
 // set, line feeds and tabs are as they are.
 func split(s string, lines bool, f func(part string, isOdd bool)) {
 	begin := 0
-	for i, w := 0, 0; i < len(s); i += w {
-		var c rune
-		c, w = utf8.DecodeRuneInString(s[i:])
+	for i := 0; i < len(s); {
+		c, w := utf8.DecodeRuneInString(s[i:])
 		name := ""
 		switch {
 		case c == utf8.RuneError && w == 1:
@@ -62,6 +65,7 @@ func split(s string, lines bool, f func(part string, isOdd bool)) {
 			f(name, true)
 			begin = i + w
 		}
+		i += w
 	}
 	if begin < len(s) {
 		f(s[begin:], false)
@@ -101,7 +105,7 @@ func markup(element, s string, lines bool) template.HTML {
 		template.HTMLEscape(&b, []byte(part))
 	})
 	b.WriteString("</" + element + ">")
-	return template.HTML(b.String()) //nolint:gosec // Each part was escaped.
+	return template.HTML(b.String()) // Each part was escaped.
 }
 
 // Short returns a text of at most n characters; one that is longer ends in "…".
@@ -227,7 +231,7 @@ func element(t time.Time, also, text, attr string) template.HTML {
 	if also != "" {
 		title += ", " + also
 	}
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, t.Format(timeWire), title, attr, text)) //nolint:gosec // Digits and our own words.
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, t.Format(timeWire), title, attr, text)) // Digits and our own words.
 }
 
 // relative returns a time by how long ago it is.
