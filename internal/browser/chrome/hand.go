@@ -9,6 +9,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -110,6 +111,19 @@ func (tab *Tab) Type(keys string) {
 	tab.must(tab.key(keys))
 }
 
+// Hit presses one key that a page may take for itself: a letter goes on into a field only
+// if the page does not.
+func (tab *Tab) Hit(key string) {
+	tab.t.Helper()
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown, input.DispatchKeyEventTypeKeyUp} {
+		e := input.DispatchKeyEventParams{Type: kind, Key: key}
+		if kind == input.DispatchKeyEventTypeKeyDown {
+			e.Text = key
+		}
+		call(tab, input.DispatchKeyEvent, e)
+	}
+}
+
 // enter puts the focus into a field.
 func (tab *Tab) enter(node cdp.BackendNodeID) error {
 	if tab.hand == Keyboard {
@@ -145,8 +159,8 @@ func (tab *Tab) reach(w What, do func(element) error) {
 	tab.t.Fatalf("reaching %s at %s: %v", w, tab.watch.last(), last)
 }
 
-// loads returns once what do causes has loaded a page.
-func (tab *Tab) loads(do func()) {
+// Loads returns once what do causes has loaded a page.
+func (tab *Tab) Loads(do func()) {
 	tab.t.Helper()
 	before := tab.watch.loaded()
 	do()

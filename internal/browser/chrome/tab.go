@@ -115,7 +115,7 @@ func (tab *Tab) Go(path string) {
 // Back goes back to the page before.
 func (tab *Tab) Back() {
 	tab.t.Helper()
-	tab.loads(func() {
+	tab.Loads(func() {
 		call(tab, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: tab.previous()})
 	})
 }

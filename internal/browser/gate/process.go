@@ -72,10 +72,11 @@ func root() (string, error) {
 
 // Process is a program that runs.
 type Process struct {
-	Bin  string // The file that was started.
-	cmd  *exec.Cmd
-	done chan struct{} // Closed when it has ended.
-	dir  string        // Its home, and that of its files.
+	Bin   string // The file that was started.
+	cmd   *exec.Cmd
+	done  chan struct{} // Closed when it has ended.
+	again func()        // Starts it once more.
+	dir   string        // Its home, and that of its files.
 
 	// Env is given to each Command.
 	Env []string
@@ -135,24 +136,45 @@ func (p *Process) run(t testing.TB, env []string, args ...string) {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.done = make(chan struct{})
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait() // Its output has what went wrong.
-	}()
+	done := make(chan struct{})
+	p.done = done
+	go func(cmd *exec.Cmd) {
+		defer close(done)
+		_ = cmd.Wait() // Its output has what went wrong.
+	}(p.cmd)
+	p.again = func() { p.run(t, env, args...) }
+	cmd := p.cmd
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-p.done:
-		case <-time.After(20 * time.Second):
-			_ = p.cmd.Process.Kill()
-			<-p.done
-			t.Error("inboxgate did not end within 20 s of SIGTERM")
-		}
+		end(t, cmd, done)
 		if t.Failed() {
 			t.Logf("inboxgate wrote:\n%s", p.Output())
 		}
 	})
+}
+
+// end asks a process to end, and kills it if it is still there after a while.
+func end(t testing.TB, cmd *exec.Cmd, done <-chan struct{}) {
+	t.Helper()
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		<-done
+		t.Error("inboxgate did not end within 20 s of SIGTERM")
+	}
+}
+
+// Stop ends the process.
+func (p *Process) Stop(t testing.TB) {
+	t.Helper()
+	end(t, p.cmd, p.done)
+}
+
+// Again starts the process that Stop has ended, with the same arguments.
+func (p *Process) Again(t testing.TB) {
+	t.Helper()
+	p.again()
 }
 
 // Write takes what the process writes.
