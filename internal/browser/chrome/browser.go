@@ -13,7 +13,6 @@ package chrome
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"sync"
@@ -27,34 +26,34 @@ import (
 // busy; no test passes because of it.
 const Patience = 30 * time.Second
 
-// one is the browser of this process, which all tests share.
-var one struct {
-	start  sync.Once
-	ctx    context.Context
-	cancel []context.CancelFunc
-	err    error
+// open is the browser of this process, which all tests share, and how it is closed.
+type open struct {
+	ctx   context.Context
+	close func()
 }
 
+// running is the browser, once start has started it. It is read when all tests have ended.
+var running *open
+
 // start returns the browser, which lives until Close.
-func start() (context.Context, error) {
-	one.start.Do(func() {
-		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Flag("lang", "en"))
-		if os.Geteuid() == 0 {
-			options = append(options, chromedp.NoSandbox) // Its sandbox refuses root.
-		}
-		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-		ctx, quit := chromedp.NewContext(allocator)
-		one.ctx, one.cancel = ctx, []context.CancelFunc{quit, stop}
-		one.err = chromedp.Do(ctx)
-	})
-	return one.ctx, one.err
-}
+var start = sync.OnceValues(func() (*open, error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Flag("lang", "en"))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Its sandbox refuses root.
+	}
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	browser, quit := chromedp.NewContext(allocator)
+	running = &open{ctx: browser, close: func() {
+		quit()
+		stop()
+	}}
+	return running, chromedp.Do(browser)
+})
 
 // Close ends the browser. TestMain calls it after all tests.
 func Close() {
-	one.start.Do(func() { one.err = errors.New("the browser was closed") })
-	for _, cancel := range one.cancel {
-		cancel()
+	if running != nil {
+		running.close()
 	}
 }
 

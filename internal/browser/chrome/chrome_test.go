@@ -36,6 +36,10 @@ func (w *witness) Fatalf(f string, args ...any) {
 	runtime.Goexit()
 }
 
+func (w *witness) Skip(...any) { runtime.Goexit() }
+
+func (w *witness) Fatal(args ...any) { w.Fatalf("%s", fmt.Sprint(args...)) }
+
 // failures returns what fails a test that does do in a tab which shows a page.
 func failures(t *testing.T, hand Hand, policy, body string, do func(*Tab)) []string {
 	t.Helper()
@@ -172,6 +176,28 @@ func TestWithoutJavaScriptNothingRuns(t *testing.T) {
 	for hand, want := range map[Hand]string{Mouse: "moved", Plain: "still"} {
 		if got := failures(t, hand, strict, body, func(tab *Tab) { tab.Sees(want) }); len(got) > 0 {
 			t.Errorf("%s: %q", hand, got)
+		}
+	}
+}
+
+// What the machine lacks skips a test, and fails it where all must run.
+func TestWhatIsMissingFailsWhereAllMustRun(t *testing.T) {
+	for ci, want := range map[string]string{"": "skipped", "true": "failed"} {
+		t.Setenv("CI", ci)
+		got := make(chan string, 1)
+		go func() {
+			w := &witness{TB: t}
+			defer func() {
+				if w.Failed() {
+					got <- "failed"
+				} else {
+					got <- "skipped"
+				}
+			}()
+			Missing(w, "there is no browser")
+		}()
+		if got := <-got; got != want {
+			t.Errorf("with CI=%q it is %s, not %s", ci, got, want)
 		}
 	}
 }

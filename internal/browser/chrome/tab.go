@@ -53,7 +53,7 @@ func Open(t testing.TB, hand Hand, origin string) *Tab {
 		t.Fatalf("starting Chromium: %v", err)
 	}
 	w := &watch{origin: origin}
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
+	ctx, cancel := chromedp.NewContext(browser.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
 	tab := &Tab{t: t, ctx: ctx, hand: hand, origin: origin, watch: w}
 	t.Cleanup(func() {
 		t.Helper()

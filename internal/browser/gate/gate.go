@@ -54,7 +54,7 @@ type Config struct {
 // Start runs inboxgate until the test ends.
 func Start(t testing.TB, c Config) *Gate {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ig") // A socket's path must be short.
+	dir, err := os.MkdirTemp("", "ig") //nolint:usetesting // Short, for the socket's sake.
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ type Process struct {
 // Run runs a command of the program until the test ends, with a home of its own.
 func Run(t testing.TB, args ...string) *Process {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ig")
+	dir, err := os.MkdirTemp("", "ig") //nolint:usetesting // Short, for the socket's sake.
 	if err != nil {
 		t.Fatal(err)
 	}
