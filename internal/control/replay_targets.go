@@ -82,7 +82,7 @@ func (a *api) sendAgain(ctx context.Context, b Bulk, pace *pacer, rec spool.Reco
 // for it.
 func (a *api) redeliver(ctx context.Context, b Bulk, rec spool.Record, step *Step) (n int, err error) {
 	for _, route := range a.targets(b, rec, step) {
-		one, err := a.Store.Redeliver(ctx, rec.Event.Seq, route)
+		one, err := a.Store.Redeliver(ctx, rec.Event.Seq, spool.RouteWish{Route: route})
 		if err != nil {
 			return n, err
 		}

@@ -97,12 +97,12 @@ func (c *catalog) queueOf(k spool.RouteKey) (id int64, all []int64) {
 }
 
 // Redeliver implements spool.Operator.
-func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+func (s *Store) Redeliver(ctx context.Context, seq int64, to spool.RouteWish) (int, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.exit()
-	n, err := s.redeliver(ctx, seq, route)
+	n, err := s.redeliver(ctx, seq, to.Route)
 	if err != nil {
 		return 0, fmt.Errorf("redelivering event: %w", err)
 	}

@@ -162,7 +162,7 @@ func (m *model) holdOrResume() {
 
 func (m *model) replay() {
 	l := m.one((*life).ended)
-	n, err := m.st.Redeliver(bg, l.seq, l.route)
+	n, err := m.st.Redeliver(bg, l.seq, spool.RouteWish{Route: l.route})
 	if err != nil || n != 1 {
 		m.Fatalf("Redeliver: %d, %v, want 1", n, err)
 	}

@@ -57,11 +57,11 @@ func (w *writer) settle(l *lease, st spool.Settlement) error {
 }
 
 // Redeliver implements spool.Store.
-func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+func (s *Store) Redeliver(ctx context.Context, seq int64, to spool.RouteWish) (int, error) {
 	n := 0
 	err := s.do(ctx, true, 0, func(w *writer) error {
 		var err error
-		n, err = w.redeliver(seq, route)
+		n, err = w.redeliver(seq, to.Route)
 		return err
 	})
 	if err != nil {

@@ -179,7 +179,7 @@ func (s *store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	return *h, true
 }
 
-func (s *store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+func (s *store) Redeliver(ctx context.Context, seq int64, to spool.RouteWish) (int, error) {
 	return do(ctx, s, func() (n int, err error) {
 		err = s.update(true, func(tx *tx) error {
 			ev := tx.im.events[seq]
@@ -187,8 +187,8 @@ func (s *store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 				return spool.ErrNotFound
 			}
 			q := int64(0)
-			if route != "" {
-				q = tx.queueOf(spool.RouteKey{Source: ev.Source, Route: route})
+			if to.Route != "" {
+				q = tx.queueOf(spool.RouteKey{Source: ev.Source, Route: to.Route})
 			}
 			n = tx.redeliver(seq, q)
 			return nil
