@@ -83,6 +83,7 @@ var ofOne = []testCase{
 	{"a replay waits for its key", replaysOfKeys},
 	{"probes and passes take one of a key", passesOfKeys},
 	{"keys of joined routes are joined", joinedKeys},
+	{"an event of joined routes is two of a key", joinedEvent},
 	{"order ends with what waits", orderEnds},
 	{"keys go one at a time under load", keysAtOnce},
 	{"random calls keep keys in order", randomKeys},

@@ -96,6 +96,8 @@ func passesOfKeys(t testing.TB, mk Make) {
 // and of what waits the oldest goes first.
 func joinedKeys(t testing.TB, mk Make) {
 	r := newRig(t, mk, spool.Settings{})
+	before := r.queueKeyed("before", "v", "b").Seq
+	r.settle(r.ended(r.lease1("b")))
 	for i, c := range []struct{ key, route string }{
 		{"x", "b"}, {"x", "a"}, {"x", "b"}, {"x", "a"}, // both wait
 		{"y", "a"}, {"y", "b"}, {"y", "a"}, {"y", "b"}, // both run
@@ -136,6 +138,34 @@ func joinedKeys(t testing.TB, mk Make) {
 		r.wantIDs("of key x", got, id)
 		r.settle(r.ended(got[0]))
 	}
+	if n, err := r.st.Redeliver(bg, before, spool.RouteWish{Route: "a"}); n != 1 || err != nil {
+		t.Fatalf("Redeliver of what ended before: %d, %v, want 1", n, err)
+	}
+	r.wantIDs("what ended before", r.batch(p).Deliveries, "before")
+}
+
+// joinedEvent checks that an event which two routes had, that become one, is two of a key:
+// retention ends both, each once.
+func joinedEvent(t testing.TB, mk Make) {
+	r := newRig(t, mk, spool.Settings{})
+	r.queueKeyed("1", "x", "a", "b")
+	r.queueKeyed("2", "x", "a")
+	r.ok(r.st.Configure(bg, "one", source, []spool.RouteName{{Name: "a", Was: "b"}}), "Configure")
+	if st := r.route("a"); st.Waiting != 3 {
+		t.Fatalf("the joined route is %+v, want three that wait", st)
+	}
+	got := r.leaseAll(pickOf("a", 10), 1)
+	r.wantIDs("of both", got, "1")
+	r.settle(r.failed(got[0], 200*hour))
+	got = r.lease("a", 10)
+	r.wantIDs("while it waits for its retry", got)
+	r.add(100 * hour)
+	r.sweep()
+	if st := r.route("a"); st.Waiting != 0 || st.Running != 0 || st.Dead != 3 {
+		t.Errorf("the joined route is %+v, want three dead letters", st)
+	}
+	r.queueKeyed("3", "x", "a")
+	r.wantIDs("after retention", r.lease("a", 10), "3")
 }
 
 // orderEnds checks that what waits in order goes on so when its route orders no more,
