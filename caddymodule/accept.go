@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -102,26 +101,8 @@ func behindProxy(req *spool.Request, r *http.Request) {
 	}
 }
 
-// codings are those of IANA's registry, and names that they go by.
-var codings = []string{
-	"gzip", "x-gzip", "deflate", "x-deflate", "br", "brotli", "zstd", "compress", "x-compress", "dcb", "dcz",
-	"aes128gcm", "exi", "pack200-gzip", "bzip2", "x-bzip2", "lzma", "xz", "snappy", "lz4",
-}
-
-// encoded reports whether the bytes may be other than the body. Values that name no
-// coding at all ("UTF-8", "identity", "none") are a sender's mistake, and the
-// signature holds over what came.
-func encoded(r *http.Request) bool {
-	for _, line := range r.Header["Content-Encoding"] {
-		for v := range strings.SplitSeq(line, ",") {
-			v, _, _ = strings.Cut(v, ";")
-			if slices.Contains(codings, strings.ToLower(strings.TrimSpace(v))) {
-				return true
-			}
-		}
-	}
-	return false
-}
+// encoded reports whether the bytes may be other than the body.
+func encoded(r *http.Request) bool { return body.Encoded(r.Header) }
 
 // identify reads id, type and time out of the body, or finds it odd.
 func (in *incoming) identify() {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/idmemory"
-	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/secrets"
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -31,10 +30,9 @@ type source struct {
 	meters  func() *metrics.Source
 	tracing tracing.Source
 	refused metrics.Burst // Of requests without a valid signature.
-	// puzzling bounds how often a signature that fits no secret is looked into.
-	puzzling loghandler.Seldom
-	table    *table           // Finds the routes of an event type.
-	keys     []spool.RouteKey // Of Routes, in their order.
+	puzzle  *secrets.Puzzle
+	table   *table           // Finds the routes of an event type.
+	keys    []spool.RouteKey // Of Routes, in their order.
 	// memory is a reference to the pool's in pass mode, where there is no store; else
 	// nil. The set's lock guards it once provisioned.
 	memory *idmemory.Memory
@@ -123,7 +121,7 @@ func (s *sourceSet) join(conf Source) (src *source, made bool, err error) {
 	if s.byName == nil {
 		s.byName = make(map[string]*source)
 	}
-	src = &source{Source: conf, fingerprint: string(raw), puzzling: loghandler.Seldom{Every: mismatchEvery}}
+	src = &source{Source: conf, fingerprint: string(raw), puzzle: secrets.NewPuzzle()}
 	s.byName[conf.Name] = src
 	return src, true, nil
 }
