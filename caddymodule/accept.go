@@ -16,6 +16,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/routing"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
 	"github.com/inboxgate/inboxgate/internal/via"
@@ -246,10 +247,10 @@ func (h *Webhook) store(ctx context.Context, app *engine, e *spool.Event) (recei
 		LeaseFor:     d.LeaseFor(),
 		DeliverStale: h.Stale == staleDeliver,
 	}
-	matched := h.src.table.match(e.Type)
+	matched := h.src.table.Match(e)
 	in.Routes = make([]spool.RouteWish, len(matched))
 	for i, m := range matched {
-		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m].Name, Start: d.Reserve(h.src.keys[m])}
+		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m.Route].Name, Key: m.Key, Start: d.Reserve(h.src.keys[m.Route])}
 	}
 	asked := time.Now()
 	// After a panic too: room that is not given back is lost until a restart.
@@ -263,9 +264,9 @@ func (h *Webhook) store(ctx context.Context, app *engine, e *spool.Event) (recei
 
 // offer hands what was born running to the dispatcher, and gives back the room
 // that was reserved for the rest. asked is when the store was asked.
-func (h *Webhook) offer(d *deliver.Dispatcher, matched []int, wishes []spool.RouteWish, running []spool.Delivery, asked time.Time) {
+func (h *Webhook) offer(d *deliver.Dispatcher, matched []routing.Match, wishes []spool.RouteWish, running []spool.Delivery, asked time.Time) {
 	for i, m := range matched {
-		switch key := h.src.keys[m]; {
+		switch key := h.src.keys[m.Route]; {
 		case !wishes[i].Start:
 		case len(running) > 0 && running[0].Route == key:
 			d.Offer(running[0], asked)

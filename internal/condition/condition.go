@@ -20,6 +20,7 @@ package condition
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -79,11 +80,15 @@ func Compile(text string) (*Condition, error) {
 	if t := checked.OutputType(); t != cel.BoolType {
 		return nil, notBool(text, t)
 	}
+	paths := pathsOf(checked.NativeRep().Expr())
+	if len(paths) == 0 {
+		return nil, errors.New("the expression names neither event nor data, so it is the same for every event: a member is written as data.error_code, without quotes")
+	}
 	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(meter{}), cel.CostLimit(maxCost))
 	if err != nil {
 		return nil, fmt.Errorf("preparing the expression: %w", err)
 	}
-	return &Condition{program: program, members: membersOf(checked.NativeRep().Expr())}, nil
+	return &Condition{program: program, members: membersOf(paths)}, nil
 }
 
 // explain returns the first mistake that CEL has found, with its column.
@@ -91,6 +96,10 @@ func explain(issues *cel.Issues) error {
 	first := issues.Errors()[0]
 	what, _, _ := strings.Cut(first.Message, " (in container ")
 	what = strings.TrimPrefix(what, "Syntax error: ")
+	what, _, _ = strings.Cut(what, " expecting ")
+	if strings.Contains(what, "'<EOF>'") {
+		what = "the expression ends too early"
+	}
 	if name, ok := strings.CutPrefix(what, "undeclared reference to "); ok {
 		name = strings.Trim(name, "'")
 		what = fmt.Sprintf("nothing is called '%s'; an expression knows event and data", name)
@@ -128,30 +137,27 @@ func notBool(text string, t *cel.Type) error {
 	return fmt.Errorf("the expression is of type %s and must be true or false: compare it with something, for example data.error_code == \"expired\"", is)
 }
 
-// membersOf lists the members of event and data that an expression names.
-func membersOf(e ast.Expr) []string {
+// pathsOf lists where an expression asks event and data, sorted.
+func pathsOf(e ast.Expr) []string {
 	found := make(map[string]bool)
 	ast.PreOrderVisit(e, ast.NewExprVisitor(func(e ast.Expr) {
-		if path := pathOf(e); strings.Contains(path, ".") {
+		if path := pathOf(e); path != "" {
 			found[path] = true
 		}
 	}))
-	var all []string
-	for path := range found {
-		longer := func(other string) bool { return strings.HasPrefix(other, path+".") }
-		if !slices.ContainsFunc(keysOf(found), longer) {
-			all = append(all, path)
-		}
-	}
-	slices.Sort(all)
-	return all
+	return slices.Sorted(maps.Keys(found))
 }
 
-func keysOf(m map[string]bool) (all []string) {
-	for k := range m {
-		all = append(all, k)
+// membersOf leaves out of the paths those that lead to another one, and the two
+// variables.
+func membersOf(paths []string) (members []string) {
+	for _, path := range paths {
+		longer := func(other string) bool { return strings.HasPrefix(other, path+".") }
+		if strings.Contains(path, ".") && !slices.ContainsFunc(paths, longer) {
+			members = append(members, path)
+		}
 	}
-	return all
+	return members
 }
 
 // pathOf returns data.a.b of that expression or of data["a"].b, and "" of any other.

@@ -114,7 +114,9 @@ func TestCompileErrors(t *testing.T) {
 		"":                                     "the expression is empty",
 		"  ":                                   "the expression is empty",
 		`data.a = 1`:                           "column 8: '=' compares nothing; write ==",
-		`data.a == `:                           "column 11: ",
+		`data.a == `:                           "column 11: the expression ends too early",
+		`"data.a" == "x"`:                      "names neither event nor data",
+		`true`:                                 "names neither event nor data",
 		`dat.a == 1`:                           "column 1: nothing is called 'dat'; an expression knows event and data, did you mean 'data'?",
 		`true && request.path == ""`:           "column 9: nothing is called 'request'; an expression knows event and data",
 		`event.typ == "x"`:                     "column 6: event has no member 'typ'; it has id, type, source, created_at, received_at (what the platform says of the message is in data), did you mean 'type'?",
@@ -304,7 +306,7 @@ func TestCostIsTime(t *testing.T) {
 		if _, err := compiled.Match(in); err == nil {
 			t.Errorf("%s ends", expression)
 		}
-		if took := time.Since(begin); took > 4*time.Second { // 20 to 100 ms where nothing else runs.
+		if took := time.Since(begin); took > 30*time.Second { // 40 ms where nothing else runs; without a bound minutes to hours.
 			t.Errorf("%s takes %s", expression, took)
 		} else {
 			t.Log(expression, took)

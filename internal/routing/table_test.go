@@ -107,7 +107,7 @@ func TestFailed(t *testing.T) {
 
 func TestKey(t *testing.T) {
 	t.Parallel()
-	table, err := routing.NewTable([]routing.Route{{Name: "a", Types: []string{"message.failed"}, Order: "m", If: "false"}, {Name: "b"}}, nil, nil)
+	table, err := routing.NewTable([]routing.Route{{Name: "a", Types: []string{"message.failed"}, Order: "m", If: "data.x == 1"}, {Name: "b"}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
