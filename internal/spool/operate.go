@@ -14,7 +14,7 @@ type Operator interface {
 	// Route the event had none for gets one, which is its first replay: the
 	// platform did not ask for it. Only that one takes the Key; others keep the one
 	// they were made with. Where a delivery of the same key waits or runs, the replay
-	// waits behind it; of those that do, the lowest number goes first. Start has no
+	// waits behind it; of those that do, the lowest Seq goes first. Start has no
 	// meaning here. It returns how many now wait.
 	// Deliveries that are not finished are left alone and not counted.
 	Redeliver(ctx context.Context, seq int64, to RouteWish) (int, error)

@@ -134,7 +134,7 @@ type RouteWish struct {
 	// a Key, nothing of its key may wait or run either.
 	Start bool
 	// Key is what orders the delivery: of one route, at most one delivery of a key is
-	// handed out at a time, the lowest number first, and the next only once it is
+	// handed out at a time, the lowest Seq first, and the next only once it is
 	// Delivered, Dead or Discarded. Those behind it wait whatever becomes of it until
 	// then: a Release, a retry hours ahead, a restart, a hold, another name of the
 	// route. The commit that ends it makes the next one due at once. Empty is not

@@ -20,6 +20,7 @@ const (
 	dead      = int64(spool.Dead)
 	requeued  = int64(record.Requeued)
 	discarded = int64(record.Discarded)
+	behind    = int64(record.Behind)
 )
 
 // never is a time that does not come, in nanoseconds.
@@ -62,6 +63,14 @@ type route struct {
 	// due is the earliest due time of the later ones, in nanoseconds, or never.
 	due      int64
 	dueExact bool
+	// heads counts those of fresh and later that have a key, behind those that wait for
+	// another one of their key and are in neither.
+	heads, behind int64
+	// runs counts the running deliveries of each key that has any.
+	runs map[int64]int
+	// parts are the numbers under which deliveries of it are stored: its own, and those
+	// of queues that it has taken over until all of theirs have moved.
+	parts []int64
 	// leases are its running deliveries by number.
 	leases map[int64]*lease
 	// until is the earliest end of those leases, in nanoseconds, or never.
@@ -74,13 +83,15 @@ func newRoute(id int64, src *source, name string) *route {
 	return &route{
 		id: id, source: src, key: spool.RouteKey{Source: src.name, Route: name},
 		due: never, dueExact: true, until: never, untilExact: true,
-		leases: map[int64]*lease{},
+		leases: map[int64]*lease{}, runs: map[int64]int{}, parts: []int64{id},
 	}
 }
 
 // lease is a running delivery. It belongs to the writer. Times are in nanoseconds.
 type lease struct {
 	number int64
+	// key orders the delivery, 0 for none.
+	key int64
 	// fence is what a settle must show. It is new with every lease.
 	fence int64
 	until int64
@@ -99,6 +110,9 @@ type lease struct {
 func (w *writer) grant(l *lease) {
 	w.leases[l.number] = l
 	l.route.leases[l.number] = l
+	if l.key != 0 {
+		l.route.runs[l.key]++
+	}
 	l.route.until = min(l.route.until, l.until)
 	w.touch(l.route, false)
 }
@@ -108,6 +122,11 @@ func (w *writer) end(l *lease) {
 	delete(w.leases, l.number)
 	rt := l.route
 	delete(rt.leases, l.number)
+	if l.key != 0 {
+		if rt.runs[l.key]--; rt.runs[l.key] == 0 {
+			delete(rt.runs, l.key)
+		}
+	}
 	rt.untilExact = rt.untilExact && l.until > rt.until
 	if len(rt.leases) == 0 {
 		rt.until, rt.untilExact = never, true
@@ -115,29 +134,39 @@ func (w *writer) end(l *lease) {
 	w.touch(rt, false)
 }
 
+// countWaiting adds n to the count of a waiting state.
+func (rt *route) countWaiting(state, n int64) {
+	if state == fresh {
+		rt.fresh += n
+	} else {
+		rt.later += n
+	}
+}
+
 // queue counts a waiting delivery in, due at d. Watchers are notified after the
 // commit.
-func (w *writer) queue(rt *route, state, d int64) {
-	if state == fresh {
-		rt.fresh++
-	} else {
-		rt.later++
+func (w *writer) queue(rt *route, state, d, key int64) {
+	rt.countWaiting(state, 1)
+	if state != fresh {
 		rt.due = min(rt.due, d)
+	}
+	if key != 0 {
+		rt.heads++
 	}
 	w.touch(rt, true)
 }
 
 // unqueue counts a waiting delivery out, which was due at d. Where it was the
 // earliest, due stays as a lower bound: the next one is not known without a query.
-func (w *writer) unqueue(rt *route, state, d int64) {
-	if state == fresh {
-		rt.fresh--
-	} else {
-		rt.later--
+func (w *writer) unqueue(rt *route, state, d, key int64) {
+	if rt.countWaiting(state, -1); state != fresh {
 		rt.dueExact = rt.dueExact && d > rt.due
 		if rt.later == 0 {
 			rt.due, rt.dueExact = never, true
 		}
+	}
+	if key != 0 {
+		rt.heads--
 	}
 	w.touch(rt, false)
 }
