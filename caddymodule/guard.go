@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/connections"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
@@ -58,7 +59,17 @@ func (s *guards) bound(ctx caddy.Context, log *slog.Logger) {
 	defer s.mu.Unlock()
 	if !slices.Contains(s.bounded, server) {
 		s.bounded = append(s.bounded, server)
-		waiting().bound(server, log)
+		ended := &loghandler.Seldom{Every: missedEvery}
+		server.RegisterConnState(func(conn net.Conn, state http.ConnState) {
+			c := connections.Process().Changed(conn, state)
+			if c == nil {
+				return
+			}
+			go c.Close() // TLS may have something to say first.
+			if n, ok := ended.Add(time.Now()); ok {
+				log.Warn("more connections wait for a request than the memory limit allows: those that have waited longest are closed", "limit", connections.Process().Max(), "connections", n)
+			}
+		})
 	}
 }
 
