@@ -35,6 +35,10 @@ help: ## list the targets
 run: ## run the sidecar with a demonstration of the whole way
 	go run ./sidecar demo
 
+.PHONY: pictures
+pictures: ## take the README's pictures of the dashboard anew (needs Chromium; half a minute)
+	go run ./internal/pictures -into docs/pictures
+
 .PHONY: test
 test: ## run all tests
 	go test $(PKG)

@@ -29,7 +29,9 @@ with 10 s for an answer, and up to six attempts after 0 s, 30 s, 2 m, 8 m, 32 m
 and 2 h. --speed 600 makes seconds of these delays; the 10 s stay.
 
 Its API key is that of ` + env.APIKey + ` or of the file that ` + env.APIKeyFile + `
-names, else one that it makes and prints. Under /_emulator/, where it answers
+names, else one that it makes and prints. Its page at / shows a browser of this
+machine the webhooks and what each attempt came to, and has buttons to send, forge
+and pause. Under /_emulator/, where it answers
 this machine without a key, it sends events on request, with duplicates,
 forgeries and broken connections if you like, moves its clock and tells what it
 has sent:
@@ -129,6 +131,7 @@ func (t *tree) introduceEmulator(cmd *cobra.Command, key string, showKey bool, a
 	out := cmd.OutOrStdout()
 	paint := term.PaletteFor(out)
 	fmt.Fprintf(out, "%s  %s\n", paint.Bold("The emulator of the Inbox platform:"), url)
+	fmt.Fprintf(out, "In a browser: %s/\n", url)
 	export := "export " + env.APIURL + "=" + url
 	if showKey {
 		fmt.Fprintf(out, "Its API key: %s\n", key)

@@ -74,6 +74,7 @@ func TestEmulatorCommand(t *testing.T) {
 		t.Fatalf("no key, or no line to copy:\n%s", r.text)
 	}
 	for _, want := range []string{
+		"\nIn a browser: " + r.url + "/\n",
 		"\n  caddy inbox webhooks create --url http://127.0.0.1:8080/webhooks/inbox\n",
 		"\n  curl -d '{\"count\":10}' " + r.url + "/_emulator/send\n",
 	} {
@@ -99,6 +100,13 @@ func TestEmulatorCommand(t *testing.T) {
 	}
 	if text := r.out.await(t, "state=delivered"); strings.Contains(text, w.Secret) || strings.Contains(text, "+1555") {
 		t.Errorf("the lines tell a secret or a number:\n%s", text)
+	}
+	page, err := http.Get(r.url + "/")
+	if err != nil || page.StatusCode != http.StatusOK || page.Header.Get("Content-Security-Policy") == "" {
+		t.Errorf("its page: %v, %v", page, err)
+	}
+	if err == nil {
+		page.Body.Close()
 	}
 	r.stop(t)
 

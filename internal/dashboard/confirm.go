@@ -63,7 +63,7 @@ func (t task) Look() template.URL {
 	if t.Words != "" {
 		path += "?" + t.Words
 	}
-	return template.URL(path) //nolint:gosec // The words were escaped.
+	return template.URL(path) // The words were escaped.
 }
 
 // After returns the address of the list where what was changed is found.
@@ -74,7 +74,7 @@ func (t task) After() template.URL {
 			v.Set(name, text)
 		}
 	}
-	return template.URL(listAddress("/events", v)) //nolint:gosec // It has escaped its words.
+	return template.URL(listAddress("/events", v)) // It has escaped its words.
 }
 
 // readTask reads a task from the words of an address.

@@ -82,9 +82,12 @@ func New(o Options) *Dashboard {
 	for pattern, f := range map[string]func(*call) error{
 		"GET /{$}":                       d.overview,
 		"GET /events":                    d.events,
+		"GET /counts":                    d.counts,
 		"GET /events/count":              d.eventsCount,
 		"GET /events/{number}":           d.event,
 		"GET /route":                     d.route,
+		"GET /events/{number}/full":      masked,
+		"GET /quarantine/{number}/full":  masked,
 		"GET /find":                      d.find,
 		"GET /quarantine":                d.quarantine,
 		"GET /quarantine/{number}":       d.entry,

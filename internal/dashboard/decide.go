@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/control"
 )
@@ -29,6 +31,14 @@ type decideView struct {
 
 // Words returns what chooses a group of dead letters, as a query string.
 func (decideView) Words(g control.Group) template.URL { return words(g.Filter()) }
+
+// Why returns why the letters of a group are dead, empty where their status says it.
+func (decideView) Why(g control.Group) string {
+	if g.Status != 0 && strings.HasPrefix(g.Reason, strconv.Itoa(g.Status)) {
+		return ""
+	}
+	return g.Reason
+}
 
 // OddWords returns what chooses a group of quarantine, as a query string.
 func (decideView) OddWords(g control.OddGroup) template.URL { return words(g.Filter()) }
@@ -54,7 +64,7 @@ func words(f control.Filter) template.URL {
 	for name, value := range members {
 		v.Set(name, fmt.Sprint(value))
 	}
-	return template.URL(v.Encode()) //nolint:gosec // Encode has escaped it.
+	return template.URL(v.Encode()) // Encode has escaped it.
 }
 
 // decide shows dead letters, quarantine and what is parked.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/page"
 )
 
 // eventPath returns the path of an event's page. Its id is not in it: one may be "..".
@@ -60,6 +61,10 @@ func (d *Dashboard) reveal(c *call) error {
 	}
 	return c.one(strings.HasPrefix(c.URL.Path, "/quarantine/"), true)
 }
+
+// masked leads from the address of a revealed body, which only a form has, to the masked
+// one.
+func masked(c *call) error { return c.see(strings.TrimSuffix(c.URL.Path, "/full")) }
 
 // NoReveal is why a POST is refused that asks for phone numbers in a dashboard that does
 // not show them.
@@ -150,8 +155,8 @@ const longestCommand = 16 << 10
 // commands sets the commands that send the body again.
 func (v *eventView) commands() {
 	raw := v.raw()
-	if len(raw) > longestCommand || bytes.IndexByte(raw, 0) >= 0 {
-		return
+	if len(raw) > longestCommand || !page.Clear(string(raw)) {
+		return // What is shown in place of an invisible character would be copied.
 	}
 	uri := "/"
 	if r := v.Event.Request; r != nil && strings.HasPrefix(r.URI, "/") {

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/control"
@@ -133,7 +134,7 @@ func (d *Dashboard) eventsCount(c *call) error {
 	if err != nil {
 		return err
 	}
-	v := countView{Back: template.URL(listAddress("/events", words))} //nolint:gosec // It has escaped its words.
+	v := countView{Back: template.URL(listAddress("/events", words))} // It has escaped its words.
 	if p.Total != nil {
 		v.Text = page.Count(*p.Total)
 		if p.Partial {
@@ -152,15 +153,19 @@ func (d *Dashboard) find(c *call) error {
 	if q == "" {
 		return c.see("/events")
 	}
-	e, err := d.Client.Event(c.Context(), control.Ref{Ref: q}, false)
-	if err == nil {
-		return c.see(eventPath(e.Number))
-	}
-	words := url.Values{"contains": {q}}
-	if s := statusOf(err); s == http.StatusConflict {
-		words = url.Values{"id": {q}} // Several sources have it.
-	} else if s != http.StatusNotFound {
+	// Not by the path of an event: an id may be "..".
+	p, err := d.Client.Events(c.Context(), control.List{Filter: control.Filter{ID: q}, Limit: 2})
+	switch n, noNumber := strconv.ParseInt(q, 10, 64); {
+	case err != nil:
 		return err
+	case len(p.Events) == 1 && p.Next == 0:
+		return c.see(eventPath(p.Events[0].Number))
+	case len(p.Events) > 0: // Several sources have it.
+		return c.see(listAddress("/events", url.Values{"id": {q}}))
+	case noNumber == nil && n > 0:
+		if e, err := d.Client.Event(c.Context(), control.ByNumber(n), false); err == nil {
+			return c.see(eventPath(e.Number))
+		}
 	}
-	return c.see(listAddress("/events", words))
+	return c.see(listAddress("/events", url.Values{"contains": {q}}))
 }

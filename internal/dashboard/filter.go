@@ -101,7 +101,7 @@ func filterValues(v url.Values, list control.Lists) url.Values {
 
 // encode returns words as a query string that a template writes as it is.
 func encode(v url.Values) template.URL {
-	return template.URL(v.Encode()) //nolint:gosec // Encode has escaped it.
+	return template.URL(v.Encode()) // Encode has escaped it.
 }
 
 // tidy leads from an address with empty words, as a form makes it, to the same without
@@ -169,7 +169,7 @@ func (c *call) pages(path string, words url.Values, next int64) (p pager) {
 		if len(before) > 0 {
 			out.Set("before", strings.Join(before[max(0, len(before)-mostBefore):], "."))
 		}
-		return template.URL(listAddress(path, out)) //nolint:gosec // It has escaped its words.
+		return template.URL(listAddress(path, out)) // It has escaped its words.
 	}
 	if next != 0 {
 		older := before

@@ -25,8 +25,8 @@ const (
 type forms struct {
 	key [32]byte
 
-	mu   sync.Mutex // guards sent
-	sent map[string]*sentForm
+	mu   sync.Mutex                      // guards sent
+	sent map[[sha256.Size]byte]*sentForm // by the digest of all that was sent
 }
 
 // sentForm is a form that was sent.
@@ -38,7 +38,7 @@ type sentForm struct {
 }
 
 func newForms() *forms {
-	f := &forms{sent: map[string]*sentForm{}}
+	f := &forms{sent: map[[sha256.Size]byte]*sentForm{}}
 	_, _ = rand.Read(f.key[:]) // It cannot fail.
 	return f
 }
@@ -80,8 +80,10 @@ func (f *forms) once(r *http.Request, now time.Time, do func() (string, error)) 
 	if !f.valid(token, now) {
 		return "", errStaleForm
 	}
+	// A page may have several forms. What they have in common is the token.
+	key := sha256.Sum256([]byte(r.URL.Path + "?" + r.PostForm.Encode()))
 	f.mu.Lock()
-	if before := f.sent[token]; before != nil {
+	if before := f.sent[key]; before != nil {
 		f.mu.Unlock()
 		select {
 		case <-before.done:
@@ -98,14 +100,14 @@ func (f *forms) once(r *http.Request, now time.Time, do func() (string, error)) 
 		return "", errManyForms
 	}
 	mine := &sentForm{at: now, done: make(chan struct{})}
-	f.sent[token] = mine
+	f.sent[key] = mine
 	f.mu.Unlock()
 	defer close(mine.done)
 
 	where, err := do()
 	if err != nil {
 		f.mu.Lock()
-		delete(f.sent, token)
+		delete(f.sent, key)
 		f.mu.Unlock()
 		return "", err
 	}
@@ -117,9 +119,9 @@ func (f *forms) once(r *http.Request, now time.Time, do func() (string, error)) 
 // were any.
 func (f *forms) forgetOld(now time.Time) bool {
 	before := len(f.sent)
-	for token, s := range f.sent {
+	for key, s := range f.sent {
 		if now.Sub(s.at) > formLife {
-			delete(f.sent, token)
+			delete(f.sent, key)
 		}
 	}
 	return len(f.sent) < before

@@ -24,7 +24,7 @@ const (
 // for them. They outlive the requests that began them, and end with Close.
 type Jobs struct {
 	forms *forms
-	ctx   context.Context //nolint:containedctx // The life of all jobs.
+	ctx   context.Context // The life of all jobs.
 	end   context.CancelFunc
 	wg    sync.WaitGroup
 

@@ -2,6 +2,8 @@ package dashboard
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -74,7 +76,7 @@ func (r routeRow) Why() string {
 	case r.Pace != nil && r.Pace.Limit > 0:
 		parts = append(parts, "slowed by its app: "+r.Pace.Reason)
 	case r.Failing:
-		parts = append(parts, "the last attempt failed: "+ended(r.Failure.Status, r.Failure.Error))
+		parts = append(parts, "the last attempt failed: "+said(r.Failure))
 	case r.State == control.RouteParked:
 		parts = append(parts, "not configured any more")
 	}
@@ -87,7 +89,23 @@ func ended(status int, text string) string {
 		return text
 	}
 	n := strconv.Itoa(status)
-	return strings.TrimSpace(n + strings.TrimPrefix(text, "status "+n))
+	if rest, ok := strings.CutPrefix(text, "status "+n); ok {
+		return n + rest
+	}
+	return strings.TrimSpace(n + " " + text)
+}
+
+// Beside returns what an error says beside the status.
+func (frame) Beside(status int, text string) string {
+	return strings.TrimLeft(strings.TrimPrefix(text, "status "+strconv.Itoa(status)), ": ")
+}
+
+// said returns how an attempt ended that failed, in words.
+func said(o *control.Outcome) string {
+	if o.Status == 0 {
+		return o.Error
+	}
+	return "its app answered " + ended(o.Status, o.Error)
 }
 
 // Ended returns how an attempt ended, in words.
@@ -109,6 +127,12 @@ func (r routeRow) CanRetry() bool {
 	return r.Waiting > 0 && r.Hold == nil && r.HeldHere == nil && r.State != control.RouteParked
 }
 
+// ID returns what a route's row is known by when the page is refreshed.
+func (r routeRow) ID() string {
+	sum := sha256.Sum256([]byte(r.Source + "\x00" + r.Route.Route))
+	return "route-" + hex.EncodeToString(sum[:6])
+}
+
 // Path returns the address of a route's page.
 func (r routeRow) Path() string { return routePath(r.Source, r.Route.Route) }
 
@@ -118,6 +142,11 @@ func routePath(source, route string) string {
 
 // failingFor is how long a failure makes a route look as failing.
 const failingFor = 15 * time.Minute
+
+// behind reports whether much waits for a route that could have gone on for a while.
+func (r routeRow) behind(now time.Time) bool {
+	return r.State != control.RouteParked && r.Waiting >= 100 && now.Sub(r.Oldest) > 5*time.Minute
+}
 
 // rank orders routes: what needs somebody comes first.
 func (r routeRow) rank() int {
@@ -148,13 +177,13 @@ func rowsOf(s control.Status, m control.Minutes, now time.Time) []routeRow {
 		lately[key{r.Source, r.Route}] = r
 	}
 	all := make([]routeRow, 0, len(s.Routes))
-	for i, r := range s.Routes {
+	for _, r := range s.Routes {
 		row := routeRow{Route: r, Minute: -1, P99: -1}
 		if f := r.Failure; r.State == control.RouteReady && f != nil && now.Sub(f.At) < failingFor {
 			row.Failing = r.Success == nil || r.Success.At.Before(f.At)
 		}
 		if of, ok := lately[key{r.Source, r.Route}]; ok {
-			row.add(i, of, m.Minutes)
+			row.add(of, m.Minutes)
 		}
 		all = append(all, row)
 	}
@@ -165,10 +194,10 @@ func rowsOf(s control.Status, m control.Minutes, now time.Time) []routeRow {
 }
 
 // add sets what the last minutes of a route were.
-func (r *routeRow) add(i int, of control.RouteMinutes, times []time.Time) {
+func (r *routeRow) add(of control.RouteMinutes, times []time.Time) {
 	const lately = 5
 	r.Plot = page.Plot{
-		ID: "route-" + strconv.Itoa(i), Title: "Deliveries a minute of " + of.Route, Times: times, Bare: true,
+		ID: r.ID() + "-plot", Title: "Deliveries a minute of " + of.Route, Times: times, Bare: true,
 		Series: []page.Series{{Name: "delivered", Values: floats(of.Delivered)}, {Name: "failed", Values: floats(of.Failed)}},
 	}
 	if n := min(lately, len(of.Delivered)); n > 0 {
@@ -213,7 +242,7 @@ func (d *Dashboard) overview(c *call) error {
 	v.plots(m)
 	v.Refused, v.Unused = refusedIn(s), unusedIn(s, c.now)
 	all := rowsOf(s, m, c.now)
-	v.Problems = problems(s, all)
+	v.Problems = problems(s, all, c.now)
 	v.choose(c.URL.Query(), all)
 	v.frame = c.frame("Overview", "/")
 	v.Every = 2
@@ -246,7 +275,7 @@ func millis(v float64) string {
 
 // choose takes the part of the routes that an address asks for.
 func (v *overview) choose(q url.Values, all []routeRow) {
-	v.Known, v.Search = len(all), strings.TrimSpace(q.Get("name"))
+	v.Known, v.Search = len(all), strings.TrimSpace(q.Get("named"))
 	if v.Search != "" {
 		all = slices.DeleteFunc(all, func(r routeRow) bool {
 			return !strings.Contains(strings.ToLower(r.Source+" "+r.Route.Route), strings.ToLower(v.Search))
@@ -259,9 +288,9 @@ func (v *overview) choose(q url.Values, all []routeRow) {
 	at := func(n int) template.URL {
 		words := url.Values{"from": {strconv.Itoa(n)}}
 		if v.Search != "" {
-			words.Set("name", v.Search)
+			words.Set("named", v.Search)
 		}
-		return template.URL("/?" + words.Encode()) //nolint:gosec // Encode has escaped it.
+		return template.URL("/?" + words.Encode()) // Encode has escaped it.
 	}
 	if from > 0 {
 		v.Previous = at(max(from-mostRoutes, 0))
@@ -276,11 +305,11 @@ func (v *overview) choose(q url.Values, all []routeRow) {
 const mostProblems = 3
 
 // problems returns what is wrong.
-func problems(s control.Status, all []routeRow) (list []problem) {
+func problems(s control.Status, all []routeRow, now time.Time) (list []problem) {
 	if !s.Takes {
 		list = append(list, problem{Text: "New events are refused with 503: " + cmp.Or(s.Why, "the store does not work") + ". The platform sends them again for 2 h 42 min.", Path: "/store", Link: "Store"})
 	}
-	held, byHand, failing := 0, 0, 0
+	held, byHand, failing, behind := 0, 0, 0, 0
 	for _, r := range all {
 		switch {
 		case r.State == control.RouteHeld:
@@ -293,27 +322,36 @@ func problems(s control.Status, all []routeRow) (list []problem) {
 			}
 		case r.Failing:
 			if failing++; failing <= mostProblems {
-				list = append(list, problem{Text: "Route " + r.Route.Route + " is failing: " + ended(r.Failure.Status, r.Failure.Error) + ". " + page.Count(r.Waiting) + " wait.", Path: r.Path(), Link: r.Route.Route, Warn: true})
+				list = append(list, problem{Text: "Route " + r.Route.Route + " is failing: " + said(r.Failure) + ". " + page.Count(r.Waiting) + " wait.", Path: r.Path(), Link: r.Route.Route, Warn: true})
+			}
+		case r.behind(now):
+			if behind++; behind <= mostProblems {
+				list = append(list, problem{Text: "Route " + r.Route.Route + " is behind: " + page.Count(r.Waiting) + " wait, the oldest for " + page.Duration(now.Sub(r.Oldest).Truncate(time.Second)) + ".", Path: r.Path(), Link: r.Route.Route, Warn: true})
 			}
 		}
 	}
-	if more := max(held-mostProblems, 0) + max(byHand-mostProblems, 0) + max(failing-mostProblems, 0); more > 0 {
-		list = append(list, problem{Text: page.Count(more) + " more routes are held or failing: they are the first of the table.", Path: "/#routes", Link: "Routes"})
+	if more := max(behind-mostProblems, 0) + max(held-mostProblems, 0) + max(byHand-mostProblems, 0) + max(failing-mostProblems, 0); more > 0 {
+		list = append(list, problem{Text: page.Count(more) + " more routes are held, failing or behind: they are the first of the table.", Path: "/#routes", Link: "Routes"})
 	}
 	if n := decisions(s); n != "" {
 		text := n + " wait for a decision: "
 		var parts []string
+		letters := "dead letters"
+		if kinds := len(s.Dead.Groups); kinds > 1 {
+			letters += " of " + page.Count(kinds) + " kinds"
+		}
 		for _, part := range []struct {
 			n    int64
 			name string
-		}{{s.Dead.Total, "dead letters"}, {s.Store.Quarantined, "in quarantine"}, {parkedIn(s), "parked"}} {
+		}{{s.Dead.Total, letters}, {s.Store.Quarantined, "in quarantine"}, {parkedIn(s), "parked"}} {
 			if part.n > 0 {
 				parts = append(parts, page.Count(part.n)+" "+part.name)
 			}
 		}
 		list = append(list, problem{Text: text + strings.Join(parts, ", ") + ".", Path: "/decide", Link: "Decide", Warn: true})
 	}
-	if full := s.Full.Duration(); full > 0 && full < 72*time.Hour {
+	// A burst of some minutes on an empty disk is no trouble; the card has the figure.
+	if full := s.Full.Duration(); full > 0 && (full < time.Hour || full < 72*time.Hour && s.Max > 0 && s.Store.Used > s.Max/4) {
 		list = append(list, problem{Text: "At the pace of the last minutes the store is full in " + page.Duration(full) + ".", Path: "/store", Link: "Store", Warn: true})
 	}
 	return list

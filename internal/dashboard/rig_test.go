@@ -3,6 +3,7 @@ package dashboard_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -206,7 +207,7 @@ func (r *rig) accept(l letter) int64 {
 func (r *rig) odd(body, reason string) {
 	r.Helper()
 	e := &spool.Event{Source: "inbox", ID: "", Request: spool.Request{Method: "POST", URI: "/webhooks/inbox", Host: "hooks.example.com", Scheme: "https", Body: []byte(body)}}
-	copy(e.Digest[:], body)
+	e.Digest = sha256.Sum256([]byte(body))
 	r.ok(r.store.Quarantine(r.Context(), spool.Odd{Event: e, Reason: reason}))
 }
 
@@ -235,7 +236,7 @@ func (r *rig) busy() {
 	r.about.LastWarning = &control.Notice{At: time.Now().Add(-time.Minute), Level: "warn", Text: "route oncall is held"}
 	src := r.hour.Source("inbox")
 	for n := range 40 {
-		src.Accepted(time.Duration(n) * 100 * time.Microsecond)
+		src.Accepted(time.Now(), time.Duration(n)*100*time.Microsecond)
 		r.hour.Route("inbox", "app").Delivered(minutes.Outcome{At: time.Now(), Took: time.Duration(n) * time.Millisecond, Status: 200})
 	}
 	src.Refused("missing")

@@ -41,6 +41,9 @@ func (d *Dashboard) route(c *call) error {
 			v.Row, found = row, true
 		}
 	}
+	if s.Store.Unavailable != "" {
+		return &control.Error{Status: http.StatusServiceUnavailable, Message: s.Store.Unavailable}
+	}
 	if !found {
 		return &control.Error{Status: http.StatusNotFound, Message: fmt.Sprintf("source %s has no route %q: it may have been renamed", source, name)}
 	}

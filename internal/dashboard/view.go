@@ -22,7 +22,7 @@ var files embed.FS
 // templates has the template of each page. All have the parts of parts.html.
 var templates = func() map[string]*template.Template {
 	all := map[string]*template.Template{}
-	for _, name := range []string{"overview", "route", "events", "count", "event", "decide", "confirm", "job", "store", "sources", "error"} {
+	for _, name := range []string{"overview", "route", "events", "count", "counts", "event", "decide", "confirm", "job", "store", "sources", "error"} {
 		t, err := page.Parse(files, "pages/parts.html", "pages/"+name+".html")
 		if err != nil {
 			panic(err) // A test parses them all.
@@ -75,12 +75,7 @@ func (c *call) frame(title, here string) frame {
 	if c.d.Operate {
 		f.Form = c.d.Jobs.forms.token(c.now)
 	}
-	if s.Version != "" {
-		f.Version = s.Version
-		if !s.Started.IsZero() {
-			f.Version += " · up " + page.Duration(c.now.Sub(s.Started).Truncate(time.Second))
-		}
-	}
+	f.Version = s.Version
 	for i := range f.Nav {
 		f.Nav[i].Here = f.Nav[i].Path == here
 	}

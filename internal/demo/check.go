@@ -19,7 +19,16 @@ const (
 )
 
 // step prints the heading of a step.
-func (s *story) step(text string) { s.say("\n%s", s.paint.Bold(text)) }
+func (s *story) step(text string) {
+	s.pace.step()
+	s.say("\n%s", s.paint.Bold(text))
+}
+
+// say prints lines, no faster than somebody can read.
+func (s *story) say(format string, args ...any) {
+	s.demo.say(format, args...)
+	s.pace.line()
+}
 
 // fault records that something went wrong.
 func (s *story) fault(format string, args ...any) {

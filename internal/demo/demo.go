@@ -1,5 +1,5 @@
 // Package demo shows a webhook's whole life on one machine: an emulator of the Inbox
-// platform, inboxgate in this process, and two apps behind it. It does what a user
+// platform, inboxgate in this process, two apps behind it, and pages to watch them. It does what a user
 // would do: it registers through the platform's API, writes a Caddyfile, and asks
 // inboxgate through the operator's API on a socket of its own.
 //
@@ -9,7 +9,8 @@
 // wrong answer, is an error.
 //
 // Limits: it loads its configuration into the Caddy of this process, so the program
-// can do nothing else meanwhile.
+// can do nothing else meanwhile. Its pages ask nobody who they are: whoever can connect
+// to this machine's loopback may use them.
 package demo
 
 import (
@@ -21,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +31,8 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/cli"
 	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/dashboard"
+	"github.com/inboxgate/inboxgate/internal/demo/desk"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -50,8 +54,12 @@ anything is missing, doubled, changed or wrongly answered. The operator's comman
 such as events list, find it while it runs.
 
 Nothing is needed but this program: no network, no configuration, no account.
-Afterwards it keeps running for your own events until Ctrl-C, unless you say
---once.`,
+Afterwards it keeps running until Ctrl-C, unless you say --once, and prints links
+for a browser: the dashboard; the desk, where an app is taken down or up, slowed,
+or made to answer 500, 429 or 410, and where one event, a storm, forgeries,
+duplicates and odd bodies are sent; and what the platform sent. On a terminal the
+same switches are single keys. inboxgate tries again after ` + schedule + ` here, so
+that a dead letter takes 17 s and not hours.`,
 		Example: `  ` + programName() + ` demo --once
   ` + programName() + ` demo --listen 127.0.0.1:8080`,
 		Args: cli.NoArgs,
@@ -73,12 +81,17 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	if !once {
+		d.pace = paceFor(ctx, cmd.OutOrStdout())
+	}
 	faults := d.play(ctx)
 	interrupted := ctx.Err() != nil
+	var stayed error
 	if len(faults) == 0 && !once && !interrupted {
-		d.stayUp(ctx)
+		stdin, _ := cmd.InOrStdin().(*os.File)
+		stayed = d.stayUp(ctx, stdin)
 	}
-	if err := d.close(keep || len(faults) > 0 && !interrupted); err != nil {
+	if err := errors.Join(stayed, d.close(keep || len(faults) > 0 && !interrupted)); err != nil {
 		return err
 	}
 	switch {
@@ -102,13 +115,18 @@ var errInterrupted = errors.New("stopped before the end of the story")
 
 // demo is an emulator of the platform, inboxgate, and two apps behind it.
 type demo struct {
+	mu    sync.Mutex // held while a line is written
 	out   io.Writer
 	paint term.Palette
+	pace  *pace // nil where nobody reads along
 
 	platform    *localPlatform
 	gate        *gate
-	app, onCall *receiver // the app takes every event, on-call those that failed
+	app, onCall *desk.App // the app takes every event, on-call those that failed
 	ledger      *ledger
+	desk        *desk.Desk
+	dashboard   *dashboard.Dashboard // these are nil until it stays up
+	sites       []*site
 }
 
 // Names of the routes, and of the receivers behind them.
@@ -146,14 +164,15 @@ func (d *demo) open(ctx context.Context, listen string, transport http.RoundTrip
 	if err != nil {
 		return err
 	}
-	d.app = &receiver{name: appRoute, verifier: v, note: d.ledger.note}
-	d.onCall = &receiver{name: onCallRoute, verifier: v, note: d.ledger.note}
-	for _, r := range []*receiver{d.app, d.onCall} {
-		if err := r.start(); err != nil {
+	d.app = &desk.App{Name: appRoute, Takes: "every event", Verifier: v, Note: d.ledger.came}
+	d.onCall = &desk.App{Name: onCallRoute, Takes: "message.failed", Verifier: v, Note: d.ledger.came}
+	for _, a := range []*desk.App{d.app, d.onCall} {
+		if err := a.Set(desk.Up); err != nil {
 			return err
 		}
 	}
-	return d.gate.start(secret, d.platform.client.Key, d.app.addr, d.onCall.addr)
+	d.desk = &desk.Desk{Apps: []*desk.App{d.app, d.onCall}, Platform: d.platform.emulator, Explains: explains}
+	return d.gate.start(secret, d.platform.client.Key, d.app.Addr(), d.onCall.Addr())
 }
 
 // say prints lines, wrapped to the width of a terminal.
@@ -165,31 +184,31 @@ func (d *demo) say(format string, args ...any) {
 }
 
 // write prints one line.
-func (d *demo) write(line string) { fmt.Fprintln(d.out, line) }
-
-// stayUp prints what may be done now, and then everything that arrives, until ctx
-// ends.
-func (d *demo) stayUp(ctx context.Context) {
-	d.hints()
-	for a := range d.ledger.live(ctx) {
-		d.say("  %s  %-7s  %-17s  %s", a.at.Format(time.TimeOnly), a.receiver, a.typ, a.id)
-	}
-	d.say("\nStopped.")
+func (d *demo) write(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	fmt.Fprintln(d.out, line)
 }
 
 // close ends everything, the senders before what they wait for, and removes the
 // directory unless it is to be kept.
 func (d *demo) close(keep bool) error {
 	var errs []error
+	for _, s := range d.sites {
+		errs = append(errs, s.close())
+	}
+	if d.dashboard != nil {
+		d.dashboard.Close()
+	}
 	if d.platform != nil {
 		errs = append(errs, d.platform.close())
 	}
 	if d.gate != nil {
 		errs = append(errs, d.gate.close(keep))
 	}
-	for _, r := range []*receiver{d.app, d.onCall} {
-		if r != nil {
-			r.stop()
+	for _, a := range []*desk.App{d.app, d.onCall} {
+		if a != nil {
+			errs = append(errs, a.Set(desk.Down))
 		}
 	}
 	return errors.Join(errs...)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/inboxgate/inboxgate/verify"
 )
@@ -53,3 +54,17 @@ func Of(ctx context.Context, out io.Writer, tampered func(n int, body []byte) (s
 	faults := d.play(ctx)
 	return faults, d.close(false)
 }
+
+// Paced plays the demo's story, and tells each pause that a reader would have.
+func Paced(ctx context.Context, out io.Writer, pause func(time.Duration)) (faults []string, paused time.Duration, err error) {
+	d, err := open(ctx, out, "127.0.0.1:0", nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	d.pace = &pace{pause: pause}
+	faults = d.play(ctx)
+	return faults, d.pace.total(), d.close(false)
+}
+
+// PausesFor reports whether the story would be slowed down for out.
+func PausesFor(ctx context.Context, out io.Writer) bool { return paceFor(ctx, out) != nil }

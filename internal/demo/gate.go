@@ -40,6 +40,12 @@ type gate struct {
 	withdraw   func() // removes the pointer for commands, nil if there is none
 }
 
+// schedule is when inboxgate tries again here. The usual one takes hours.
+const (
+	schedule = "2s 5s 10s"
+	explains = "Here inboxgate tries again 2, 5 and 10 s after a failure; an event that fails four times is a dead letter, 17 s after it came."
+)
+
 // webhookPath is where inboxgate takes events.
 const webhookPath = "/webhooks/inbox"
 
@@ -160,13 +166,15 @@ http://:%[4]s {
 		secret "{file.%[7]s}"
 		on * %[8]s {
 			name app
+			retry %[11]s
 		}
 		on message.failed http://%[9]s/alerts {
 			name on-call
+			retry %[11]s
 		}
 	}
 }
-`, filepath.Join(g.dir, "caddy"), g.logFile, g.store, port, bind, webhookPath, g.secretFile, app, onCall, admin)
+`, filepath.Join(g.dir, "caddy"), g.logFile, g.store, port, bind, webhookPath, g.secretFile, app, onCall, admin, schedule)
 }
 
 // load has Caddy run the configuration.

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,25 +53,31 @@ func same(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(one, other)
 }
 
-// hints prints what may be done beside a demo that keeps running.
+// hints prints where to look, and then what may be done beside a demo that keeps
+// running.
 func (d *demo) hints() {
-	run, api, id := invocation(), d.platform.client.BaseURL, d.platform.webhook.ID
-	d.say("\n%s Ctrl-C ends it. In another terminal:", d.paint.Bold("It all keeps running for your own events."))
+	d.say("")
+	for i, l := range d.links() {
+		name := fmt.Sprintf("%-9s", l.Name)
+		if i == 0 {
+			name = d.paint.Bold(name)
+		}
+		d.say("  %s  %s  %s", name, l.URL, l.what)
+	}
+	run, id := invocation(), d.platform.webhook.ID
+	d.say("\n%s Ctrl-C ends it. %s In another terminal:", d.paint.Bold("It all keeps running for your own events."), explains)
 	for _, line := range []string{
 		run + " status",
 		run + " events list",
-		run + " routes list",
+		run + " dead list",
+		run + " routes hold " + appRoute,
 		run + " trigger all --to " + d.gate.url + " --duplicate",
-		run + " trigger message.read --to " + d.gate.url + " --bad-signature",
-		run + " webhooks list",
 		run + " webhooks test " + id + " --type message.failed",
-		run + " webhooks logs " + id,
-		`curl -d '{"count":100,"duplicates":0.1,"cut":0.1}' ` + api + "/_emulator/send",
 	} {
 		d.command(line)
 	}
 	d.say("trigger and webhooks read these:")
-	d.command("export " + env.APIURL + "=" + api)
+	d.command("export " + env.APIURL + "=" + d.platform.client.BaseURL)
 	d.command("export " + env.APIKeyFile + "=" + term.ShellWord(d.gate.keyFile))
 	d.command("export " + env.SecretFile + "=" + term.ShellWord(d.gate.secretFile))
 	if len(instance.Running(instance.Directories())) > 1 {

@@ -5,15 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/inboxgate/inboxgate/internal/demo/desk"
 )
 
 // ledger compares what was sent with what arrived.
 type ledger struct {
-	mu   sync.Mutex             // guards all but passed
+	mu   sync.Mutex             // guards all but passed and missed
 	want []delivery             // what must arrive
 	got  map[delivery][]arrival // what has arrived
 	news chan struct{}          // closed and replaced at each arrival
@@ -22,6 +24,22 @@ type ledger struct {
 	// memory does not grow for as long as the demo runs.
 	passing bool
 	passed  chan arrival
+	missed  atomic.Int64
+}
+
+// arrival is one request that an app got.
+type arrival struct {
+	receiver string
+	id, typ  string // of the event, empty if the body is none
+	at       time.Time
+	body     []byte
+	signed   bool // with the webhook's secret
+	status   int  // that it was answered
+}
+
+// came records what an app got.
+func (l *ledger) came(a desk.Arrival) {
+	l.note(arrival{receiver: a.App, id: a.ID, typ: a.Type, at: a.At, body: a.Body, signed: a.Signed, status: a.Status})
 }
 
 // delivery is one event on its way to one receiver.
@@ -48,6 +66,7 @@ func (l *ledger) note(a arrival) {
 		select {
 		case l.passed <- a:
 		default: // The terminal is slower than they come.
+			l.missed.Add(1)
 		}
 		return
 	}
@@ -146,21 +165,13 @@ func (l *ledger) arrived(receiver string) int {
 	return n
 }
 
-// live yields what arrives from now on, until ctx ends.
-func (l *ledger) live(ctx context.Context) iter.Seq[arrival] {
+// passOn has what arrives from now on passed on, and returns where it comes.
+func (l *ledger) passOn() <-chan arrival {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.passing = true
-	l.mu.Unlock()
-	return func(yield func(arrival) bool) {
-		for {
-			select {
-			case a := <-l.passed:
-				if !yield(a) {
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
+	return l.passed
 }
+
+// takeMissed returns how many arrivals were not passed on since it was asked last.
+func (l *ledger) takeMissed() int { return int(l.missed.Swap(0)) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/event"
 	"github.com/inboxgate/inboxgate/internal/control"
+	"github.com/inboxgate/inboxgate/internal/demo/desk"
 	"github.com/inboxgate/inboxgate/internal/platform/emulator"
 )
 
@@ -28,7 +29,7 @@ type story struct {
 
 // play plays the story and returns what went wrong in it.
 func (d *demo) play(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, limit+d.pace.atMost())
 	defer cancel()
 	s := &story{demo: d, sent: make(sentSums)}
 	begun := time.Now()
@@ -44,7 +45,7 @@ func (d *demo) play(ctx context.Context) []string {
 		app, onCall := d.ledger.arrived(appRoute), d.ledger.arrived(onCallRoute)
 		s.say("\n%s %d deliveries to the app and %d to on-call: none missing, none doubled, every byte as sent.",
 			s.paint.Good("All well."), app, onCall)
-		s.say("The story took %.1f s.", time.Since(begun).Seconds())
+		s.say("The story took %.1f s.", (time.Since(begun) - d.pace.total()).Seconds())
 	}
 	return s.wrong
 }
@@ -54,8 +55,8 @@ func (s *story) introduce() {
 	s.say("%s", s.paint.Bold("inboxgate between the Inbox platform and two apps, all on this machine"))
 	s.say("\n  platform   %s  an emulator: it signs, sends, repeats", s.platform.client.BaseURL)
 	s.say("  inboxgate  %s", s.gate.url)
-	s.say("  app        http://%s%s  takes every event", s.app.addr, webhookPath)
-	s.say("  on-call    http://%s/alerts  takes message.failed too", s.onCall.addr)
+	s.say("  app        http://%s%s  takes every event", s.app.Addr(), webhookPath)
+	s.say("  on-call    http://%s/alerts  takes message.failed too", s.onCall.Addr())
 	s.say("\ninboxgate is registered there as %s, and has the secret that the API answered with.", s.platform.webhook.ID)
 }
 
@@ -116,7 +117,9 @@ func (s *story) forgeries(ctx context.Context) {
 
 func (s *story) appDown(ctx context.Context) {
 	s.step(fmt.Sprintf("4. The app goes down. %d more events come in.", outage*len(event.Types())))
-	s.app.stop()
+	if err := s.app.Set(desk.Down); err != nil {
+		s.fault("%v", err)
+	}
 	var taken int
 	var slowest int64
 	var alerts []delivery
@@ -152,7 +155,7 @@ func (s *story) appBack(ctx context.Context) {
 	s.step("5. The app comes back.")
 	waiting := s.ledger.waiting()
 	back := time.Now()
-	if err := s.app.start(); err != nil {
+	if err := s.app.Set(desk.Up); err != nil {
 		s.fault("%v", err)
 		return
 	}

@@ -1,4 +1,4 @@
-// The script of every page: an extra. Each page works without it.
+// An extra: each page works without it.
 (() => {
 	'use strict';
 	const $ = (id) => document.getElementById(id);
@@ -9,7 +9,7 @@
 		} catch { /* A browser that keeps nothing. */ }
 	};
 	const live = $('live'), pause = $('pause'), said = $('said');
-	const say = (text) => { if (said) said.textContent = text; };
+	const say = (text) => { said.textContent = text; };
 
 	// Times: UTC as they came, local, or how long ago.
 	const units = [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]];
@@ -39,21 +39,25 @@
 	// merge makes the children of one element those of another, and leaves alone what is
 	// the same: focus, selection and what is open stay.
 	const merge = (to, from) => {
-		const want = [...from.childNodes];
-		want.forEach((b, i) => {
-			const a = to.childNodes[i];
-			if (!a) to.append(b);
-			else if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName || a.id !== b.id) a.replaceWith(b);
-			else if (a.nodeType !== 1) {
-				if (a.data !== b.data) a.data = b.data;
-			} else {
-				if (a.isEqualNode(b) || a.contains(document.activeElement) && a.matches('form')) return;
+		let a = to.firstChild;
+		for (const b of [...from.childNodes]) {
+			if (b.id) {
+				let same = a;
+				while (same && same.id !== b.id) same = same.nextSibling;
+				while (same && a !== same) { a = a.nextSibling; a.previousSibling.remove(); }
+			}
+			if (!a || (a.id || '') !== (b.id || '')) { to.insertBefore(b, a); continue; }
+			const next = a.nextSibling;
+			if (a.nodeName !== b.nodeName) a.replaceWith(b);
+			else if (a.nodeType !== 1) { if (a.data !== b.data) a.data = b.data; }
+			else if (!a.isEqualNode(b) && !a.dataset.src && !(a.nodeName === 'FORM' && a.contains(document.activeElement))) {
 				for (const { name } of [...a.attributes]) if (!b.hasAttribute(name) && name !== 'open') a.removeAttribute(name);
 				for (const { name, value } of b.attributes) if (a.getAttribute(name) !== value) a.setAttribute(name, value);
 				merge(a, b);
 			}
-		});
-		while (to.childNodes.length > want.length) to.lastChild.remove();
+			a = next;
+		}
+		while (a) { const next = a.nextSibling; a.remove(); a = next; }
 	};
 	const ask = async (url) => {
 		const answer = await fetch(url, { headers: { 'X-Fragment': '1' }, credentials: 'same-origin', redirect: 'error' });
@@ -64,7 +68,7 @@
 	};
 
 	// What is live is asked for again, unless it is paused or nobody sees it.
-	let every = live ? Number(live.dataset.every || 0) : 0, paused = keep('paused') === 'yes', timer, failed = 0;
+	let every = Number(live.dataset.every || 0), paused = keep('paused') === 'yes', timer, failed = 0;
 	const shown = () => {
 		if (!pause) return;
 		pause.hidden = every === 0;
@@ -125,10 +129,8 @@
 	});
 
 	const off = $('keys-off');
-	if (off) {
-		off.checked = keep('keys') === 'off';
-		off.addEventListener('change', () => keep('keys', off.checked ? 'off' : 'on'));
-	}
+	off.checked = keep('keys') === 'off';
+	off.addEventListener('change', () => keep('keys', off.checked ? 'off' : 'on'));
 	document.addEventListener('keydown', (e) => {
 		if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input,select,textarea,dialog')) return;
 		if (e.key === '?') $('keys').showModal();
@@ -144,8 +146,7 @@
 		e.preventDefault();
 	});
 
-	for (const id of ['times', 'help']) if ($(id)) $(id).hidden = false;
-	for (const b of document.querySelectorAll('[data-copy]')) b.hidden = false;
+	for (const el of document.querySelectorAll('#times,#help,[data-copy]')) el.hidden = false;
 	times();
 	shown();
 	wait();

@@ -186,6 +186,9 @@ func TestText(t *testing.T) {
 	if got := page.Text("a\n\tb\r<"); got != "<bdi>a\n\tb<span class=\"odd\">⟨U+000D⟩</span>&lt;</bdi>" {
 		t.Errorf("%q", got)
 	}
+	if !page.Clear("a\n\tb") || page.Clear("a\r") || page.Clear("\u200b") {
+		t.Error("what cannot be seen is not found")
+	}
 	if got := page.Short(4, "äöüß") + page.Short(3, "äöüß"); got != "äöüßäö…" {
 		t.Errorf("%q", got)
 	}
@@ -201,6 +204,9 @@ func TestWords(t *testing.T) {
 		if got := page.Duration(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
+	}
+	if got := page.Milliseconds(0) + page.Milliseconds(41); got != "under 1 ms41 ms" {
+		t.Error(got)
 	}
 	for n, want := range map[int64]string{0: "0 B", 286: "286 B", 1023: "1023 B", 1024: "1.0 KiB", 642 << 20: "642 MiB", 10 << 30: "10 GiB", 1<<30 - 1: "1.0 GiB", 1 << 62: "4096 PiB"} {
 		if got := page.Size(n); got != want {

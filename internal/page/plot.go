@@ -57,7 +57,7 @@ func (f Frame) Plot(p Plot) template.HTML {
 		f.table(&b, p)
 	}
 	b.WriteString(`</figure>`)
-	return template.HTML(b.String()) //nolint:gosec // Each text was escaped.
+	return template.HTML(b.String()) // Each text was escaped.
 }
 
 // draw writes the bars of all series.

@@ -44,9 +44,8 @@ func odd(c rune) bool {
 // set, line feeds and tabs are as they are.
 func split(s string, lines bool, f func(part string, isOdd bool)) {
 	begin := 0
-	for i, w := 0, 0; i < len(s); i += w {
-		var c rune
-		c, w = utf8.DecodeRuneInString(s[i:])
+	for i := 0; i < len(s); {
+		c, w := utf8.DecodeRuneInString(s[i:])
 		name := ""
 		switch {
 		case c == utf8.RuneError && w == 1:
@@ -62,10 +61,18 @@ func split(s string, lines bool, f func(part string, isOdd bool)) {
 			f(name, true)
 			begin = i + w
 		}
+		i += w
 	}
 	if begin < len(s) {
 		f(s[begin:], false)
 	}
+}
+
+// Clear reports whether a text of several lines has nothing that cannot be seen.
+func Clear(s string) bool {
+	clear := true
+	split(s, true, func(_ string, isOdd bool) { clear = clear && !isOdd })
+	return clear
 }
 
 // Plain returns a text with what cannot be seen shown by its number, as ⟨U+202E⟩, for an
@@ -94,7 +101,7 @@ func markup(element, s string, lines bool) template.HTML {
 		template.HTMLEscape(&b, []byte(part))
 	})
 	b.WriteString("</" + element + ">")
-	return template.HTML(b.String()) //nolint:gosec // Each part was escaped.
+	return template.HTML(b.String()) // Each part was escaped.
 }
 
 // Short returns a text of at most n characters; one that is longer ends in "…".
@@ -141,7 +148,12 @@ func Count[N int | int64](n N) string {
 }
 
 // Milliseconds returns a number of milliseconds in words.
-func Milliseconds(n int64) string { return Duration(time.Duration(n) * time.Millisecond) }
+func Milliseconds(n int64) string {
+	if n == 0 {
+		return "under 1 ms" // A zero is what was cut off.
+	}
+	return Duration(time.Duration(n) * time.Millisecond)
+}
 
 // Duration returns a length of time in at most two units: 41 ms, 12 min, 3 d 4 h.
 func Duration(d time.Duration) string {
@@ -215,7 +227,7 @@ func element(t time.Time, also, text, attr string) template.HTML {
 	if also != "" {
 		title += ", " + also
 	}
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, t.Format(timeWire), title, attr, text)) //nolint:gosec // Digits and our own words.
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, t.Format(timeWire), title, attr, text)) // Digits and our own words.
 }
 
 // relative returns a time by how long ago it is.

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -17,6 +19,7 @@ func (s *Storage) Look(now time.Time, log *slog.Logger, max int64) (stats spool.
 	stats = s.Store.Stats()
 	s.lookAtClock(log, stats.ClockOff)
 	s.growth.Add(now, stats.Used)
+	s.sample(stats)
 	room := []any{"used", stats.Used, "max_size", max, "free_disk", stats.Free, "floor", stats.Floor}
 	switch {
 	case short(stats, max, 10):
@@ -27,6 +30,32 @@ func (s *Storage) Look(now time.Time, log *slog.Logger, max int64) (stats spool.
 		log.Info("store has room again", room...)
 	}
 	return stats, low
+}
+
+const (
+	// sampleEvery is how often it is noted how much waits in the routes.
+	sampleEvery = 20 * time.Second
+	// sampleWithin bounds the asking: the caller has other things to look at.
+	sampleWithin = time.Second
+)
+
+// sample notes how much waits in the routes that this process delivers to.
+func (s *Storage) sample(stats spool.Stats) {
+	hour := metrics.Process().Minutes
+	if stats.Unavailable != nil || !hour.Due(sampleEvery) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), sampleWithin)
+	defer cancel()
+	states, err := s.Store.Routes(ctx)
+	if err != nil {
+		return // The store reports it.
+	}
+	for _, state := range states {
+		if k := state.Key; hour.Has(k.Source, k.Route) {
+			hour.Route(k.Source, k.Route).Waits(state.Waiting)
+		}
+	}
 }
 
 // Full returns how many seconds the room, in bytes, lasts at the pace of the last

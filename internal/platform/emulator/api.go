@@ -31,7 +31,7 @@ type list[T any] struct {
 	Data []T `json:"data"`
 }
 
-// routes returns the handler of all paths.
+// routes returns the handler of all paths: the API, what is beside it, and the page.
 func (e *Emulator) routes() http.Handler {
 	api := http.NewServeMux()
 	api.Handle("/v1/webhooks", methods{http.MethodGet: e.apiList, http.MethodPost: e.apiCreate})
@@ -50,6 +50,7 @@ func (e *Emulator) routes() http.Handler {
 	all := http.NewServeMux()
 	all.Handle("/v1/", e.withKey(api))
 	all.Handle("/_emulator/", e.nearby(control))
+	e.addPage(all)
 	all.HandleFunc("/", nothingHere)
 	return all
 }

@@ -173,7 +173,7 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/v1/webhooks", good, []string{"Authorization", testKey}, 401, "key is wrong"},
 		{"GET", "/v1/nowhere", "", []string{"Authorization", ""}, 401, "key is missing"},
 		{"GET", "/v1/nowhere", "", nil, 404, "nothing at /v1/nowhere"},
-		{"GET", "/", "", nil, 404, "nothing at /"},
+		{"GET", "/nowhere", "", nil, 404, "nothing at /nowhere"},
 		{"PATCH", "/v1/webhooks", good, nil, 405, "PATCH"},
 		{"GET", own, "", nil, 405, "GET"},
 		{"GET", "/v1/webhooks/test", "", nil, 405, "GET"},

@@ -75,6 +75,7 @@ type endpoint struct {
 	ready   []turn              // requests to make, in their order
 	running int                 // requests under way, at most Options.MaxInFlight
 	deleted bool
+	paused  bool // nothing is sent, and all that comes waits
 }
 
 // add queues a new delivery, due at once. The caller holds mu.
@@ -131,7 +132,7 @@ func (e *Emulator) keep(d *delivery) {
 // pump starts as many requests as the endpoint may have under way. The caller holds
 // mu.
 func (e *Emulator) pump(h *endpoint) {
-	for e.started && !e.closed && h.running < e.opts.MaxInFlight && len(h.ready) > 0 {
+	for e.started && !e.closed && !h.paused && h.running < e.opts.MaxInFlight && len(h.ready) > 0 {
 		t := h.ready[0]
 		h.ready = h.ready[1:]
 		if !t.extra && t.d.status != Waiting {

@@ -48,6 +48,7 @@ type stored struct {
 type storedHook struct {
 	Webhook platform.Webhook    `json:"webhook"`
 	Logs    []platform.LogEntry `json:"logs"`
+	Paused  bool                `json:"paused,omitzero"`
 }
 
 // storedDelivery is one that is not finished.
@@ -102,7 +103,7 @@ func (e *Emulator) load() error {
 	}
 	e.advanced = time.Duration(s.Advanced)
 	for _, h := range s.Webhooks {
-		e.hooks = append(e.hooks, &endpoint{hook: h.Webhook, logs: h.Logs})
+		e.hooks = append(e.hooks, &endpoint{hook: h.Webhook, logs: h.Logs, paused: h.Paused})
 	}
 	for _, sd := range s.Deliveries {
 		if e.find(sd.WebhookID) == nil {
@@ -137,7 +138,7 @@ func (e *Emulator) snapshot() stored {
 	defer e.mu.Unlock()
 	s := stored{Version: stateVersion, Key: e.key, Advanced: duration(e.advanced)}
 	for _, h := range e.hooks {
-		s.Webhooks = append(s.Webhooks, storedHook{h.hook, slices.Clone(h.logs)})
+		s.Webhooks = append(s.Webhooks, storedHook{h.hook, slices.Clone(h.logs), h.paused})
 	}
 	for _, d := range e.round.sent {
 		if d.status != Waiting {

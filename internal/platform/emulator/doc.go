@@ -1,7 +1,8 @@
 // Package emulator is a whole small Inbox platform for a laptop: the webhook
 // API with bearer keys, deliveries that are signed and retried as the
 // platform's documentation says, their logs, and under /_emulator/ the means to
-// send events with faults, to move the clock and to read what happened.
+// send events with faults, to move the clock and to read what happened. A page at / shows
+// the same to people.
 //
 // Guarantee: each delivery carries the same id and the same bytes in all its
 // attempts, which follow platform.Schedule divided by Options.Speed, counted

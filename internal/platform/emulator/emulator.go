@@ -67,11 +67,11 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Emulator is the platform. It is an http.Handler for the API and /_emulator/.
+// Emulator is the platform. It is an http.Handler for the API, /_emulator/ and the page.
 type Emulator struct {
 	opts    Options
 	key     string
-	handler http.Handler // of the API and /_emulator/
+	handler http.Handler // of the API, /_emulator/ and the page
 	client  *http.Client // for the deliveries
 	disk    *disk        // nil where the state is in memory only
 

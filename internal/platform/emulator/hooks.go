@@ -156,6 +156,21 @@ func (e *Emulator) remove(id string) error {
 	return nil
 }
 
+// Pause has nothing sent to a webhook any more, or again. What comes meanwhile, and what
+// is due again, waits. The API has no such thing; the page has.
+func (e *Emulator) Pause(id string, paused bool) error {
+	e.mu.Lock()
+	h := e.find(id)
+	if h == nil {
+		e.mu.Unlock()
+		return noWebhook(id)
+	}
+	h.paused = paused
+	e.pump(h)
+	e.mu.Unlock()
+	return e.saveNow()
+}
+
 // Test sends an event to a webhook as the API does.
 //
 // OUR ASSUMPTION: any documented type will do, also one that the webhook does

@@ -114,15 +114,20 @@ func (e *Emulator) state(withSent bool) State {
 	}
 	s.Sent = make([]Sent, 0, len(r.sent))
 	for _, d := range r.sent {
-		one := Sent{
-			WebhookID: d.webhook, JobID: d.job, EventID: d.content.eventID, Type: d.content.typ,
-			Faults: d.fault.names(), SHA256: d.content.sha256, Size: d.content.size,
-			Status: d.status, Attempts: slices.Clone(d.attempts),
-		}
-		if d.status == Waiting {
-			one.NextAttemptAt = stamp(d.due)
-		}
-		s.Sent = append(s.Sent, one)
+		s.Sent = append(s.Sent, d.shown())
 	}
 	return s
+}
+
+// shown returns a copy of a delivery as State has it. The caller holds the emulator's mu.
+func (d *delivery) shown() Sent {
+	one := Sent{
+		WebhookID: d.webhook, JobID: d.job, EventID: d.content.eventID, Type: d.content.typ,
+		Faults: d.fault.names(), SHA256: d.content.sha256, Size: d.content.size,
+		Status: d.status, Attempts: slices.Clone(d.attempts),
+	}
+	if d.status == Waiting {
+		one.NextAttemptAt = stamp(d.due)
+	}
+	return one
 }

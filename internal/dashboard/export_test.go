@@ -1,0 +1,7 @@
+package dashboard
+
+// Forget drops what is kept of the API's answers.
+func (d *Dashboard) Forget() {
+	d.status.forget()
+	d.minutes.forget()
+}
