@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/minutes"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -19,7 +19,6 @@ func (s *Storage) Look(now time.Time, log *slog.Logger, max int64) (stats spool.
 	stats = s.Store.Stats()
 	s.lookAtClock(log, stats.ClockOff)
 	s.growth.Add(now, stats.Used)
-	s.sample(stats)
 	room := []any{"used", stats.Used, "max_size", max, "free_disk", stats.Free, "floor", stats.Floor}
 	switch {
 	case short(stats, max, 10):
@@ -39,10 +38,10 @@ const (
 	sampleWithin = time.Second
 )
 
-// sample notes how much waits in the routes that this process delivers to.
-func (s *Storage) sample(stats spool.Stats) {
-	hour := metrics.Process().Minutes
-	if stats.Unavailable != nil || !hour.Due(sampleEvery) {
+// Sample notes how much waits in the routes that this process delivers to, three times a
+// minute. It is to be called about once a second.
+func (s *Storage) Sample(hour *minutes.Hour) {
+	if s.Store.Stats().Unavailable != nil || !hour.Due(sampleEvery) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), sampleWithin)
