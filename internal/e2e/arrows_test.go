@@ -52,6 +52,7 @@ var house = []room{
 	{path: "internal/address"},
 	{path: "internal/body"},
 	{path: "internal/cli", may: []string{"event", "verify", "internal/access", "internal/cli/...", "internal/control", "internal/dashboard", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/pgtest", "internal/spool/..."}},
+	{path: "internal/cli", may: []string{"event", "verify", "internal/access", "internal/cli/...", "internal/control", "internal/dashboard", "internal/diagnose", "internal/env", "internal/instance", "internal/nearest", "internal/platform/...", "internal/spool/postgres", "internal/spool/sqlite", "internal/storecopy"}, tests: []string{"internal/minutes", "internal/pgtest", "internal/spool/..."}},
 	{path: "internal/cli/term"},
 	{path: "internal/audit", may: []string{"internal/deliver", "internal/metrics", "internal/spool"}},
 	{path: "internal/condition", may: []string{"internal/nearest"}},
