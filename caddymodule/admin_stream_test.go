@@ -79,7 +79,8 @@ func TestPagesOfAnInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-ended:
+	case err := <-ended:
+		t.Logf("it ended: %v", err)
 	case <-ctx.Done():
 		t.Error("the stream of a configuration that is gone goes on")
 	}
