@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,10 @@ func (a *App) api(run *engine) http.Handler {
 		Token:      a.token,
 		Configured: a.configured,
 		Pace:       func(k spool.RouteKey) control.Pace { return control.Pace(run.dispatcher.Pace(k)) },
+		Route:      a.route,
+		Minutes:    metrics.Process().Minutes,
+		Ended:      run.OnDeliveryEnded,
+		Done:       run.done,
 		Retry:      run.dispatcher.Retry,
 		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			return a.release(ctx, run, rec, dryRun)
@@ -96,6 +102,16 @@ func databaseOf(st *storage.Storage) *control.Database {
 		Standbys: h.Standbys, Synchronous: h.Synchronous, Connections: h.Connections, Reconnects: h.Reconnects, Ambiguous: h.Ambiguous,
 		Snapshot: h.OldestSnapshot.Seconds(), Blind: h.Blind, Dead: h.DeadRows,
 	}
+}
+
+// route returns what this configuration has of a route.
+func (a *App) route(k spool.RouteKey) (c control.RouteConfig) {
+	if s := a.sources.find(k.Source); s != nil {
+		if i := slices.Index(s.keys, k); i >= 0 {
+			c = s.Routes[i].shown()
+		}
+	}
+	return c
 }
 
 // configured returns every route of this configuration.
@@ -149,10 +165,16 @@ func (a *App) orderKey(k spool.RouteKey, e *spool.Event) string {
 func (a *App) about() control.About {
 	v := control.About{Started: started, Accepted: metrics.Process().Accepts.LastMinute(time.Now()), Max: a.settings().MaxSize, LastWarning: lastWarning()}
 	v.Version = version()
-	for _, s := range a.sources.all() {
+	if run := a.started(); run != nil {
+		if full := run.Full(float64(v.Max - run.Store.Stats().Used)); !math.IsInf(full, 0) {
+			v.Full = control.Seconds(math.Round(full))
+		}
+	}
+	for _, s := range a.sources.sorted() {
+		v.Sources = append(v.Sources, control.SourceStatus{Source: s.Name})
 		if list := s.secrets.Set(); list != nil {
 			list.Each(func(label string, ok bool) {
-				v.Secrets = append(v.Secrets, control.Secret{Source: s.Name, Secret: label, Valid: ok})
+				v.Secrets = append(v.Secrets, control.Secret{Source: s.Name, Secret: label, Valid: ok, Used: metrics.Process().Used(s.Name, label)})
 			})
 		}
 	}

@@ -96,6 +96,7 @@ type App struct {
 type engine struct {
 	*storage.Storage
 	dispatcher *deliver.Dispatcher
+	done       <-chan struct{} // Closed when the app stops.
 }
 
 // emit hands an event to Caddy's event handlers and returns at once.
@@ -231,7 +232,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	a.storage, a.observer = st, audit.New(a.configured(), a.log, a.audit, a.emit)
+	a.storage, a.observer = st, audit.New(a.configured(), a.log, a.audit, a.emit, st.DeliveryEnded)
 	st.Lead(storageUser{a})
 	a.owner = deliver.NewOwner()
 	var routes []deliver.Route
@@ -250,7 +251,7 @@ func (a *App) Start() error {
 	a.dispatcher = d
 	st.Began(d)
 	d.Start()
-	a.engine = &engine{Storage: st, dispatcher: d}
+	a.engine = &engine{Storage: st, dispatcher: d, done: a.done}
 	close(a.live)
 	return nil
 }

@@ -34,6 +34,8 @@ func misplaced(word string, here []string) string {
 		return "'" + word + "' belongs into the block of an `on` or of `to`: move it there, as in to app:3000 { " + word + " … }"
 	case slices.Contains(storageWords, word) && word != "name":
 		return "'" + word + "' belongs into the block of storage: move it there, as in storage " + storage.Postgres + " { " + word + " … }"
+	case slices.Contains(dashboardWords, word):
+		return "'" + word + "' belongs into the block of " + dashboardDirective + " in a site: move it there"
 	case slices.Contains(appWords, word):
 		return "'" + word + "' belongs into the global option at the top of the Caddyfile: { " + appID + " { " + word + " … } }"
 	}
@@ -45,11 +47,15 @@ func misplaced(word string, here []string) string {
 
 // misnamed are directives that are none, and what is meant.
 var misnamed = map[string]string{
-	appID:                 appID + " is a global option, and stands at the top of the Caddyfile: { " + appID + " { … } }; in a site it is " + directiveName + " <path> <app>",
-	directiveName + "s":   "did you mean " + directiveName + "?",
-	appID + "_hook":       "did you mean " + directiveName + "?",
-	appID + "gate":        "did you mean " + directiveName + "?",
-	healthDirective + "z": "did you mean " + healthDirective + "?",
+	appID:                    appID + " is a global option, and stands at the top of the Caddyfile: { " + appID + " { … } }; in a site it is " + directiveName + " <path> <app>",
+	directiveName + "s":      "did you mean " + directiveName + "?",
+	appID + "_hook":          "did you mean " + directiveName + "?",
+	appID + "gate":           "did you mean " + directiveName + "?",
+	healthDirective + "z":    "did you mean " + healthDirective + "?",
+	dashboardDirective + "s": "did you mean " + dashboardDirective + "?",
+	appID + "_dash":          "did you mean " + dashboardDirective + "?",
+	appID + "_ui":            "did you mean " + dashboardDirective + "?",
+	appID + "gate_dashboard": "did you mean " + dashboardDirective + "?",
 }
 
 func init() {
@@ -59,8 +65,10 @@ func init() {
 			return nil, h.Errf("%s", meant)
 		})
 	}
-	httpcaddyfile.RegisterGlobalOption(directiveName, func(d *caddyfile.Dispenser, _ any) (any, error) {
-		d.Next()
-		return nil, d.Errf("%s is a directive and stands in a site; the global option is %s", directiveName, appID)
-	})
+	for _, name := range []string{directiveName, dashboardDirective} {
+		httpcaddyfile.RegisterGlobalOption(name, func(d *caddyfile.Dispenser, _ any) (any, error) {
+			d.Next()
+			return nil, d.Errf("%s is a directive and stands in a site; the global option is %s", name, appID)
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/inboxgate/inboxgate/internal/body"
+	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/handlers"
 	"github.com/inboxgate/inboxgate/internal/routing"
@@ -190,6 +192,24 @@ func (r *Route) schedule() deliver.Schedule {
 		s = append(s, time.Duration(d))
 	}
 	return s
+}
+
+// shown returns what operators see of a route's configuration.
+func (r *Route) shown() control.RouteConfig {
+	c := control.RouteConfig{
+		Upstreams: handlers.Dials(r.HandleRaw...), Types: r.Types,
+		Timeout:     control.Seconds(cmp.Or(time.Duration(r.Timeout), deliver.DefaultTimeout).Seconds()),
+		MaxInFlight: cmp.Or(r.MaxInFlight, deliver.DefaultMaxInFlight), InFlightEach: r.MaxInFlightEach,
+		Rate: r.Rate, Burst: r.Burst, RateEach: r.RateEach, Order: r.Order, If: r.If,
+	}
+	schedule := r.schedule()
+	if schedule == nil {
+		schedule = deliver.Platform
+	}
+	for _, d := range schedule {
+		c.Schedule = append(c.Schedule, control.Seconds(d.Seconds()))
+	}
+	return c
 }
 
 // setDefaults fills zero fields.

@@ -6,7 +6,7 @@
 // nothing is stored), upstream*.go its way to an app, app*.go and storage.go the lives,
 // source*.go what belongs to one webhook. caddyfile*.go parse; reach*.go and guard.go
 // find webhooks that the platform would not reach; metrics.go and
-// emitter.go report; admin.go, operator.go and health.go serve the operator. What needs
+// emitter.go report; admin.go, operator.go, dashboard.go and health.go serve the operator. What needs
 // no Caddy is in packages of its own below internal.
 //
 // Lives: the store is shared by all configurations of the process that name its
@@ -33,6 +33,7 @@ func init() {
 	caddy.RegisterModule(Admin{})
 	caddy.RegisterModule(Health{})
 	caddy.RegisterModule(Operator{})
+	caddy.RegisterModule(new(Dashboard))
 	caddy.RegisterModule(new(InTurn))
 	httpcaddyfile.RegisterGlobalOption(appID, parseApp)
 	httpcaddyfile.RegisterHandlerDirective(directiveName, parseWebhook)
@@ -43,4 +44,7 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder(healthDirective, httpcaddyfile.Before, "handle")
 	httpcaddyfile.RegisterHandlerDirective(operatorDirective, parseOperator)
 	httpcaddyfile.RegisterDirectiveOrder(operatorDirective, httpcaddyfile.Before, "handle")
+	// Behind basic_auth and forward_auth as well, which say who the user is.
+	httpcaddyfile.RegisterDirective(dashboardDirective, parseDashboard)
+	httpcaddyfile.RegisterDirectiveOrder(dashboardDirective, httpcaddyfile.Before, "handle")
 }

@@ -45,6 +45,8 @@ type guards struct {
 	all []*guard // Guarded by mu.
 	// bounded are the servers whose connections are counted; guarded by mu.
 	bounded []*caddyhttp.Server
+	// dashboards are those of all servers; guarded by mu.
+	dashboards []*Dashboard
 	// probes are the listeners, as host:port, that answer probes without TLS; guarded by mu.
 	probes []string
 }
@@ -71,6 +73,13 @@ func (s *guards) bound(ctx caddy.Context, log *slog.Logger) {
 			}
 		})
 	}
+}
+
+// shown records a dashboard.
+func (s *guards) shown(d *Dashboard) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dashboards = append(s.dashboards, d)
 }
 
 // probed records the listeners of the server that is being provisioned, which

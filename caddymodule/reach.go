@@ -166,6 +166,11 @@ func (a *App) judge() {
 			warn(what, "server", g.server.Name())
 		}
 	}
+	for _, d := range a.guards.dashboards {
+		if what := d.believed(); what != "" {
+			warn(what)
+		}
+	}
 	for _, what := range a.guards.selfServed(nil) {
 		warn(what)
 	}

@@ -181,6 +181,10 @@ func (p *passage) handler(h caddyhttp.MiddlewareHandler) (e end, ended bool) {
 		return end{by: "respond", status: p.status(h.StatusCode, http.StatusOK)}, true
 	case *caddyhttp.StaticError:
 		return end{by: "error", status: p.status(h.StatusCode, http.StatusInternalServerError)}, true
+	case *Dashboard:
+		if h.takes(p.r.URL.Path) {
+			return end{by: dashboardDirective, status: http.StatusForbidden}, true
+		}
 	case *reverseproxy.Handler:
 		return end{by: "reverse_proxy"}, true
 	case *fileserver.FileServer:

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -193,6 +194,11 @@ func (s *sourceSet) all() []*source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.byName))
+}
+
+// sorted is all, by name.
+func (s *sourceSet) sorted() []*source {
+	return slices.SortedFunc(slices.Values(s.all()), func(a, b *source) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // forget gives back what the sources of one configuration hold.

@@ -115,11 +115,18 @@ func FuzzNoValueEscapes(f *testing.F) {
 func checkContained(t *testing.T, name, value string) {
 	t.Helper()
 	environ := []string{"INBOX_UPSTREAM=app:3000", "INBOX_ADMIN_TOKEN=a-token-of-the-tests", name + "=" + value}
+	pages := strings.HasPrefix(name, env.Dashboard)
+	if pages {
+		environ = append(dashboardWith(name), environ...)
+	}
 	s, _, err := readEnvironment(environ, secretsAre(goodSecret))
 	if err != nil {
 		return
 	}
 	raw, _, err := s.adapt()
+	if pages {
+		raw = bytes.Replace(raw, []byte(`"{env.`+env.DashboardPasswordHash+`}"`), []byte(`"hash"`), 1)
+	}
 	if err != nil {
 		t.Fatalf("%s=%q passed, and does not adapt: %v", name, value, err)
 	}
@@ -159,6 +166,9 @@ func checkContained(t *testing.T, name, value string) {
 	}
 	if name == env.Admin && openToOthers(value) {
 		checkOperator(t, http.Servers)
+	}
+	if pages && !(name == env.Dashboard && value == off) {
+		checkDashboard(t, name+"="+value, http.Servers)
 	}
 	checkServers(t, name+"="+value, http.Servers, name == "INBOX_OPS_LISTEN" && value == off)
 }
@@ -225,6 +235,25 @@ func checkOperator(t *testing.T, servers map[string]struct{ Routes json.RawMessa
 	}
 	if found != 1 {
 		t.Errorf("%d servers for the operator's API", found)
+	}
+}
+
+// checkDashboard takes the one server of the operator's pages out, which serves those to a
+// user and nothing else.
+func checkDashboard(t *testing.T, pair string, servers map[string]struct{ Routes json.RawMessage }) {
+	t.Helper()
+	found := 0
+	for name, server := range servers {
+		if all := handlers(server.Routes); slices.Contains(all, "inbox_dashboard") {
+			found++
+			delete(servers, name)
+			if !slices.Equal(all, []string{"authentication", "inbox_dashboard"}) {
+				t.Errorf("%s: the dashboard's server has the handlers %q", pair, all)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("%s: %d servers for the dashboard", pair, found)
 	}
 }
 

@@ -26,6 +26,7 @@ type settings struct {
 	// Operator is the site of the operator's API for other machines, empty for
 	// none, on OperatorBind. Caddy's own endpoint is never there.
 	Operator, OperatorBind string
+	Dashboard              pages
 	// Proxies are the networks whose X-Forwarded-* headers are believed.
 	Proxies []string
 	Retry   []string // Of every route; the platform's own schedule when empty.
@@ -68,9 +69,13 @@ func defaults() settings {
 // error joins every mistake, each with what to do. An empty variable is an
 // unset one, as in a compose file.
 func readEnvironment(environ []string, secrets func() ([]string, error)) (settings, []string, error) {
-	values := make(map[string]string)
+	values, hash := make(map[string]string), ""
 	for _, pair := range environ {
-		if name, value, _ := strings.Cut(pair, "="); strings.TrimSpace(value) != "" {
+		name, value, _ := strings.Cut(pair, "=")
+		if name == env.DashboardPasswordHash {
+			hash = value
+		}
+		if strings.TrimSpace(value) != "" {
 			values[name] = strings.TrimSpace(value)
 		}
 	}
@@ -95,6 +100,7 @@ func readEnvironment(environ []string, secrets func() ([]string, error)) (settin
 		errs = append(errs, fmt.Errorf("%s: other machines reach '%s', and there is no token that they must show: set %s to, for example, the output of `openssl rand -hex 24`, or choose 127.0.0.1:2019 or a socket",
 			env.Admin, values[env.Admin], env.AdminToken))
 	}
+	errs = append(errs, s.checkDashboard(values, hash)...)
 	if len(s.Storage) > 0 && !s.Database {
 		for _, name := range []string{env.DatabaseDurability, env.DatabaseBatches, env.MemberName} {
 			if values[name] != "" {
@@ -135,6 +141,12 @@ func (v variable) check(value string) error {
 	s := defaults()
 	if err := v.set(&s, value); err != nil {
 		return err
+	}
+	if s.Dashboard.Site == s.Ops {
+		s.Ops = "" // Another variable may move it.
+	}
+	if s.Dashboard.Site == s.Site {
+		s.Site = "http://:1"
 	}
 	if len(s.Routes) == 0 {
 		s.Routes = []route{{Upstreams: []string{"app:3000"}}}

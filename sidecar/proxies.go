@@ -62,5 +62,8 @@ func (s settings) ClearAddresses() []clear {
 	}
 	add(s.Ops, s.OpsBind, false)
 	add(s.Operator, s.OperatorBind, false)
+	if !s.Dashboard.Unix() {
+		add(s.Dashboard.Site, s.Dashboard.Bind, false)
+	}
 	return all
 }

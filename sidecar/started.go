@@ -73,9 +73,15 @@ func (s settings) where() []zap.Field {
 	if s.Ops != "" {
 		ops = strings.Replace(s.Ops, "://:", "://"+bracketed(s.OpsBind)+":", 1)
 	}
+	pages := off
+	if s.Dashboard.Unix() {
+		pages, _, _ = strings.Cut(s.Dashboard.Bind, "|")
+	} else if s.Dashboard.Site != "" {
+		pages = strings.Replace(s.Dashboard.Site, "://:", "://"+bracketed(s.Dashboard.Bind)+":", 1)
+	}
 	return []zap.Field{
 		zap.String("at", at+s.Path), zap.Strings("deliver", routes), zap.String("store", s.dataDir()),
-		zap.String("operator", strings.TrimSuffix(operator, "|0600")), zap.String("probes_and_metrics", ops),
+		zap.String("operator", strings.TrimSuffix(operator, "|0600")), zap.String("probes_and_metrics", ops), zap.String("dashboard", pages),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/inboxgate/inboxgate/internal/env"
 )
@@ -23,14 +24,21 @@ func (s settings) checkFree() error {
 		}
 		addresses = append(addresses, clear{Address: ":" + port})
 	}
+	if path, ok := strings.CutPrefix(s.Dashboard.Bind, "unix/"); ok {
+		path, _, _ = strings.Cut(path, "|")
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			_ = c.Close()
+			return fmt.Errorf("another process answers at %s: stop it, or choose another socket with %s", path, env.Dashboard)
+		}
+	}
 	for _, a := range addresses {
 		l, err := net.Listen("tcp", a.Address) // Without SO_REUSEPORT.
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("another process listens on %s: stop it, or choose another address with %s, %s or %s", a.Address, env.Listen, env.OpsListen, env.Admin)
+			return fmt.Errorf("another process listens on %s: stop it, or choose another address with %s, %s, %s or %s", a.Address, env.Listen, env.OpsListen, env.Admin, env.Dashboard)
 		}
 		if errors.Is(err, syscall.EADDRNOTAVAIL) {
 			host, port, _ := net.SplitHostPort(a.Address)
-			return fmt.Errorf("this machine has no address %s to listen on: choose one that it has, or :%s for all, with %s, %s or %s", host, port, env.Listen, env.OpsListen, env.Admin)
+			return fmt.Errorf("this machine has no address %s to listen on: choose one that it has, or :%s for all, with %s, %s, %s or %s", host, port, env.Listen, env.OpsListen, env.Admin, env.Dashboard)
 		}
 		if err == nil {
 			_ = l.Close()

@@ -43,6 +43,11 @@ var variables = []variable{
 	{env.Retention, "72h", "how long delivered events are kept", appOption("retention")},
 	{env.OpsListen, env.DefaultOpsListen, "where probes and metrics are; off for none", plain((*settings).ops)},
 	{env.Admin, "a socket in the data directory", "operator's API; off for none", adminAddress},
+	{env.Dashboard, "", "the operator's pages, for example " + defaultDashboard, plain((*settings).dashboard)},
+	{env.DashboardUser, "", "who may open them from other machines", plain((*settings).dashboardUser)},
+	{env.DashboardPasswordHash, "", "the output of `inboxgate hash-password`", dashboardHash},
+	{env.DashboardPasswordHashFile, "", "or a file that holds it", dashboardHashFile},
+	{env.DashboardActions, "read; on loopback all", "read, operate, or operate,reveal", dashboardActions},
 	{env.MaxSize, "10GiB", "the size of the store at most", appOption("max_size")},
 }
 

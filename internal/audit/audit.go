@@ -34,13 +34,15 @@ type Observer struct {
 	log    *slog.Logger // The app's.
 	audit  *slog.Logger // The app's audit log.
 	emit   func(name string, data map[string]any)
+	notify func(seq int64)                   // Of the store: a delivery of that event has ended.
 	routes map[spool.RouteKey]*metrics.Route // Of the configuration; not changed once made.
 }
 
 // New returns an observer of the deliveries of those routes, which writes to the app's
-// log and its audit log, and emits events.
-func New(routes map[spool.RouteKey]bool, log, audit *slog.Logger, emit func(name string, data map[string]any)) *Observer {
-	o := &Observer{log: log, audit: audit, emit: emit, routes: make(map[spool.RouteKey]*metrics.Route)}
+// log and its audit log, and emits events. notify is called with the number of each event
+// of which a delivery has ended.
+func New(routes map[spool.RouteKey]bool, log, audit *slog.Logger, emit func(name string, data map[string]any), notify func(seq int64)) *Observer {
+	o := &Observer{log: log, audit: audit, emit: emit, notify: notify, routes: make(map[spool.RouteKey]*metrics.Route)}
 	for k := range routes {
 		o.routes[k] = metrics.Process().Route(k)
 	}
@@ -79,6 +81,7 @@ func (o *Observer) Expired(d spool.Delivery, reason string) {
 
 // ended writes one line about a delivery that has ended to the audit log.
 func (o *Observer) ended(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
+	o.notify(d.Event.Seq)
 	if !o.audit.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}

@@ -49,6 +49,7 @@ Look after an inboxgate that runs:
 
   health      whether it lives, or is ready for events
   status      how it is, on one screen
+  dashboard   the same and more, in a browser
   routes      how each route is; hold, resume and retry it
   events      find, show, follow, replay and export events
   dead        list dead letters, send them again or let them go
@@ -85,7 +86,7 @@ func Mount(parent *cobra.Command, o Options) {
 	t := &tree{o}
 	parent.AddCommand(o.More...)
 	parent.AddCommand(t.emulatorCommand(), t.triggerCommand(), t.webhooksCommand(), t.signCommand(), t.verifyCommand(),
-		t.versionCommand(), t.healthCommand(), t.statusCommand(), t.routesCommand(), t.eventsCommand(), t.deadCommand(), t.quarantineCommand(), t.storeCommand())
+		t.versionCommand(), t.healthCommand(), t.statusCommand(), t.dashboardCommand(), t.routesCommand(), t.eventsCommand(), t.deadCommand(), t.quarantineCommand(), t.storeCommand())
 	silenceUsage(parent)
 	needSubcommand(parent)
 	t.exitCodes(parent)

@@ -67,7 +67,8 @@ func refuseStranger(w http.ResponseWriter) {
 }
 
 func (a *api) request(r *http.Request) *request {
-	return &request{Request: r, trusted: near(r) || hasToken(r, a.Token)}
+	inside, _ := r.Context().Value(trustedKey{}).(bool)
+	return &request{Request: r, trusted: inside || near(r) || hasToken(r, a.Token)}
 }
 
 // near reports whether a request came over a Unix socket, or from and to an address of

@@ -44,7 +44,7 @@ func (a *api) sendBackup(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer c.Close()
-	a.audit(r, "backup", "bytes", c.Size())
+	a.audit(r, "backup", "", "bytes", c.Size())
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.sqlite3")
 	h.Set("Content-Length", strconv.FormatInt(c.Size(), 10))

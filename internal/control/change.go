@@ -39,6 +39,13 @@ func readBody(r *request, v any) error {
 type toRoute struct {
 	// Route is empty for all routes of the event.
 	Route string `json:"route"`
+	// Reason is why, for the audit log.
+	Reason string `json:"reason,omitempty"`
+}
+
+// why is the body of a call that needs nothing but a reason, and not even that.
+type why struct {
+	Reason string `json:"reason,omitempty"`
 }
 
 // replayOne sends one event again.
@@ -59,7 +66,7 @@ func (a *api) replayOne(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.audit(r, "replay", "source", rec.Event.Source, "event_id", rec.Event.ID, "route", to.Route, "deliveries", n)
+	a.audit(r, "replay", to.Reason, "source", rec.Event.Source, "event_id", rec.Event.ID, "route", to.Route, "deliveries", n)
 	return Changed{Changed: n, PassedOver: step.PassedOver}, nil
 }
 
@@ -88,7 +95,7 @@ func (a *api) discard(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.audit(r, "discard", "source", rec.Event.Source, "event_id", rec.Event.ID, "route", to.Route, "deliveries", n)
+	a.audit(r, "discard", to.Reason, "source", rec.Event.Source, "event_id", rec.Event.ID, "route", to.Route, "deliveries", n)
 	return Changed{Changed: n}, nil
 }
 
@@ -109,6 +116,10 @@ func (a *api) entry(r *request) (any, error) { return a.whole(r, a.findEntry) }
 
 // release accepts one entry as an event.
 func (a *api) release(r *request) (any, error) {
+	var why why
+	if err := readBody(r, &why); err != nil {
+		return nil, err
+	}
 	rec, err := a.findEntry(r)
 	if err != nil {
 		return nil, err
@@ -120,12 +131,16 @@ func (a *api) release(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.audit(r, "release", "source", rec.Event.Source, "entry", rec.Event.Seq, "event_id", became.ID, "routes", became.Routes)
+	a.audit(r, "release", why.Reason, "source", rec.Event.Source, "entry", rec.Event.Seq, "event_id", became.ID, "routes", became.Routes)
 	return Changed{Changed: 1, Released: &became}, nil
 }
 
 // discardEntry removes one entry.
 func (a *api) discardEntry(r *request) (any, error) {
+	var why why
+	if err := readBody(r, &why); err != nil {
+		return nil, err
+	}
 	rec, err := a.findEntry(r)
 	if err != nil {
 		return nil, err
@@ -133,117 +148,9 @@ func (a *api) discardEntry(r *request) (any, error) {
 	if err := a.Store.DiscardOdd(r.Context(), rec.Event.Seq); err != nil {
 		return nil, err
 	}
-	a.audit(r, "discard entry", "source", rec.Event.Source, "entry", rec.Event.Seq)
+	a.audit(r, "discard entry", why.Reason, "source", rec.Event.Source, "entry", rec.Event.Seq)
 	return Changed{Changed: 1}, nil
 }
-
-// Route is one route as the API shows it.
-type Route struct {
-	Source string `json:"source"`
-	Route  string `json:"route"`
-	// State is ready, slowed, held, held by hand, or parked where no live member of the
-	// store has it in its configuration.
-	State string `json:"state"`
-	// Waiting counts the deliveries that wait for their first or next attempt, Running
-	// those of which an attempt runs, and Dead the dead letters.
-	Waiting int64 `json:"waiting"`
-	Running int64 `json:"running"`
-	Dead    int64 `json:"dead"`
-	// Oldest is when the oldest event that waits was received, zero where none does.
-	Oldest time.Time `json:"oldest,omitzero"`
-	// Hold is nil unless the route is held: by hand, or by each member that serves it.
-	Hold *Hold `json:"hold,omitempty"`
-	// HeldHere is the hold of the process that answers, where other members of the store
-	// go on with the route; else nil.
-	HeldHere *Hold `json:"held_here,omitempty"`
-	// Pace is nil unless the route has a rate or is slowed.
-	Pace *Pace `json:"pace,omitempty"`
-}
-
-// Pace is how fast a route goes.
-type Pace struct {
-	// Rate is the configured bound in attempts a second, 0 for none. Burst is how many
-	// of them may begin at once.
-	Rate  float64 `json:"rate,omitempty"`
-	Burst int     `json:"burst,omitempty"`
-	// Limit is the pace, in attempts a second, to which the app has slowed the route
-	// since Since, and InFlight how many attempts may run at once. All three are zero
-	// where it has not.
-	Limit    float64   `json:"limit,omitempty"`
-	InFlight int       `json:"in_flight,omitempty"`
-	Since    time.Time `json:"since,omitzero"`
-	// Reason is what the app said last.
-	Reason string `json:"reason,omitempty"`
-	// Next is when the next attempt may begin, zero if at once.
-	Next time.Time `json:"next_at,omitzero"`
-}
-
-// Hold is why a route is held.
-type Hold struct {
-	Since  time.Time `json:"since"`
-	Reason string    `json:"reason"`
-	// Probes counts those that have failed, NextProbe is when the next is due.
-	Probes    int       `json:"probes"`
-	NextProbe time.Time `json:"next_probe_at,omitzero"`
-}
-
-// These are the states of a route.
-const (
-	RouteReady      = "ready"
-	RouteSlowed     = "slowed"
-	RouteHeld       = "held"
-	RouteHeldByHand = "held by hand"
-	RouteParked     = "parked"
-)
-
-func (a *api) routes(r *request) (any, error) {
-	routes, err := a.listRoutes(r.Context())
-	return struct {
-		Routes []Route `json:"routes"`
-	}{routes}, err
-}
-
-// listRoutes returns the routes of the store, without former names that have nothing
-// left.
-func (a *api) listRoutes(ctx context.Context) ([]Route, error) {
-	states, err := a.Store.Routes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	configured := a.Configured()
-	routes := []Route{}
-	for _, s := range states {
-		rt := Route{
-			Source: s.Key.Source, Route: s.Key.Route, State: RouteReady,
-			Waiting: s.Waiting, Running: s.Running, Dead: s.Dead, Oldest: s.Oldest,
-		}
-		if p := a.Pace(s.Key); p.Rate > 0 || p.Limit > 0 {
-			rt.Pace = &p
-			if p.Limit > 0 {
-				rt.State = RouteSlowed
-			}
-		}
-		if h := s.Hold; h != nil {
-			rt.State = RouteHeld
-			if h.ByHand {
-				rt.State = RouteHeldByHand
-			}
-			rt.Hold = viewHold(h)
-		} else if s.HeldHere != nil {
-			rt.HeldHere = viewHold(s.HeldHere)
-		}
-		if !configured[s.Key] && s.Served == 0 {
-			rt.State = RouteParked
-			if s.Waiting+s.Running+s.Dead == 0 {
-				continue // A name that once was, with nothing left.
-			}
-		}
-		routes = append(routes, rt)
-	}
-	return routes, nil
-}
-
-func viewHold(h *spool.Hold) *Hold { return &Hold{h.Since, h.Reason, h.Probes, h.NextProbe} }
 
 // route returns the route of a call, if the store knows it.
 func (a *api) route(r *request) (spool.RouteKey, error) {
@@ -267,9 +174,7 @@ func (a *api) routeState(r *request) (spool.RouteState, error) {
 }
 
 func (a *api) hold(r *request) (any, error) {
-	var why struct {
-		Reason string `json:"reason"`
-	}
+	var why why
 	if err := readBody(r, &why); err != nil {
 		return nil, err
 	}
@@ -284,11 +189,15 @@ func (a *api) hold(r *request) (any, error) {
 	if err := a.Store.Hold(r.Context(), "", k, next); err != nil {
 		return nil, err
 	}
-	a.audit(r, "hold", "source", k.Source, "route", k.Route, "reason", next.Reason)
+	a.audit(r, "hold", next.Reason, "source", k.Source, "route", k.Route)
 	return Changed{Changed: 1}, nil
 }
 
 func (a *api) resume(r *request) (any, error) {
+	var why why
+	if err := readBody(r, &why); err != nil {
+		return nil, err
+	}
 	k, err := a.route(r)
 	if err != nil {
 		return nil, err
@@ -296,12 +205,16 @@ func (a *api) resume(r *request) (any, error) {
 	if err := a.Store.Resume(r.Context(), "", k); err != nil {
 		return nil, err
 	}
-	a.audit(r, "resume", "source", k.Source, "route", k.Route)
+	a.audit(r, "resume", why.Reason, "source", k.Source, "route", k.Route)
 	return Changed{Changed: 1}, nil
 }
 
 // retry attempts now what waits for a route.
 func (a *api) retry(r *request) (any, error) {
+	var why why
+	if err := readBody(r, &why); err != nil {
+		return nil, err
+	}
 	s, err := a.routeState(r)
 	if err != nil {
 		return nil, err
@@ -321,6 +234,6 @@ func (a *api) retry(r *request) (any, error) {
 	if !a.Retry(k, s.Last) {
 		return nil, &Error{http.StatusConflict, fmt.Sprintf("route %s of %s was held or reloaded just now: look at the routes, and ask again", k.Route, k.Source)}
 	}
-	a.audit(r, "retry", "source", k.Source, "route", k.Route, "deliveries", s.Waiting)
+	a.audit(r, "retry", why.Reason, "source", k.Source, "route", k.Route, "deliveries", s.Waiting)
 	return Changed{Changed: int(s.Waiting)}, nil
 }

@@ -79,6 +79,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("User-Agent", userAgent)
+	nameCaller(r)
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -217,9 +218,9 @@ func (c *Client) Raw(ctx context.Context, r Ref) ([]byte, error) {
 // Change replays, discards or releases, as what says. route may be empty for every
 // route of an event.
 func (c *Client) Change(ctx context.Context, r Ref, what, route string) (n Changed, err error) {
-	var body any
+	var body any = why{reasonOf(ctx, "")}
 	if !r.Quarantine {
-		body = toRoute{route}
+		body = toRoute{route, reasonOf(ctx, "")}
 	}
 	err = c.call(ctx, http.MethodPost, r.path("/"+what), r.values(), body, &n)
 	return n, err
@@ -237,17 +238,14 @@ func (c *Client) Routes(ctx context.Context) ([]Route, error) {
 // SetRoute holds or resumes a route, as what says.
 func (c *Client) SetRoute(ctx context.Context, source, route, what, reason string) error {
 	var n Changed
-	var body any
-	if what == "hold" {
-		body = map[string]string{"reason": reason}
-	}
+	body := why{reasonOf(ctx, reason)}
 	return c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/"+what, nil, body, &n)
 }
 
 // RetryRoute attempts now what waits for a route, and returns how many deliveries that
 // is.
 func (c *Client) RetryRoute(ctx context.Context, source, route string) (n Changed, err error) {
-	err = c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/retry", nil, nil, &n)
+	err = c.call(ctx, http.MethodPost, Prefix+"routes/"+url.PathEscape(source)+"/"+url.PathEscape(route)+"/retry", nil, why{reasonOf(ctx, "")}, &n)
 	return n, err
 }
 

@@ -35,11 +35,15 @@ func (c *Client) DiscardOdd(ctx context.Context, b Bulk, f func(Step)) (Step, er
 // Compact gives free space back to the file system. It calls f, which may be nil, with
 // each step.
 func (c *Client) Compact(ctx context.Context, f func(Step)) (Step, error) {
-	return c.follow(ctx, Prefix+"store/compact", nil, f)
+	return c.follow(ctx, Prefix+"store/compact", why{reasonOf(ctx, "")}, f)
 }
 
 // follow reads an answer that comes step by step, and returns its last step.
 func (c *Client) follow(ctx context.Context, path string, body any, f func(Step)) (last Step, err error) {
+	if b, ok := body.(Bulk); ok {
+		b.Reason = reasonOf(ctx, b.Reason)
+		body = b
+	}
 	res, err := c.do(ctx, http.MethodPost, path, nil, body)
 	if err != nil {
 		return last, err

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/minutes"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -35,6 +36,19 @@ type Options struct {
 	Configured func() map[spool.RouteKey]bool
 	// Pace returns how fast a configured route goes. Default: as fast as it can.
 	Pace func(spool.RouteKey) Pace
+	// Route returns what the configuration has of a route. Default: nothing.
+	Route func(spool.RouteKey) RouteConfig
+	// Minutes is what the process did in its last hour. Default: nothing.
+	Minutes *minutes.Hour
+	// Streams bounds how many streams of events there are at once, by its capacity; each
+	// is an element. Default: 32 in the process.
+	Streams chan struct{}
+	// Done ends the streams when it is closed. Default: they end with their requests.
+	Done <-chan struct{}
+	// Ended calls f with the number of an event when a delivery of it has ended in this
+	// process, until stop. Default: such ends are found a little later, and of recent
+	// events alone.
+	Ended func(f func(seq int64)) (stop func())
 	// Retry attempts now what waits for a route, up to the delivery numbered last, and
 	// reports whether it does: not of a route that is held. Default: none can.
 	Retry func(k spool.RouteKey, last int64) bool
@@ -79,11 +93,18 @@ func New(o Options) http.Handler {
 	if o.Pace == nil {
 		o.Pace = func(spool.RouteKey) Pace { return Pace{} }
 	}
+	if o.Minutes == nil {
+		o.Minutes = minutes.New()
+	}
+	if o.Streams == nil {
+		o.Streams = processStreams
+	}
 	a := &api{Options: o, mux: http.NewServeMux()}
 	look := map[string]func(*request) (any, error){
-		"GET /inbox/routes": a.routes,
-		"GET /inbox/store":  a.store,
-		"GET /inbox/status": a.status,
+		"GET /inbox/routes":  a.routes,
+		"GET /inbox/store":   a.store,
+		"GET /inbox/status":  a.status,
+		"GET /inbox/minutes": a.minutes,
 	}
 	change := map[string]func(*request) (any, error){
 		"POST /inbox/events/{ref}/replay":            a.replayOne,
@@ -112,6 +133,7 @@ func New(o Options) http.Handler {
 	}
 	a.handleLog()
 	a.mux.HandleFunc("GET /inbox/store/backup", a.backup)
+	a.mux.HandleFunc("GET /inbox/events/stream", a.streamEvents)
 	a.mux.HandleFunc("GET /inbox/openapi.json", serveDescription)
 	return a
 }

@@ -89,11 +89,16 @@ func (a *api) total(ctx context.Context, q spool.Query, p *Page) error {
 
 // count counts what a query chooses, for no longer than countWithin.
 func (a *api) count(ctx context.Context, q spool.Query) (spool.Count, error) {
+	return a.countIn(ctx, q, countWithin)
+}
+
+// countIn counts what a query chooses, for little longer than within.
+func (a *api) countIn(ctx context.Context, q spool.Query, within time.Duration) (spool.Count, error) {
 	var l spool.Log = a.Store
 	if only, ok := l.(logOnly); ok {
 		l = only.log
 	}
-	return spool.CountRecords(ctx, l, q, countWithin)
+	return spool.CountRecords(ctx, l, q, within)
 }
 
 // first returns the newest record of a query, however many pages lie before it.
@@ -169,6 +174,9 @@ func (a *api) whole(r *request, find func(*request) (spool.Record, error)) (any,
 	if err != nil {
 		return nil, err
 	}
+	if reveal {
+		a.auditReveal(r, rec)
+	}
 	e := viewWhole(rec, reveal)
 	e.markParked(a.served(r.Context()))
 	return e, nil
@@ -187,6 +195,7 @@ func (a *api) raw(find func(*request) (spool.Record, error)) http.HandlerFunc {
 			writeError(w, err)
 			return
 		}
+		a.auditReveal(r, rec)
 		h := w.Header()
 		// A browser must not show it as a page of this address.
 		h.Set("Content-Type", "application/octet-stream")
@@ -250,13 +259,4 @@ func entries(rec spool.Record) (logs []platform.LogEntry) {
 		}
 	}
 	return logs
-}
-
-// audit logs a change and where the call came from.
-func (a *api) audit(r *request, what string, args ...any) {
-	from := r.RemoteAddr
-	if from == "" || from == "@" {
-		from = "unix socket"
-	}
-	a.Audit.InfoContext(r.Context(), "operator changed something", append([]any{"change", what, "from", from, "at", time.Now().UTC()}, args...)...)
 }

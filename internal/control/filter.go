@@ -26,6 +26,9 @@ type Filter struct {
 	// that its error holds in any case.
 	Status int    `json:"status,omitempty"`
 	Error  string `json:"error,omitempty"`
+	// Kind is a Group.Kind: it chooses the dead letters of a route that ended alike, and
+	// no other.
+	Kind string `json:"kind,omitempty"`
 	// Contains is a text in the body as it came: an order's number, a code, a phone
 	// number. No index serves it.
 	Contains  string `json:"contains,omitempty"`
@@ -116,19 +119,21 @@ func last(d spool.DeliveryRecord) (at spool.Attempt) {
 	return at
 }
 
-// lastWas reports whether the last attempt of a delivery was as Status and Error say.
+// lastWas reports whether the last attempt of a delivery was as Status, Error and Kind
+// say.
 func (f Filter) lastWas(d spool.DeliveryRecord) bool {
 	at := last(d)
-	return f.wants(at.Status, at.Error)
+	return f.wants(ending{d.State == spool.Dead, d.Route, at.Status, at.Error, d.Reason})
 }
 
 // tried is lastWas for a query, whose Delivery all words about attempts share.
 func (f Filter) tried(_ spool.RouteKey, d spool.DeliveryRecord) bool { return f.lastWas(d) }
 
-// wants reports whether an attempt that ended so is as Status and Error say.
-func (f Filter) wants(status int, text string) bool {
-	return (f.Status == 0 || f.Status == status) &&
-		(f.Error == "" || strings.Contains(strings.ToLower(text), strings.ToLower(f.Error)))
+// wants reports whether a delivery that ended so is as Status, Error and Kind say.
+func (f Filter) wants(e ending) bool {
+	return (f.Status == 0 || f.Status == e.status) &&
+		(f.Error == "" || strings.Contains(strings.ToLower(e.text), strings.ToLower(f.Error))) &&
+		(f.Kind == "" || e.dead && f.Kind == e.kind())
 }
 
 // known returns the routes that are configured, and those that only the store knows.

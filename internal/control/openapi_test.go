@@ -50,11 +50,14 @@ var lists = map[string]struct {
 	list Lists
 	also []string
 }{
-	"/inbox/events":      {OfEvents, eventsWords},
-	"/inbox/logs":        {OfEvents, logWords},
-	"/inbox/dead":        {OfDead, listWords},
-	"/inbox/dead/groups": {OfDead, nil},
-	"/inbox/quarantine":  {OfQuarantine, listWords},
+	"/inbox/events":            {OfEvents, eventsWords},
+	"/inbox/events/stream":     {OfEvents, []string{"after"}},
+	"/inbox/counts":            {OfEvents, []string{"by"}},
+	"/inbox/logs":              {OfEvents, logWords},
+	"/inbox/dead":              {OfDead, listWords},
+	"/inbox/dead/groups":       {OfDead, nil},
+	"/inbox/quarantine":        {OfQuarantine, listWords},
+	"/inbox/quarantine/groups": {OfQuarantine, nil},
 }
 
 // routeStates are the words for Route.State.

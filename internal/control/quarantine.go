@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
@@ -36,6 +37,9 @@ func (a *api) releaseAll(r *request, s *stream) error {
 		return err
 	}
 	step, err := a.walk(r, s, b, q, func(rec spool.Record, step *Step) (int, error) {
+		if !b.Filter.chosen(rec) {
+			return 0, nil
+		}
 		became, err := a.Release(r.Context(), rec, b.DryRun)
 		var no *Error
 		switch {
@@ -49,7 +53,7 @@ func (a *api) releaseAll(r *request, s *stream) error {
 		return 1, nil
 	})
 	if !b.DryRun {
-		a.audit(r, "release", "filter", b.Filter.logged(), "entries", step.Changed, "unrouted", step.Unrouted)
+		a.audit(r, "release", b.Reason, "filter", b.Filter.logged(), "entries", step.Changed, "unrouted", step.Unrouted)
 	}
 	return err
 }
@@ -61,6 +65,9 @@ func (a *api) discardEntries(r *request, s *stream) error {
 		return err
 	}
 	step, err := a.walk(r, s, b, q, func(rec spool.Record, _ *Step) (int, error) {
+		if !b.Filter.chosen(rec) {
+			return 0, nil
+		}
 		if b.DryRun {
 			return 1, nil
 		}
@@ -71,7 +78,11 @@ func (a *api) discardEntries(r *request, s *stream) error {
 		return 1, err
 	})
 	if !b.DryRun {
-		a.audit(r, "discard", "filter", b.Filter.logged(), "entries", step.Changed)
+		a.audit(r, "discard", b.Reason, "filter", b.Filter.logged(), "entries", step.Changed)
 	}
 	return err
 }
+
+// chosen reports whether an entry is in quarantine for the filter's reason. A list shows
+// an entry that is damaged whatever was asked for, but nobody decides about it so.
+func (f Filter) chosen(rec spool.Record) bool { return strings.HasPrefix(rec.Reason, f.Reason) }

@@ -1,10 +1,7 @@
 package control
 
 import (
-	"bytes"
 	"context"
-	"io"
-	"net"
 	"net/http"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -15,7 +12,9 @@ import (
 func NewReader(l spool.Log) *Client {
 	a := &api{Options: Options{Store: logOnly{log: l}, Configured: func() map[spool.RouteKey]bool { return nil }}, mux: http.NewServeMux()}
 	a.handleLog()
-	return &Client{http: &http.Client{Transport: inProcess{a}}, base: "http://store", at: "the store"}
+	c := Over(a.mux)
+	c.at = "the store"
+	return c
 }
 
 // handleLog adds the calls that need only the log.
@@ -27,7 +26,9 @@ func (a *api) handleLog() {
 		"GET /inbox/logs":               a.allLogs,
 		"GET /inbox/dead":               a.dead,
 		"GET /inbox/dead/groups":        a.deadGroups,
+		"GET /inbox/counts":             a.counts,
 		"GET /inbox/quarantine":         a.quarantine,
+		"GET /inbox/quarantine/groups":  a.oddGroups,
 		"GET /inbox/quarantine/{entry}": a.entry,
 	} {
 		a.mux.HandleFunc(pattern, a.answer(false, f))
@@ -47,28 +48,3 @@ func (s logOnly) Records(ctx context.Context, q spool.Query) (spool.Page, error)
 }
 
 func (s logOnly) Routes(ctx context.Context) ([]spool.RouteState, error) { return s.log.Routes(ctx) }
-
-// inProcess is a transport that calls a handler as a caller on this machine would.
-type inProcess struct{ h http.Handler }
-
-func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx := context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.UnixAddr{Net: "unix"}))
-	w := &kept{status: http.StatusOK, header: http.Header{}}
-	t.h.ServeHTTP(w, r.WithContext(ctx))
-	return &http.Response{
-		StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Request: r,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(w.body.Len()), Body: io.NopCloser(&w.body),
-	}, nil
-}
-
-// kept is an http.ResponseWriter that keeps an answer in memory: one page, or one
-// event.
-type kept struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func (k *kept) Header() http.Header         { return k.header }
-func (k *kept) WriteHeader(status int)      { k.status = status }
-func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }

@@ -26,6 +26,8 @@ type Bulk struct {
 	// themselves, which must be delivered, dead or discarded: other deliveries
 	// of the same events are left alone. It excludes Route.
 	OnlyState bool `json:"only_state,omitempty"`
+	// Reason is why, for the audit log. Nothing else depends on it.
+	Reason string `json:"reason,omitempty"`
 }
 
 const (
@@ -78,7 +80,7 @@ func (a *api) replay(r *request, s *stream) error {
 		return a.sendAgain(r.Context(), b, pace, rec, step)
 	})
 	if !b.DryRun {
-		a.audit(r, "replay", "filter", b.Filter.logged(), "route", b.Route, "events", step.Matched-step.Skipped, "deliveries", step.Changed)
+		a.audit(r, "replay", b.Reason, "filter", b.Filter.logged(), "route", b.Route, "events", step.Matched-step.Skipped, "deliveries", step.Changed)
 	}
 	return err
 }
@@ -201,7 +203,7 @@ func (a *api) discardAll(r *request, s *stream) error {
 		return n, nil
 	})
 	if !b.DryRun {
-		a.audit(r, "discard", "filter", b.Filter.logged(), "deliveries", step.Changed)
+		a.audit(r, "discard", b.Reason, "filter", b.Filter.logged(), "deliveries", step.Changed)
 	}
 	return err
 }

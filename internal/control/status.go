@@ -1,9 +1,6 @@
 package control
 
 import (
-	"cmp"
-	"context"
-	"slices"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -16,8 +13,14 @@ type About struct {
 	// Accepted counts the new events of the last minute.
 	Accepted int64 `json:"accepted_last_minute"`
 	// Max is how many bytes the store may use.
-	Max     int64    `json:"max_bytes"`
+	Max int64 `json:"max_bytes"`
+	// Full is how long the store's room lasts at the pace of the last minutes, 0 where it
+	// does not grow or that is not known.
+	Full    Seconds  `json:"full_in_seconds,omitempty"`
 	Secrets []Secret `json:"secrets"`
+	// Sources are the configured ones, also those without routes. The process gives their
+	// names, and the API the rest.
+	Sources []SourceStatus `json:"sources"`
 	// LastWarning is the newest warning or error that was logged, nil for none.
 	LastWarning *Notice `json:"last_warning,omitempty"`
 }
@@ -28,6 +31,20 @@ type Secret struct {
 	Secret string `json:"secret"`
 	// Valid reports whether requests that are signed with it are taken.
 	Valid bool `json:"valid"`
+	// Used is when a request was last signed with it, zero for not since the start.
+	Used time.Time `json:"last_used_at,omitzero"`
+}
+
+// SourceStatus is how a source is. Its counts are of the last hour of this process.
+type SourceStatus struct {
+	Source string `json:"source"`
+	// LastEvent is when its newest event came, zero where none is known.
+	LastEvent   time.Time `json:"last_event_at,omitzero"`
+	Accepted    int64     `json:"accepted"`
+	Duplicates  int64     `json:"duplicates"`
+	Quarantined int64     `json:"quarantined"`
+	// Refused counts requests by why they were refused, as metrics name the reasons.
+	Refused map[string]int64 `json:"refused"`
 }
 
 // Notice is one line of the log.
@@ -51,28 +68,6 @@ type Status struct {
 	Store     Store     `json:"store"`
 }
 
-// Group is the dead letters of one route that ended alike.
-type Group struct {
-	Source string `json:"source"`
-	Route  string `json:"route"`
-	// Status and Error are of the last attempt, Reason says why there was no
-	// other.
-	Status int       `json:"status,omitempty"`
-	Error  string    `json:"error,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Count  int64     `json:"count"`
-	Oldest time.Time `json:"oldest_died_at"`
-	Newest time.Time `json:"newest_died_at"`
-}
-
-// Groups are dead letters, the largest group first.
-type Groups struct {
-	Groups []Group `json:"groups"`
-	Total  int64   `json:"total"`
-	// Partial reports that there are older ones, which were not counted.
-	Partial bool `json:"partial,omitempty"`
-}
-
 // statusDead is how many events with dead letters a Status counts.
 const statusDead = 1000
 
@@ -84,6 +79,7 @@ func (a *api) status(r *request) (any, error) {
 	if s.Secrets == nil {
 		s.Secrets = []Secret{}
 	}
+	a.sources(r.Context(), &s.About)
 	if v, err := a.store(r); err == nil {
 		s.Store = v.(Store)
 	}
@@ -111,67 +107,4 @@ func (a *api) status(r *request) (any, error) {
 	}
 	s.Dead, err = a.group(r.Context(), Filter{}, statusDead)
 	return s, err
-}
-
-func (a *api) deadGroups(r *request) (any, error) {
-	f, err := readFilter(r.URL.Query(), OfDead)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.sane(f); err != nil {
-		return nil, err
-	}
-	return a.group(r.Context(), f, 0)
-}
-
-// group returns the groups of the dead letters that a filter chooses, of at most so
-// many events; 0 is no end.
-func (a *api) group(ctx context.Context, f Filter, most int) (g Groups, err error) {
-	q := f.queryOf(OfDead)
-	counts := map[Group]*Group{}
-	for seen := 0; ; {
-		page, err := a.Store.Records(ctx, q)
-		if err != nil {
-			return g, err
-		}
-		for _, rec := range page.Records {
-			for _, d := range rec.Deliveries {
-				if d.State == spool.Dead && (f.Route == "" || f.Route == d.Route) && f.lastWas(d) {
-					g.add(counts, rec.Event.Source, d)
-				}
-			}
-		}
-		seen += len(page.Records)
-		q.Cursor = page.Next
-		if g.Partial = q.Cursor != 0; !g.Partial || most > 0 && seen >= most {
-			break
-		}
-	}
-	g.Groups = []Group{}
-	for _, one := range counts {
-		g.Groups = append(g.Groups, *one)
-	}
-	slices.SortFunc(g.Groups, func(a, b Group) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), b.Newest.Compare(a.Newest), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Error, b.Error))
-	})
-	return g, nil
-}
-
-// add counts one dead letter in its group.
-func (g *Groups) add(counts map[Group]*Group, source string, d spool.DeliveryRecord) {
-	at := last(d)
-	key := Group{Source: source, Route: d.Route, Status: at.Status, Error: at.Error, Reason: d.Reason}
-	one := counts[key]
-	if one == nil {
-		one = &Group{Source: source, Route: d.Route, Status: at.Status, Error: at.Error, Reason: d.Reason, Oldest: d.Ended, Newest: d.Ended}
-		counts[key] = one
-	}
-	one.Count++
-	g.Total++
-	if d.Ended.Before(one.Oldest) {
-		one.Oldest = d.Ended
-	}
-	if d.Ended.After(one.Newest) {
-		one.Newest = d.Ended
-	}
 }

@@ -66,6 +66,10 @@ func (a *api) store(r *request) (any, error) {
 }
 
 func (a *api) compact(r *request, s *stream) error {
+	var why why
+	if err := readBody(r, &why); err != nil {
+		return err
+	}
 	c, ok := a.Store.(spool.Embedded)
 	if !ok {
 		return a.noHands("compact")
@@ -82,6 +86,6 @@ func (a *api) compact(r *request, s *stream) error {
 		return err
 	}
 	s.last = Step{Changed: freed}
-	a.audit(r, "compact", "bytes", freed)
+	a.audit(r, "compact", why.Reason, "bytes", freed)
 	return nil
 }

@@ -71,10 +71,11 @@ func (d Delivery) Last() (at Attempt) {
 	return at
 }
 
-// LastWas reports whether the last attempt was as the filter's Status and Error say.
+// LastWas reports whether the last attempt was as the filter's Status, Error and Kind
+// say.
 func (d Delivery) LastWas(f Filter) bool {
 	at := d.Last()
-	return f.wants(at.Status, at.Error)
+	return f.wants(ending{d.State == spool.Dead.String(), d.Route, at.Status, at.Error, d.Reason})
 }
 
 // Attempt is one try to hand a delivery to its upstream.

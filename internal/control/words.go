@@ -93,6 +93,11 @@ var words = []Word{
 		narrow: func(f *Filter, q *spool.Query) { q.Delivery = f.tried },
 	},
 	{
+		Name: "kind", Help: "with a dead letter of this kind, as groups of dead letters name it", lists: ofDeliveries,
+		field:  func(f *Filter) any { return &f.Kind },
+		narrow: func(f *Filter, q *spool.Query) { q.Delivery = f.tried },
+	},
+	{
 		Name: "contains", Help: "whose body holds this text, as it came (reads each body)", lists: ofAll,
 		field:  func(f *Filter) any { return &f.Contains },
 		narrow: func(f *Filter, q *spool.Query) { q.Contains = []byte(f.Contains) },

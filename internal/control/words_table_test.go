@@ -48,7 +48,7 @@ func TestWords(t *testing.T) {
 		if reflect.ValueOf(q).IsZero() {
 			t.Errorf("%s chooses nothing", w.Name)
 		}
-		if q.Delivery != nil && w.Name != "state" && f.wants(0, "") {
+		if q.Delivery != nil && w.Name != "state" && f.wants(ending{}) {
 			t.Errorf("%s chooses deliveries, and Filter.wants does not know it: a discard would take others of the event along", w.Name)
 		}
 		if w.Values != nil {

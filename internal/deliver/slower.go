@@ -105,6 +105,8 @@ type Pace struct {
 	Reason string
 	// Next is when the next attempt may begin, zero if at once.
 	Next time.Time
+	// Until is the end of the pause that the app asked for, zero where there is none.
+	Until time.Time
 }
 
 // Pace returns the pace of a route of this dispatcher, empty for other routes and
@@ -131,6 +133,9 @@ func (d *Dispatcher) Pace(k spool.RouteKey) Pace {
 	}
 	if at, _ := p.ready(now, 0); at.After(now) {
 		v.Next = at
+	}
+	if until, paused := p.paused(now); paused {
+		v.Until = until
 	}
 	return v
 }

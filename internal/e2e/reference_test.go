@@ -76,6 +76,7 @@ func reference(t *testing.T) string {
 	words("Words of `storage`", "In the block of `storage postgres`.", "storageWords", "Database", nil)
 	fmt.Fprintf(&b, "\n## The directive `inbox_health`\n\n%s\n", s.comment("Health"))
 	fmt.Fprintf(&b, "\n## The directive `inbox_admin`\n\n%s\n", s.comment("Operator"))
+	words("The directive `inbox_dashboard`", "`inbox_dashboard [<path>/*]`, with a block of these words. "+s.comment("Dashboard"), "dashboardWords", "Dashboard", nil)
 	b.WriteString(environmentTable(t))
 	b.WriteString("\n## Metrics\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
 	for _, m := range readSource(t, "../../internal/metrics").metrics() {

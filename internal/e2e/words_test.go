@@ -152,7 +152,7 @@ func TestEveryAlertIsExplained(t *testing.T) {
 // A metric that a document names exists.
 func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	t.Parallel()
-	known := []string{"inbox_webhook", "inbox_health", "inbox_admin", "inbox_in_turn", "inbox_rejected", "inbox_route_held", "inbox_route_resumed", "inbox_dead_letter", "inbox_disk_low"}
+	known := []string{"inbox_webhook", "inbox_health", "inbox_admin", "inbox_dashboard", "inbox_in_turn", "inbox_rejected", "inbox_route_held", "inbox_route_resumed", "inbox_dead_letter", "inbox_disk_low"}
 	for _, m := range readSource(t, "../../internal/metrics").metrics() {
 		known = append(known, m.name)
 	}

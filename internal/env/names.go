@@ -52,6 +52,15 @@ const (
 	OpsListen         = Prefix + "OPS_LISTEN"
 )
 
+// Names of the variables of the operator's pages.
+const (
+	Dashboard                 = Prefix + "DASHBOARD" // Their address: host:port, unix//path, or off.
+	DashboardUser             = Dashboard + "_USER"
+	DashboardPasswordHash     = Dashboard + "_PASSWORD_HASH"
+	DashboardPasswordHashFile = DashboardPasswordHash + "_FILE"
+	DashboardActions          = Dashboard + "_ACTIONS" // read, operate, or operate,reveal.
+)
+
 // Names of the variables for a store that several machines share.
 const (
 	DatabaseURL     = Prefix + "DATABASE_URL"

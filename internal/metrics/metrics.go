@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/inboxgate/inboxgate/internal/minutes"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -25,7 +26,10 @@ type Counters struct {
 	Accepts Recent
 	// Missed counts requests with a signature header that came to no webhook.
 	Missed prometheus.Counter
+	// Minutes has what happened in the last hour, for the operator.
+	Minutes *minutes.Hour
 
+	used                              signatureTimes // of secrets
 	requests, duplicates, signatures  *prometheus.CounterVec
 	attempts, deliveries, slower      *prometheus.CounterVec
 	unclear                           *prometheus.CounterVec
@@ -43,6 +47,7 @@ var Process = sync.OnceValue(func() *Counters {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "inbox_" + name, Help: help, Buckets: buckets}, labels)
 	}
 	return &Counters{
+		Minutes:      minutes.New(Reasons()...),
 		requests:     counter("requests_total", "Requests by result (accepted, duplicate, quarantined, rejected) and reason.", "source", "result", "reason"),
 		duplicates:   counter("duplicates_total", "Duplicates by where they were caught: cache (memory), flight (beside the first copy) or store.", "source", "caught"),
 		signatures:   counter("signatures_total", "Valid signatures by the secret that matched, named by its fingerprint.", "source", "secret"),
@@ -100,12 +105,6 @@ func (m *Counters) Commit() func(time.Duration) {
 	return func(d time.Duration) { seconds.Observe(d.Seconds()) }
 }
 
-// Signatures returns the counter of what a secret of a source has signed. The secret
-// is named by its fingerprint.
-func (m *Counters) Signatures(source, fingerprint string) prometheus.Counter {
-	return m.signatures.WithLabelValues(source, fingerprint)
-}
-
 // Unclear returns the counter of events that the `if` of a route could not judge.
 func (m *Counters) Unclear(k spool.RouteKey) prometheus.Counter {
 	return m.unclear.WithLabelValues(k.Source, k.Route)
@@ -113,9 +112,10 @@ func (m *Counters) Unclear(k spool.RouteKey) prometheus.Counter {
 
 // Route counts the attempts and deliveries of a route.
 type Route struct {
-	delivered, failed, free prometheus.Counter  // Attempts.
-	ended, dead             prometheus.Counter  // Deliveries; ended well, or as dead letters.
-	slower                  prometheus.Counter  // Answers that asked for a slower pace.
+	delivered, failed, free prometheus.Counter // Attempts.
+	ended, dead             prometheus.Counter // Deliveries; ended well, or as dead letters.
+	slower                  prometheus.Counter // Answers that asked for a slower pace.
+	minutes                 *minutes.Route
 	took, total             prometheus.Observer // Seconds.
 }
 
@@ -125,6 +125,7 @@ func (m *Counters) Route(k spool.RouteKey) *Route {
 		return c.WithLabelValues(k.Source, k.Route, outcome)
 	}
 	return &Route{
+		minutes:   m.Minutes.Route(k.Source, k.Route),
 		delivered: at(m.attempts, "delivered"), failed: at(m.attempts, "failed"), free: at(m.attempts, "free"),
 		ended: at(m.deliveries, "delivered"), dead: at(m.deliveries, "dead"),
 		slower: m.slower.WithLabelValues(k.Source, k.Route),
@@ -135,6 +136,12 @@ func (m *Counters) Route(k spool.RouteKey) *Route {
 // Attempted counts an attempt of d, after which d is in that state.
 func (r *Route) Attempted(d spool.Delivery, a spool.Attempt, state spool.State) {
 	r.took.Observe(a.Took.Seconds())
+	end := minutes.Outcome{At: a.Start.Add(a.Took), Took: a.Took, Status: a.Status, Error: a.Error}
+	if state == spool.Delivered {
+		r.minutes.Delivered(end)
+	} else {
+		r.minutes.Failed(end)
+	}
 	switch {
 	case state == spool.Delivered:
 		r.delivered.Inc()
@@ -150,7 +157,10 @@ func (r *Route) Attempted(d spool.Delivery, a spool.Attempt, state spool.State) 
 }
 
 // Died counts a dead letter.
-func (r *Route) Died() { r.dead.Inc() }
+func (r *Route) Died() {
+	r.dead.Inc()
+	r.minutes.Died()
+}
 
 // Slower counts an answer by which the app asked for a slower pace.
 func (r *Route) Slower() { r.slower.Inc() }

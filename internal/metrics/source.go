@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/inboxgate/inboxgate/internal/minutes"
 	"github.com/inboxgate/inboxgate/verify"
 )
 
@@ -69,6 +70,7 @@ const (
 // Source counts the requests of a source.
 type Source struct {
 	accepts               *Recent // Of the process.
+	minutes               *minutes.Source
 	accepted, duplicate   prometheus.Counter
 	caught                [InFlight + 1]prometheus.Counter
 	quarantined, rejected map[string]prometheus.Counter // By reason; not changed once made.
@@ -81,6 +83,7 @@ func (m *Counters) Source(name string) *Source {
 	request := func(result, why string) prometheus.Counter { return m.requests.WithLabelValues(name, result, why) }
 	s := &Source{
 		accepts:  &m.Accepts,
+		minutes:  m.Minutes.Source(name),
 		accepted: request("accepted", ""), duplicate: request("duplicate", ""),
 		caught:      [...]prometheus.Counter{InStore: caught("store"), InCache: caught("cache"), InFlight: caught("flight")},
 		quarantined: make(map[string]prometheus.Counter),
@@ -100,12 +103,14 @@ func (m *Counters) Source(name string) *Source {
 func (s *Source) Accepted(took time.Duration) {
 	s.accepts.Add(1)
 	s.accepted.Inc()
+	s.minutes.Accepted(took)
 	s.accept.Observe(took.Seconds())
 }
 
 // Duplicate counts a copy, caught there.
 func (s *Source) Duplicate(by Caught, took time.Duration) {
 	s.duplicate.Inc()
+	s.minutes.Duplicate(took)
 	s.caught[by].Inc()
 	s.accept.Observe(took.Seconds())
 }
@@ -113,8 +118,12 @@ func (s *Source) Duplicate(by Caught, took time.Duration) {
 // Quarantined counts what was set aside: Odd, in Conflict, or Stale.
 func (s *Source) Quarantined(why string, took time.Duration) {
 	s.quarantined[why].Inc()
+	s.minutes.Quarantined(took)
 	s.accept.Observe(took.Seconds())
 }
 
 // Rejected counts a refusal by its Reason.
-func (s *Source) Rejected(why string) { s.rejected[why].Inc() }
+func (s *Source) Rejected(why string) {
+	s.rejected[why].Inc()
+	s.minutes.Refused(why)
+}

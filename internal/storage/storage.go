@@ -51,6 +51,8 @@ type Storage struct {
 	growth metrics.Growth
 	low    atomic.Bool // Short of room, and reported.
 	off    atomic.Bool // The machine's clock is off, and reported.
+	// ended are called with the events of which a delivery has ended.
+	ended spool.Watchers[int64]
 	// database is that of the newest user, by whose DSN new connections are made; nil
 	// for a directory.
 	database atomic.Pointer[Database]
@@ -121,6 +123,13 @@ func (s *Storage) Follow(u User) User {
 	s.apply(back)
 	return back
 }
+
+// DeliveryEnded notes that a delivery of an event has ended in this process.
+func (s *Storage) DeliveryEnded(seq int64) { s.ended.Notify(seq) }
+
+// OnDeliveryEnded has f, which must not block, called with the number of each event of which a
+// delivery has ended in this process, until stop.
+func (s *Storage) OnDeliveryEnded(f func(seq int64)) (stop func()) { return s.ended.Add(f) }
 
 // expired reports a dead letter that retention has made to the newest user.
 func (s *Storage) expired(d spool.Delivery, reason string) {
