@@ -200,7 +200,7 @@ func (r *Route) shown() control.RouteConfig {
 		Upstreams: handlers.Dials(r.HandleRaw...), Types: r.Types,
 		Timeout:     control.Seconds(cmp.Or(time.Duration(r.Timeout), deliver.DefaultTimeout).Seconds()),
 		MaxInFlight: cmp.Or(r.MaxInFlight, deliver.DefaultMaxInFlight), InFlightEach: r.MaxInFlightEach,
-		Rate: r.Rate, Burst: r.Burst, RateEach: r.RateEach,
+		Rate: r.Rate, Burst: r.Burst, RateEach: r.RateEach, Order: r.Order, If: r.If,
 	}
 	schedule := r.schedule()
 	if schedule == nil {

@@ -39,10 +39,10 @@ type Observer struct {
 }
 
 // New returns an observer of the deliveries of those routes, which writes to the app's
-// log and its audit log, emits events, and calls ended with the number of each event of
-// which a delivery has ended.
-func New(routes map[spool.RouteKey]bool, log, audit *slog.Logger, emit func(name string, data map[string]any), ended func(seq int64)) *Observer {
-	o := &Observer{log: log, audit: audit, emit: emit, notify: ended, routes: make(map[spool.RouteKey]*metrics.Route)}
+// log and its audit log, and emits events. notify is called with the number of each event
+// of which a delivery has ended.
+func New(routes map[spool.RouteKey]bool, log, audit *slog.Logger, emit func(name string, data map[string]any), notify func(seq int64)) *Observer {
+	o := &Observer{log: log, audit: audit, emit: emit, notify: notify, routes: make(map[spool.RouteKey]*metrics.Route)}
 	for k := range routes {
 		o.routes[k] = metrics.Process().Route(k)
 	}
