@@ -39,6 +39,9 @@ func meant(name string, known []string) (best string) {
 	if best = slip(name, known, 2); best != "" {
 		return best
 	}
+	if strings.HasPrefix(name, env.Dashboard) { // Not INBOX_LISTEN, whatever else it shares with that.
+		known = slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !strings.HasPrefix(k, env.Dashboard) })
+	}
 	words := split(name)
 	most, left := 0, 0
 	for _, k := range known {

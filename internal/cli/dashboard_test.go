@@ -3,19 +3,19 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/cli"
+	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
 // dashboardRun is the command, as it runs.
@@ -205,31 +205,38 @@ func TestDashboardTunnel(t *testing.T) {
 	}
 }
 
-// The browser gets the link in a file that only this user may read, and that is gone when
-// the command ends: the list of processes shows arguments.
-func TestDashboardOpensTheBrowser(t *testing.T) {
+// What may be done with the pages is what the flags say; who asks for more is told.
+func TestDashboardCommandRights(t *testing.T) {
 	d := newDesk(t)
-	bin, got := t.TempDir(), filepath.Join(t.TempDir(), "got")
-	script := "#!/bin/sh\n{ echo \"$@\"; stat -c %a \"$1\"; cat \"$1\"; } >" + got + ".part; mv " + got + ".part " + got + "\n"
-	if err := os.WriteFile(filepath.Join(bin, "xdg-open"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	t.Setenv("TMPDIR", t.TempDir())
-	r := d.runDashboard("--open")
-	var text string
-	for end := time.Now().Add(patience); text == "" && time.Now().Before(end); {
-		raw, _ := os.ReadFile(got)
-		text = string(raw)
-	}
-	lines := strings.SplitN(text, "\n", 3)
-	if len(lines) != 3 || strings.Contains(lines[0], "token") || lines[1] != "600" || !strings.Contains(lines[2], "url="+r.link) {
-		t.Errorf("the browser got:\n%s", text)
-	}
-	r.stop(t)
-	left, err := os.ReadDir(os.Getenv("TMPDIR"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+	n := d.accept(1, "message.read", map[string]spool.State{"app": spool.Delivered})
+	for _, c := range []struct {
+		args         []string
+		hold, reveal int
+		refused      string
+	}{
+		{nil, 400, 403, "refused: POST /events/"}, // A form of nothing: it is allowed, and wrong.
+		{[]string{"--reveal"}, 400, 200, ""},
+		{[]string{"--read-only"}, 403, 403, "refused: POST /routes from"},
+	} {
+		r := d.runDashboard(c.args...)
+		mine := browser(t)
+		if status, _, _ := visit(t, mine, "GET", r.link); status != http.StatusSeeOther {
+			t.Fatalf("%q: the link answers %d", c.args, status)
+		}
+		if status, page, _ := visit(t, mine, "POST", r.base+"/routes", "Origin", r.base); status != c.hold {
+			t.Errorf("%q: holding: %d, want %d\n%s", c.args, status, c.hold, page)
+		}
+		status, page, _ := visit(t, mine, "POST", fmt.Sprintf("%s/events/%d/full", r.base, n), "Origin", r.base)
+		if status != c.reveal || strings.Contains(page, phone) != (c.reveal == 200) {
+			t.Errorf("%q: revealing: %d, want %d\n%s", c.args, status, c.reveal, page)
+		}
+		if status, page, _ := visit(t, mine, "GET", fmt.Sprintf("%s/events/%d", r.base, n)); status != 200 || !strings.Contains(page, maskedPhone) || strings.Contains(page, phone) {
+			t.Errorf("%q: the event: %d\n%s", c.args, status, page)
+		}
+		if c.refused != "" {
+			r.out.await(t, c.refused)
+		}
+		r.stop(t)
 	}
 }
 

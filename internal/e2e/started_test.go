@@ -29,6 +29,7 @@ func logged(t *testing.T, p *proctest.Process) (all []map[string]any) {
 func TestHealthyStartWarnsOfNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	pages := proctest.FreeAddress(t)
 	listen, ops, operator := proctest.FreeAddress(t), proctest.FreeAddress(t), proctest.FreeAddress(t)
 	data := filepath.Join(dir, "d")
 	for name, c := range map[string]struct {
@@ -38,6 +39,7 @@ func TestHealthyStartWarnsOfNothing(t *testing.T) {
 		"the socket by default": {[]string{"INBOX_ADMIN="}, "unix/" + data + "/admin.sock"},
 		"off":                   {[]string{"INBOX_ADMIN=off"}, "off"},
 		"loopback":              {[]string{"INBOX_ADMIN=" + operator}, operator},
+		"a dashboard":           {[]string{"INBOX_DASHBOARD=" + pages}, "off"},
 		"a proxy in front":      {[]string{"INBOX_TRUSTED_PROXIES=private_ranges"}, "off"},
 		"other machines":        {[]string{"INBOX_ADMIN=0.0.0.0:" + strings.Split(operator, ":")[1], "INBOX_ADMIN_TOKEN=" + adminToken}, "http://0.0.0.0:" + strings.Split(operator, ":")[1] + " with the token"},
 	} {
