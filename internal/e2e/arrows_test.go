@@ -57,6 +57,7 @@ var house = []room{
 	{path: "internal/demo", may: []string{"event", "verify", "internal/cli/...", "internal/control", "internal/env", "internal/instance", "internal/platform/...", "internal/spool/sqlite", "internal/testapp"}, tests: []string{"caddymodule"}, caddy: true},
 	{path: "internal/diagnose", may: []string{"verify"}},
 	{path: "internal/env", may: []string{"verify"}},
+	{path: "internal/firm"},
 	{path: "internal/handlers"},
 	{path: "internal/idmemory", may: []string{"dedupe", "internal/spool"}},
 	{path: "internal/instance"},
