@@ -36,15 +36,16 @@ func quarantined(why, reason string) answer {
 	return answer{result: resultQuarantined, why: why, reason: reason}
 }
 
-// count counts the answer, which came after that time.
-func (a answer) count(m *metrics.Source, took time.Duration) {
+// count counts the answer to a request that came at a time.
+func (a answer) count(m *metrics.Source, came time.Time) {
+	took := time.Since(came)
 	switch a.result {
 	case resultAccepted:
-		m.Accepted(took)
+		m.Accepted(came, took)
 	case resultDuplicate:
-		m.Duplicate(a.caught, took)
+		m.Duplicate(a.caught, came, took)
 	default:
-		m.Quarantined(a.why, took)
+		m.Quarantined(a.why, came, took)
 	}
 }
 

@@ -49,7 +49,7 @@ func TestWhereDuplicatesAreCaught(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := slow{goOn: make(chan struct{}), verdict: c.verdict}
 				counters := metrics.Process().Source(name)
-				accept := acceptor(t, store, name, func(a answer) { a.count(counters, 0) })
+				accept := acceptor(t, store, name, func(a answer) { a.count(counters, time.Now()) })
 				go accept()
 				synctest.Wait()
 				go accept()

@@ -146,7 +146,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, note, err)
 	}
 	note.result, note.reason = a.result, a.reason
-	a.count(h.src.meters(), time.Since(received))
+	a.count(h.src.meters(), received)
 	h.auditEvent(in, a)
 	if a.result == resultQuarantined {
 		h.log.Warn("event quarantined", "source", h.Name, "event_id", in.id, "event_type", in.typ, "reason", a.reason)

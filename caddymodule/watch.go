@@ -29,6 +29,7 @@ func (a *App) watch(done <-chan struct{}) {
 		}
 		if run := a.started(); run != nil {
 			a.look(run, time.Now())
+			run.Sample(metrics.Process().Minutes)
 		}
 	}
 }

@@ -18,9 +18,10 @@ func (t *tree) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Tells on one screen how a running inboxgate is",
 		Long: `
-Tells whether events are taken, when the last one came, how each route is, why
-deliveries died, what is in quarantine, and how full the store is. It ends with
-1 where new events are not taken.
+Tells whether events are taken, when the last one came and what was refused in the
+last hour, how each route is and where it leads, why deliveries died, what is in
+quarantine, and how full the store is. JSON has each of the last 60 minutes as well.
+It ends with 1 where new events are not taken.
 ` + t.aboutControl(),
 		Example: `  ` + t.Program + ` status
   ` + t.Program + ` status --format json`,
@@ -30,10 +31,17 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 			if err != nil {
 				return err
 			}
+			lately, err := o.lately(ctx)
+			if err != nil {
+				return err
+			}
 			if o.json != nil {
-				err = o.encode(s)
+				err = o.encode(struct {
+					control.Status
+					Minutes *control.Minutes `json:"minutes,omitempty"`
+				}{s, lately})
 			} else {
-				err = o.screen(s, time.Now())
+				err = o.screen(s, lately, time.Now())
 			}
 			if err == nil && !s.Takes {
 				return reported(o.cmd)
@@ -48,7 +56,7 @@ deliveries died, what is in quarantine, and how full the store is. It ends with
 
 // screen prints a status, each line cut to the width of a terminal. Elsewhere all is
 // whole.
-func (o *operator) screen(s control.Status, now time.Time) error {
+func (o *operator) screen(s control.Status, lately *control.Minutes, now time.Time) error {
 	takes := o.paint.Good("takes events")
 	if !s.Takes {
 		takes = o.paint.Bad("takes no events") + ": " + term.Cell(s.Why)
@@ -76,11 +84,14 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 		event = fmt.Sprintf("%s, %s", ago(s.LastEvent, now), s.LastType)
 	}
 	line("events", "%s accepted in the last minute; the last one: %s", humanize.Comma(s.Accepted), event)
+	for _, source := range s.Sources {
+		line("source", "%s", sourceText(source, now))
+	}
 	for _, r := range s.Routes {
-		text, why := routeText(r, now)
+		text, more := routeText(r, lately, now)
 		line("route", "%s", text)
-		if why != "" {
-			line("", "  %s", why)
+		for _, text := range more {
+			line("", "  %s", text)
 		}
 	}
 	for _, g := range s.Dead.Groups {
@@ -96,31 +107,11 @@ func (o *operator) screen(s control.Status, now time.Time) error {
 	} else {
 		line("store", "%s; disk: %s free, %s needed", used, humanize.IBytes(s.Store.Free), humanize.IBytes(s.Store.Floor))
 	}
-	valid := 0
-	for _, secret := range s.Secrets {
-		if secret.Valid {
-			valid++
-		}
-	}
-	line("secrets", "%d valid of %d", valid, len(s.Secrets))
+	line("secrets", "%s", secretsText(s.Secrets, now))
 	if n := s.LastWarning; n != nil {
 		line("warning", "%s: %s", ago(n.At, now), n.Text)
 	}
 	return o.say("%s", strings.TrimSuffix(b.String(), "\n"))
-}
-
-// routeText returns how a route does, and why it is held if it is.
-func routeText(r control.Route, now time.Time) (text, why string) {
-	state := r.State
-	if r.Hold != nil && r.State != control.RouteParked {
-		state += " for " + age(now.Sub(r.Hold.Since))
-		why = r.Hold.Reason
-	}
-	oldest := ""
-	if !r.Oldest.IsZero() {
-		oldest = " (oldest " + age(now.Sub(r.Oldest)) + ")"
-	}
-	return fmt.Sprintf("%s/%s %s waiting%s, %s running, %s dead, %s", r.Source, r.Route, humanize.Comma(r.Waiting), oldest, humanize.Comma(r.Running), humanize.Comma(r.Dead), state), why
 }
 
 // failure returns in words how the last attempt of a dead letter ended.

@@ -29,12 +29,13 @@ const phone = "+15551234567"
 type rig struct {
 	*testing.T
 	store    *sqlite.Store
+	api      http.Handler
 	server   *httptest.Server
 	mu       sync.Mutex
 	released []spool.Record // guarded by mu while a call runs
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, change ...func(*control.Options)) *rig {
 	t.Helper()
 	dir := t.TempDir()
 	st, err := sqlite.Open(dir, sqlite.Options{})
@@ -45,13 +46,13 @@ func newRig(t *testing.T) *rig {
 	r := &rig{T: t, store: st}
 	r.ok(st.Configure(t.Context(), "", "inbox", []spool.RouteName{{Name: "app"}, {Name: "crm"}, {Name: "gone"}}))
 	app, crm := spool.RouteKey{Source: "inbox", Route: "app"}, spool.RouteKey{Source: "inbox", Route: "crm"}
-	r.server = httptest.NewServer(control.New(control.Options{
+	o := control.Options{
 		Store: st, Token: "a-token-of-the-test",
 		Configured: func() map[spool.RouteKey]bool { return map[spool.RouteKey]bool{app: true, crm: true} },
 		Retry:      func(k spool.RouteKey, _ int64) bool { return k == app },
 		Pace: func(k spool.RouteKey) control.Pace {
 			if k == crm {
-				return control.Pace{Rate: 50, Burst: 1, Limit: 4.5, InFlight: 2, Since: time.Now(), Reason: "status 429", Next: time.Now().Add(time.Second)}
+				return control.Pace{Rate: 50, Burst: 1, Limit: 4.5, InFlight: 2, Since: time.Now(), Reason: "status 429", Next: time.Now().Add(time.Second), Until: time.Now().Add(time.Second)}
 			}
 			return control.Pace{}
 		},
@@ -67,7 +68,12 @@ func newRig(t *testing.T) *rig {
 			}
 			return became, nil
 		},
-	}))
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	r.api = control.New(o)
+	r.server = httptest.NewServer(r.api)
 	t.Cleanup(r.server.Close)
 	return r
 }

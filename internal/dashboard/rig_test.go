@@ -235,7 +235,7 @@ func (r *rig) busy() {
 	r.about.LastWarning = &control.Notice{At: time.Now().Add(-time.Minute), Level: "warn", Text: "route oncall is held"}
 	src := r.hour.Source("inbox")
 	for n := range 40 {
-		src.Accepted(time.Duration(n) * 100 * time.Microsecond)
+		src.Accepted(time.Now(), time.Duration(n) * 100 * time.Microsecond)
 		r.hour.Route("inbox", "app").Delivered(minutes.Outcome{At: time.Now(), Took: time.Duration(n) * time.Millisecond, Status: 200})
 	}
 	src.Refused("missing")

@@ -99,26 +99,26 @@ func (m *Counters) Source(name string) *Source {
 	return s
 }
 
-// Accepted counts an event that was new, and answered 200 after that time.
-func (s *Source) Accepted(took time.Duration) {
+// Accepted counts an event that was new, came at a time, and was answered 200 after took.
+func (s *Source) Accepted(came time.Time, took time.Duration) {
 	s.accepts.Add(1)
 	s.accepted.Inc()
-	s.minutes.Accepted(took)
+	s.minutes.Accepted(came, took)
 	s.accept.Observe(took.Seconds())
 }
 
 // Duplicate counts a copy, caught there.
-func (s *Source) Duplicate(by Caught, took time.Duration) {
+func (s *Source) Duplicate(by Caught, came time.Time, took time.Duration) {
 	s.duplicate.Inc()
-	s.minutes.Duplicate(took)
+	s.minutes.Duplicate(came, took)
 	s.caught[by].Inc()
 	s.accept.Observe(took.Seconds())
 }
 
 // Quarantined counts what was set aside: Odd, in Conflict, or Stale.
-func (s *Source) Quarantined(why string, took time.Duration) {
+func (s *Source) Quarantined(why string, came time.Time, took time.Duration) {
 	s.quarantined[why].Inc()
-	s.minutes.Quarantined(took)
+	s.minutes.Quarantined(came, took)
 	s.accept.Observe(took.Seconds())
 }
 

@@ -6,7 +6,7 @@
 // nothing. Minutes are those of the monotonic clock since New, so that a wall clock that
 // is set moves nothing.
 //
-// Limits: all of it is gone with the process. A source takes 6 KiB and a route 4 KiB,
+// Limits: all of it is gone with the process. A source takes 7 KiB and a route 4 KiB,
 // whatever happens to them, and until the process ends. Percentiles are those of
 // buckets: never too low, at most an eighth too high. Of what is counted a minute late,
 // they know nothing.

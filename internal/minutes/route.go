@@ -39,7 +39,7 @@ func (r *Route) Delivered(o Outcome) { r.ended(delivered, &r.good, o) }
 func (r *Route) Failed(o Outcome) { r.ended(failed, &r.bad, o) }
 
 func (r *Route) ended(thing int, last *Outcome, o Outcome) {
-	r.addTook(thing, o.Took)
+	r.addTook(time.Since(r.hour.began), thing, o.Took)
 	r.ends.Lock()
 	defer r.ends.Unlock()
 	*last = o

@@ -43,9 +43,10 @@ func (s *series) at(minute int64, thing int) *atomic.Uint32 {
 // add counts a thing that has ended now.
 func (s *series) add(thing int) { s.at(s.hour.minute(), thing).Add(1) }
 
-// addTook counts a thing that has ended now, and took so long.
-func (s *series) addTook(thing int, took time.Duration) {
-	m := s.hour.minute()
+// addTook counts a thing that ended when so much time had passed since the hour began, and
+// took so long.
+func (s *series) addTook(passed time.Duration, thing int, took time.Duration) {
+	m := int64(max(passed, 0) / time.Minute)
 	s.at(m, thing).Add(1)
 	if t := &s.times[m%2]; t.minute.Load() == m+1 {
 		t.add(took)

@@ -18,22 +18,31 @@ const (
 // Source counts the requests of a source.
 type Source struct {
 	series
-	// last is when the last event was accepted, as the time since the hour began; 0 for
-	// never.
+	// last is when the last event was accepted, to the hundredth of a second, in nanoseconds since the hour began, and
+	// one; 0 for never.
 	last atomic.Int64
 }
 
-// Accepted counts a new event, which was answered after that time.
-func (s *Source) Accepted(took time.Duration) {
-	s.addTook(accepted, took)
-	s.last.Store(int64(time.Since(s.hour.began)))
+// Accepted counts a new event, which came at a time of this process's clock and was
+// answered after took: the caller has read the clock, which takes longer than the count.
+func (s *Source) Accepted(came time.Time, took time.Duration) {
+	passed := came.Sub(s.hour.began) + took
+	s.addTook(passed, accepted, took)
+	// A write that others wait for is not worth a hundredth of a second.
+	if last := s.last.Load(); last == 0 || int64(passed)-last > int64(10*time.Millisecond) {
+		s.last.Store(int64(passed) + 1)
+	}
 }
 
-// Duplicate counts a copy, which was answered after that time.
-func (s *Source) Duplicate(took time.Duration) { s.addTook(duplicate, took) }
+// Duplicate counts a copy, as Accepted does.
+func (s *Source) Duplicate(came time.Time, took time.Duration) {
+	s.addTook(came.Sub(s.hour.began)+took, duplicate, took)
+}
 
-// Quarantined counts what was set aside, and answered after that time.
-func (s *Source) Quarantined(took time.Duration) { s.addTook(quarantined, took) }
+// Quarantined counts what was set aside, as Accepted does.
+func (s *Source) Quarantined(came time.Time, took time.Duration) {
+	s.addTook(came.Sub(s.hour.began)+took, quarantined, took)
+}
 
 // Refused counts a refusal. A reason that the hour does not know is not counted.
 func (s *Source) Refused(reason string) {
@@ -45,7 +54,7 @@ func (s *Source) Refused(reason string) {
 // Last returns when the last event was accepted, zero for never.
 func (s *Source) Last() (t time.Time) {
 	if passed := s.last.Load(); passed > 0 {
-		t = s.hour.wall(time.Duration(passed))
+		t = s.hour.wall(time.Duration(passed - 1))
 	}
 	return t
 }

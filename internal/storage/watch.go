@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
+	"github.com/inboxgate/inboxgate/internal/minutes"
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
@@ -27,6 +29,32 @@ func (s *Storage) Look(now time.Time, log *slog.Logger, max int64) (stats spool.
 		log.Info("store has room again", room...)
 	}
 	return stats, low
+}
+
+const (
+	// sampleEvery is how often it is noted how much waits in the routes.
+	sampleEvery = 20 * time.Second
+	// sampleWithin bounds the asking: the caller has other things to look at.
+	sampleWithin = time.Second
+)
+
+// Sample notes how much waits in the routes that this process delivers to, three times a
+// minute. It is to be called about once a second.
+func (s *Storage) Sample(hour *minutes.Hour) {
+	if s.Store.Stats().Unavailable != nil || !hour.Due(sampleEvery) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), sampleWithin)
+	defer cancel()
+	states, err := s.Store.Routes(ctx)
+	if err != nil {
+		return // The store reports it.
+	}
+	for _, state := range states {
+		if k := state.Key; hour.Has(k.Source, k.Route) {
+			hour.Route(k.Source, k.Route).Waits(state.Waiting)
+		}
+	}
 }
 
 // Full returns how many seconds the room, in bytes, lasts at the pace of the last
