@@ -240,7 +240,7 @@ const (
 func (s *Source) check() []error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := checkName("name", s.Name); err != nil {
+	if err := routing.CheckName("name", s.Name); err != nil {
 		errs = append(errs, err)
 	}
 	if most := body.Process().Largest(); s.MaxBody < 0 || s.MaxBody > most {
@@ -311,7 +311,7 @@ func (r *Route) check(own []string) []error {
 	add := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("route %q: %w", r.Name, fmt.Errorf(format, args...)))
 	}
-	if err := checkName("name", r.Name); err != nil {
+	if err := routing.CheckName("name", r.Name); err != nil {
 		add("%w", err)
 	}
 	for _, t := range r.Types {
@@ -366,21 +366,6 @@ func (s *Source) fits(retention time.Duration) error {
 		}
 		if total >= retention {
 			return fmt.Errorf("route %q: its retries span %s, but what waits for longer than retention (%s) becomes a dead letter: raise retention in the global option %s, or shorten retry", r.Name, total, retention, appID)
-		}
-	}
-	return nil
-}
-
-func checkName(what, name string) error {
-	if name == "" {
-		return fmt.Errorf("%s is empty: give one", what)
-	}
-	if len(name) > 256 {
-		return fmt.Errorf("%s has %d bytes: at most 256 fit into a header", what, len(name))
-	}
-	for i := range len(name) {
-		if name[i] < '!' || name[i] > '~' {
-			return fmt.Errorf("%s %q holds a space or a byte that fits no header: use letters, digits, `-`, `.`, `:`", what, name)
 		}
 	}
 	return nil

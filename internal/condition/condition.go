@@ -8,11 +8,11 @@
 // has what it asks for, and that it is true or false. Evaluating one takes a bounded
 // number of steps whatever a body holds, changes nothing, and gives the same answer on
 // every machine. The data of an event is decoded once however many expressions ask for
-// it, and not at all where none does. What a Failure says is made of the expression's
+// it, and not at all where none does. What an UnclearError says is made of the expression's
 // own text, and never of an event's.
 //
 // Limits: what is in data is known only when an event comes, so a misspelt member is
-// no mistake but a Failure at each event. A name that stands twice in an object has the
+// no mistake but an UnclearError at each event. A name that stands twice in an object has the
 // value of the last, as in most readers of JSON. Whole numbers beyond 64 bits, and all
 // others, are floating point; what is too large for that is infinite.
 package condition
@@ -191,21 +191,21 @@ func literal(e ast.Expr) string {
 	return string(s)
 }
 
-// Failure is why an expression is neither true nor false of an event. Its text has
+// UnclearError is why an expression is neither true nor false of an event. Its text has
 // names out of the expression, and nothing of the event.
-type Failure struct{ why string }
+type UnclearError struct{ why string }
 
 // Error implements error.
-func (f Failure) Error() string { return f.why }
+func (f UnclearError) Error() string { return f.why }
 
 // Match reports whether the expression is true of the event. Where it is neither true
-// nor false it does not match, and the error is a Failure.
+// nor false it does not match, and the error is an UnclearError.
 func (c *Condition) Match(in *Input) (bool, error) {
 	out, _, err := c.program.Eval(in)
 	if err == nil {
 		b, ok := out.(types.Bool)
 		if !ok {
-			return false, Failure{"the expression is not true or false"}
+			return false, UnclearError{"the expression is not true or false"}
 		}
 		return bool(b), nil
 	}
@@ -214,27 +214,27 @@ func (c *Condition) Match(in *Input) (bool, error) {
 
 // failure says what went wrong in words of the expression alone: CEL's own text may
 // quote the event.
-func (c *Condition) failure(err error) Failure {
+func (c *Condition) failure(err error) UnclearError {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "cost limit"):
-		return Failure{"it takes too long for this event: ask for less"}
+		return UnclearError{"it takes too long for this event: ask for less"}
 	case strings.Contains(text, errNoJSON.Error()):
-		return Failure{errNoJSON.Error()}
+		return UnclearError{errNoJSON.Error()}
 	}
 	if _, name, ok := strings.Cut(text, "no such key: "); ok {
 		for _, path := range c.members {
 			if names := strings.Split(path, "."); slices.Contains(names[1:], name) {
 				upTo := slices.Index(names[1:], name) + 2
-				return Failure{fmt.Sprintf("there is no %s: ask has(%[1]s) first", strings.Join(names[:upTo], "."))}
+				return UnclearError{fmt.Sprintf("there is no %s: ask has(%[1]s) first", strings.Join(names[:upTo], "."))}
 			}
 		}
 	}
 	if strings.Contains(text, errNoTime.Error()) {
-		return Failure{errNoTime.Error()}
+		return UnclearError{errNoTime.Error()}
 	}
 	if len(c.members) == 0 {
-		return Failure{"a value has another type than the expression needs"}
+		return UnclearError{"a value has another type than the expression needs"}
 	}
-	return Failure{"a value is missing or has another type than the expression needs: look at " + strings.Join(c.members, ", ")}
+	return UnclearError{"a value is missing or has another type than the expression needs: look at " + strings.Join(c.members, ", ")}
 }

@@ -98,7 +98,7 @@ func TestFailure(t *testing.T) {
 		if got {
 			t.Errorf("%s matches %.80s", c.expression, c.data)
 		}
-		if _, ok := errors.AsType[condition.Failure](err); !ok || !strings.Contains(err.Error(), c.want) {
+		if _, ok := errors.AsType[condition.UnclearError](err); !ok || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s of %.80s: %v, want %s", c.expression, c.data, err, c.want)
 			continue
 		}

@@ -58,6 +58,7 @@ var house = []room{
 	{path: "internal/demo/desk", may: []string{"event", "verify", "internal/page", "internal/platform/emulator", "internal/testapp"}, tests: []string{"internal/platform"}},
 	{path: "internal/diagnose", may: []string{"verify"}},
 	{path: "internal/env", may: []string{"verify"}},
+	{path: "internal/firm"},
 	{path: "internal/handlers"},
 	{path: "internal/idmemory", may: []string{"dedupe", "internal/spool"}},
 	{path: "internal/instance"},

@@ -91,7 +91,7 @@ func TestFailed(t *testing.T) {
 	var told []string
 	routes := []routing.Route{{Name: "a", Types: []string{"*"}}, {Name: "b", Types: []string{"*"}, If: `data.error_code == "x"`}}
 	table, err := routing.NewTable(routes, nil, func(route int, why error) {
-		if _, ok := errors.AsType[condition.Failure](why); !ok {
+		if _, ok := errors.AsType[condition.UnclearError](why); !ok {
 			t.Errorf("%T", why)
 		}
 		told = append(told, fmt.Sprintf("%s: %v", routes[route].Name, why))
