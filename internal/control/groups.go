@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
@@ -23,6 +24,9 @@ type Group struct {
 	Status int    `json:"status,omitempty"`
 	Error  string `json:"error,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Response is the start of what the app answered to the one that died last, with phone
+	// numbers masked.
+	Response string `json:"last_response,omitempty"`
 	// Kind names the group in a Filter.
 	Kind string `json:"kind"`
 	// Count is how many dead letters there are, one an event.
@@ -122,9 +126,18 @@ func (g *Groups) add(counts map[Group]*Group, source string, d spool.DeliveryRec
 	if d.Ended.Before(one.Oldest) {
 		one.Oldest = d.Ended
 	}
-	if d.Ended.After(one.Newest) {
-		one.Newest = d.Ended
+	if !d.Ended.Before(one.Newest) {
+		one.Newest, one.Response = d.Ended, sample(at.Response)
 	}
+}
+
+// sampled is how many bytes of an answer a group shows.
+const sampled = 200
+
+// sample returns the start of an app's answer.
+func sample(response []byte) string {
+	text := mask(response)
+	return strings.ToValidUTF8(string(text[:min(len(text), sampled)]), "\ufffd")
 }
 
 // OddGroup is the entries of quarantine of one source that are there for one reason.

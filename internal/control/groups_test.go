@@ -3,6 +3,7 @@ package control_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,5 +215,17 @@ func TestQuarantineGroups(t *testing.T) {
 	}
 	if one, err := c.QuarantineGroups(t.Context(), control.Filter{Source: "other"}); err != nil || one.Total != 0 {
 		t.Errorf("of other: %+v, %v", one, err)
+	}
+}
+
+// A group shows what the app answered last, without phone numbers, and not all of it.
+func TestGroupsShowAnAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept(1, "message.read", "app", spool.Dead)
+	g, err := r.client().DeadGroups(t.Context(), control.Filter{})
+	r.ok(err)
+	if len(g.Groups) != 1 || !strings.HasPrefix(g.Groups[0].Response, "no such user +1") || strings.Contains(g.Groups[0].Response, phone) || len(g.Groups[0].Response) > 200 {
+		t.Errorf("%+v", g.Groups)
 	}
 }

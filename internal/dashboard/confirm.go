@@ -136,7 +136,7 @@ func (d *Dashboard) confirm(c *call) error {
 	if !d.Operate {
 		return &control.Error{Status: http.StatusForbidden, Message: "this dashboard may only look: whoever runs it can allow changes with `actions operate`"}
 	}
-	t, err := c.readTask(c.URL.Query().Get("do"), c.URL.Query())
+	t, err := c.readTask(c.r.URL.Query().Get("do"), c.r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (c *call) confirmPage(t task, reason string, missing bool) error {
 		status = http.StatusBadRequest
 	}
 	if t.Do == "replay" && t.Filter.Route != "" {
-		s, _ := c.d.status.get(c.Context()) // Without it the page says less.
+		s, _ := c.d.status.get(c.r.Context()) // Without it the page says less.
 		v.Route = routeOf(s, t.Filter.Source, t.Filter.Route)
 	}
 	v.Takes = page.Duration(max(time.Duration(v.Would.Matched)*time.Second/replayRate, time.Second).Truncate(time.Second))
@@ -185,7 +185,7 @@ func (t task) noun(n int64) string {
 
 // dryRun counts what a task would change.
 func (c *call) dryRun(t task) (last control.Step, least bool, err error) {
-	ctx, cancel := context.WithTimeout(c.Context(), dryFor)
+	ctx, cancel := context.WithTimeout(c.r.Context(), dryFor)
 	defer cancel()
 	b := t.bulk()
 	b.DryRun = true
@@ -211,10 +211,10 @@ func routeOf(s control.Status, source, name string) *control.Route {
 
 // begin starts a bulk change that was confirmed.
 func (d *Dashboard) begin(c *call) error {
-	if err := c.ParseForm(); err != nil {
+	if err := c.r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	words, err := url.ParseQuery(c.PostFormValue("words"))
+	words, err := url.ParseQuery(c.r.PostFormValue("words"))
 	if err != nil {
 		return errNoSuchForm
 	}
@@ -228,7 +228,7 @@ func (d *Dashboard) begin(c *call) error {
 	}
 	return c.once(func() (string, error) {
 		one := &job{Task: t, User: c.user, Reason: reason}
-		ctx := control.Because(c.Context(), reason)
+		ctx := control.Because(c.r.Context(), reason)
 		b := t.bulk()
 		b.Reason = reason
 		err := d.Jobs.begin(ctx, one, d.Now, func(ctx context.Context, f func(control.Step)) (control.Step, error) {
@@ -257,7 +257,7 @@ type jobView struct {
 
 // job shows a bulk change.
 func (d *Dashboard) job(c *call) error {
-	one, err := d.Jobs.get(c.PathValue("job"), c.now)
+	one, err := d.Jobs.get(c.r.PathValue("job"), c.now)
 	if err != nil {
 		return err
 	}
@@ -296,7 +296,7 @@ func (one job) Title() string { return one.title() }
 // events with dead letters of the route.
 func (v *jobView) again(c *call) {
 	f := v.Job.Task.Filter
-	p, err := c.d.Client.Events(c.Context(), control.List{Filter: control.Filter{Source: f.Source, Route: f.Route, State: "dead"}, Limit: 1000})
+	p, err := c.d.Client.Events(c.r.Context(), control.List{Filter: control.Filter{Source: f.Source, Route: f.Route, State: "dead"}, Limit: 1000})
 	if err != nil {
 		return
 	}
@@ -308,7 +308,7 @@ func (v *jobView) again(c *call) {
 			}
 		}
 	}
-	if s, err := c.d.status.get(c.Context()); err == nil {
+	if s, err := c.d.status.get(c.r.Context()); err == nil {
 		v.Waiting = 0
 		for _, r := range s.Routes {
 			if (f.Route == "" || f.Route == r.Route) && (f.Source == "" || f.Source == r.Source) {
@@ -331,10 +331,10 @@ func (v jobView) Result() string {
 
 // stopJob ends a bulk change. What was changed by then stays so.
 func (d *Dashboard) stopJob(c *call) error {
-	if err := c.ParseForm(); err != nil {
+	if err := c.r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	one, err := d.Jobs.get(c.PathValue("job"), c.now)
+	one, err := d.Jobs.get(c.r.PathValue("job"), c.now)
 	if err != nil {
 		return err
 	}

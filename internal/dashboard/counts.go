@@ -44,7 +44,7 @@ type countRow struct {
 
 // counts shows how many events a filter chooses, by type, state, route or time.
 func (d *Dashboard) counts(c *call) error {
-	q := c.URL.Query()
+	q := c.r.URL.Query()
 	by := q.Get("by")
 	if !slices.Contains(countedBy, by) {
 		by = control.ByType
@@ -53,7 +53,7 @@ func (d *Dashboard) counts(c *call) error {
 	if bad {
 		return &control.Error{Status: http.StatusBadRequest, Message: "this filter chooses nothing: go back and mend it"}
 	}
-	got, err := d.Client.Counts(c.Context(), by, f)
+	got, err := d.Client.Counts(c.r.Context(), by, f)
 	if err != nil {
 		return err
 	}

@@ -142,8 +142,8 @@ const (
 
 // call is one request of a person.
 type call struct {
-	w http.ResponseWriter
-	*http.Request
+	w    http.ResponseWriter
+	r    *http.Request
 	d    *Dashboard
 	user string
 	now  time.Time
@@ -156,7 +156,7 @@ func (d *Dashboard) handle(f func(*call) error) http.HandlerFunc {
 		ctx, cancel := context.WithTimeout(control.AsOperator(r.Context(), user), within)
 		defer cancel()
 		r.Body = http.MaxBytesReader(w, r.Body, longestForm)
-		c := &call{w: w, Request: r.WithContext(ctx), d: d, user: user, now: d.Now()}
+		c := &call{w: w, r: r.WithContext(ctx), d: d, user: user, now: d.Now()}
 		if err := f(c); err != nil {
 			c.fail(err)
 		}
@@ -165,7 +165,7 @@ func (d *Dashboard) handle(f func(*call) error) http.HandlerFunc {
 
 // nothing answers for an address that is no page.
 func (d *Dashboard) nothing(c *call) error {
-	if c.Method != http.MethodGet && c.Method != http.MethodHead {
+	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		return &control.Error{Status: http.StatusMethodNotAllowed, Message: "there is no such form: go back and load the page again"}
 	}
 	return &control.Error{Status: http.StatusNotFound, Message: "there is no such page: the pages are above"}

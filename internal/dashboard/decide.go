@@ -70,15 +70,15 @@ func words(f control.Filter) template.URL {
 // decide shows dead letters, quarantine and what is parked.
 func (d *Dashboard) decide(c *call) error {
 	var v decideView
-	s, err := d.status.get(c.Context())
+	s, err := d.status.get(c.r.Context())
 	if err != nil {
 		return err
 	}
 	if v.Unavailable = s.Store.Unavailable; v.Unavailable == "" {
-		if v.Dead, err = d.Client.DeadGroups(c.Context(), control.Filter{}); err != nil {
+		if v.Dead, err = d.Client.DeadGroups(c.r.Context(), control.Filter{}); err != nil {
 			return err
 		}
-		if v.Odd, err = d.Client.QuarantineGroups(c.Context(), control.Filter{}); err != nil {
+		if v.Odd, err = d.Client.QuarantineGroups(c.r.Context(), control.Filter{}); err != nil {
 			return err
 		}
 	}

@@ -56,15 +56,15 @@ func (d *Dashboard) entry(c *call) error { return c.one(true, false) }
 // reveal shows an event with its phone numbers. The API has a line in its audit log.
 func (d *Dashboard) reveal(c *call) error {
 	if !d.Reveal {
-		d.Refused(c.Request, NoReveal)
+		d.Refused(c.r, NoReveal)
 		return &control.Error{Status: http.StatusForbidden, Message: "phone numbers stay masked here: whoever runs this dashboard can allow to see them with `reveal operate`"}
 	}
-	return c.one(strings.HasPrefix(c.URL.Path, "/quarantine/"), true)
+	return c.one(strings.HasPrefix(c.r.URL.Path, "/quarantine/"), true)
 }
 
 // masked leads from the address of a revealed body, which only a form has, to the masked
 // one.
-func masked(c *call) error { return c.see(strings.TrimSuffix(c.URL.Path, "/full")) }
+func masked(c *call) error { return c.see(strings.TrimSuffix(c.r.URL.Path, "/full")) }
 
 // NoReveal is why a POST is refused that asks for phone numbers in a dashboard that does
 // not show them.
@@ -72,7 +72,7 @@ const NoReveal = "no right to reveal"
 
 // number returns the number of the event or entry that an address names.
 func (c *call) number() (int64, error) {
-	n, err := strconv.ParseInt(c.PathValue("number"), 10, 64)
+	n, err := strconv.ParseInt(c.r.PathValue("number"), 10, 64)
 	if err != nil || n <= 0 {
 		return 0, &control.Error{Status: http.StatusNotFound, Message: "an event's address ends in its number: search for its id on the page of events"}
 	}
@@ -94,7 +94,7 @@ func (c *call) one(entry, revealed bool) error {
 	if err != nil {
 		return err
 	}
-	e, err := c.d.Client.Event(c.Context(), ref, revealed)
+	e, err := c.d.Client.Event(c.r.Context(), ref, revealed)
 	if err != nil {
 		return err
 	}
@@ -197,14 +197,14 @@ func (d *Dashboard) changeEvent(c *call) error {
 		return errNoSuchForm
 	}
 	return c.once(func() (string, error) {
-		n, err := d.Client.Change(c.Context(), ref, what, c.PostFormValue("route"))
+		n, err := d.Client.Change(c.r.Context(), ref, what, c.r.PostFormValue("route"))
 		if err != nil {
 			return "", err
 		}
 		if n.Changed == 0 {
 			done = "nothing"
 		}
-		return "/events/" + c.PathValue("number") + "?done=" + done, nil
+		return "/events/" + c.r.PathValue("number") + "?done=" + done, nil
 	})
 }
 
@@ -219,14 +219,14 @@ func (d *Dashboard) changeEntry(c *call) error {
 		return errNoSuchForm
 	}
 	return c.once(func() (string, error) {
-		n, err := d.Client.Change(c.Context(), ref, what, "")
+		n, err := d.Client.Change(c.r.Context(), ref, what, "")
 		if err != nil {
 			return "", err
 		}
 		if n.Released == nil {
 			return "/quarantine?done=removed", nil
 		}
-		e, err := d.Client.Event(c.Context(), control.Ref{Ref: n.Released.ID}, false)
+		e, err := d.Client.Event(c.r.Context(), control.Ref{Ref: n.Released.ID}, false)
 		if err != nil {
 			return "/quarantine?done=released", nil //nolint:nilerr // It was released; where it is now is an extra.
 		}
@@ -236,14 +236,14 @@ func (d *Dashboard) changeEntry(c *call) error {
 
 // changeRoute holds, resumes or retries a route.
 func (d *Dashboard) changeRoute(c *call) error {
-	source, route, what := c.PostFormValue("source"), c.PostFormValue("route"), c.field("do")
+	source, route, what := c.r.PostFormValue("source"), c.r.PostFormValue("route"), c.field("do")
 	var change func() error
 	switch what {
 	case "hold", "resume":
-		change = func() error { return d.Client.SetRoute(c.Context(), source, route, what, c.field("reason")) }
+		change = func() error { return d.Client.SetRoute(c.r.Context(), source, route, what, c.field("reason")) }
 	case "retry":
 		change = func() error {
-			_, err := d.Client.RetryRoute(c.Context(), source, route)
+			_, err := d.Client.RetryRoute(c.r.Context(), source, route)
 			return err
 		}
 	default:
@@ -256,11 +256,11 @@ var errNoSuchForm = &control.Error{Status: http.StatusBadRequest, Message: "this
 
 // once does what a form asks for, unless it was done already, and leads to its outcome.
 func (c *call) once(do func() (string, error)) error {
-	if err := c.ParseForm(); err != nil {
+	if err := c.r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	c.Request = c.WithContext(control.Because(c.Context(), c.field("reason")))
-	where, err := c.d.Jobs.forms.once(c.Request, c.now, do)
+	c.r = c.r.WithContext(control.Because(c.r.Context(), c.field("reason")))
+	where, err := c.d.Jobs.forms.once(c.r, c.now, do)
 	if err != nil {
 		return err
 	}

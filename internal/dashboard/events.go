@@ -71,7 +71,7 @@ func (c *call) list(path, title string, of control.Lists, l control.List) error 
 	if c.tidy(path, of) {
 		return nil
 	}
-	query := c.URL.Query()
+	query := c.r.URL.Query()
 	words := filterValues(query, of)
 	v := listView{Path: path, Filtered: len(words) > 0, Words: encode(words)}
 	l.Filter, v.Fields, v.Bad = c.readFilter(query, of)
@@ -108,7 +108,7 @@ func (c *call) list(path, title string, of control.Lists, l control.List) error 
 // search asks for a page, and goes on while pages are empty.
 func (c *call) search(l control.List) (p control.Page, err error) {
 	for begun := c.d.Now(); ; l.Cursor = p.Next {
-		p, err = c.d.Client.Events(c.Context(), l)
+		p, err = c.d.Client.Events(c.r.Context(), l)
 		if err != nil || len(p.Events) > 0 || p.Next == 0 || c.d.Now().Sub(begun) > searchFor {
 			return p, err
 		}
@@ -125,12 +125,12 @@ type countView struct {
 // eventsCount answers with how many events a filter chooses, which may take longer than
 // the page of them.
 func (d *Dashboard) eventsCount(c *call) error {
-	words := filterValues(c.URL.Query(), control.OfEvents)
-	f, _, bad := c.readFilter(c.URL.Query(), control.OfEvents)
+	words := filterValues(c.r.URL.Query(), control.OfEvents)
+	f, _, bad := c.readFilter(c.r.URL.Query(), control.OfEvents)
 	if bad {
 		return &control.Error{Status: http.StatusBadRequest, Message: "this filter chooses nothing: go back and mend it"}
 	}
-	p, err := d.Client.Events(c.Context(), control.List{Filter: f, Limit: 1, Total: true})
+	p, err := d.Client.Events(c.r.Context(), control.List{Filter: f, Limit: 1, Total: true})
 	if err != nil {
 		return err
 	}
@@ -149,12 +149,12 @@ func (d *Dashboard) eventsCount(c *call) error {
 // find leads to the event of an id, or to the events whose body holds the text that is
 // searched for, as a message id.
 func (d *Dashboard) find(c *call) error {
-	q := trimmed(c.URL.Query()).Get("q")
+	q := trimmed(c.r.URL.Query()).Get("q")
 	if q == "" {
 		return c.see("/events")
 	}
 	// Not by the path of an event: an id may be "..".
-	p, err := d.Client.Events(c.Context(), control.List{Filter: control.Filter{ID: q}, Limit: 2})
+	p, err := d.Client.Events(c.r.Context(), control.List{Filter: control.Filter{ID: q}, Limit: 2})
 	switch n, noNumber := strconv.ParseInt(q, 10, 64); {
 	case err != nil:
 		return err
@@ -163,7 +163,7 @@ func (d *Dashboard) find(c *call) error {
 	case len(p.Events) > 0: // Several sources have it.
 		return c.see(listAddress("/events", url.Values{"id": {q}}))
 	case noNumber == nil && n > 0:
-		if e, err := d.Client.Event(c.Context(), control.ByNumber(n), false); err == nil {
+		if e, err := d.Client.Event(c.r.Context(), control.ByNumber(n), false); err == nil {
 			return c.see(eventPath(e.Number))
 		}
 	}

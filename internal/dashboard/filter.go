@@ -60,7 +60,7 @@ const mostChoices = 100
 
 // offer adds to the fields what can be chosen.
 func (c *call) offer(fields []input) {
-	s, _ := c.d.status.getWithin(c.Context(), 10*1e9)
+	s, _ := c.d.status.getWithin(c.r.Context(), 10*1e9)
 	var sources, routes []string
 	for _, r := range s.Routes {
 		sources, routes = append(sources, r.Source), append(routes, r.Route)
@@ -107,7 +107,7 @@ func encode(v url.Values) template.URL {
 // tidy leads from an address with empty words, as a form makes it, to the same without
 // them, and reports whether it did.
 func (c *call) tidy(path string, list control.Lists) bool {
-	v := c.URL.Query()
+	v := c.r.URL.Query()
 	for _, w := range control.Words(list) {
 		if v.Has(w.Name) && strings.TrimSpace(v.Get(w.Name)) == "" {
 			_ = c.see(listAddress(path, filterValues(trimmed(v), list)))
@@ -138,7 +138,7 @@ const mostBefore = 40
 
 // cursor returns the place in a list that an address asks for: 0 for its begin.
 func (c *call) cursor() (int64, error) {
-	text := c.URL.Query().Get("cursor")
+	text := c.r.URL.Query().Get("cursor")
 	if text == "" {
 		return 0, nil
 	}
@@ -152,7 +152,7 @@ func (c *call) cursor() (int64, error) {
 // pages returns the neighbours of the page that is shown, whose next begins at next. The
 // address carries where the pages before it began.
 func (c *call) pages(path string, words url.Values, next int64) (p pager) {
-	v := c.URL.Query()
+	v := c.r.URL.Query()
 	at := v.Get("cursor")
 	var before []string
 	if text := v.Get("before"); text != "" {

@@ -34,7 +34,7 @@ type overview struct {
 	Decide string
 	// Percent is how much of the room is used, -1 where that is not known.
 	Percent int
-	Routes  []routeRow
+	Routes  []*routeRow
 	// Shown is the number of the first route, Count of all that have the name that is
 	// searched for, Known of all.
 	Shown, Count, Known int
@@ -66,7 +66,7 @@ type routeRow struct {
 }
 
 // Why returns why a route does not go on as it could, empty where it does.
-func (r routeRow) Why() string {
+func (r *routeRow) Why() string {
 	var parts []string
 	switch {
 	case r.Hold != nil:
@@ -95,8 +95,8 @@ func ended(status int, text string) string {
 	return strings.TrimSpace(n + " " + text)
 }
 
-// Beside returns what an error says beside the status.
-func (frame) Beside(status int, text string) string {
+// beside returns what an error says beside the status.
+func beside(status int, text string) string {
 	return strings.TrimLeft(strings.TrimPrefix(text, "status "+strconv.Itoa(status)), ": ")
 }
 
@@ -108,33 +108,30 @@ func said(o *control.Outcome) string {
 	return "its app answered " + ended(o.Status, o.Error)
 }
 
-// Ended returns how an attempt ended, in words.
-func (frame) Ended(status int, text string) string { return ended(status, text) }
-
 // Held returns the hold of a route, nil for none.
-func (r routeRow) Held() *control.Hold { return cmp.Or(r.Hold, r.HeldHere) }
+func (r *routeRow) Held() *control.Hold { return cmp.Or(r.Hold, r.HeldHere) }
 
 // CanHold reports whether it makes sense to hold a route.
-func (r routeRow) CanHold() bool {
+func (r *routeRow) CanHold() bool {
 	return r.State != control.RouteHeldByHand && r.State != control.RouteParked
 }
 
 // CanResume reports whether it makes sense to resume a route.
-func (r routeRow) CanResume() bool { return r.Hold != nil || r.HeldHere != nil }
+func (r *routeRow) CanResume() bool { return r.Hold != nil || r.HeldHere != nil }
 
 // CanRetry reports whether it makes sense to attempt at once what waits.
-func (r routeRow) CanRetry() bool {
+func (r *routeRow) CanRetry() bool {
 	return r.Waiting > 0 && r.Hold == nil && r.HeldHere == nil && r.State != control.RouteParked
 }
 
 // ID returns what a route's row is known by when the page is refreshed.
-func (r routeRow) ID() string {
+func (r *routeRow) ID() string {
 	sum := sha256.Sum256([]byte(r.Source + "\x00" + r.Route.Route))
 	return "route-" + hex.EncodeToString(sum[:6])
 }
 
 // Path returns the address of a route's page.
-func (r routeRow) Path() string { return routePath(r.Source, r.Route.Route) }
+func (r *routeRow) Path() string { return routePath(r.Source, r.Route.Route) }
 
 func routePath(source, route string) string {
 	return "/route?" + url.Values{"source": {source}, "route": {route}}.Encode()
@@ -144,12 +141,12 @@ func routePath(source, route string) string {
 const failingFor = 15 * time.Minute
 
 // behind reports whether much waits for a route that could have gone on for a while.
-func (r routeRow) behind(now time.Time) bool {
+func (r *routeRow) behind(now time.Time) bool {
 	return r.State != control.RouteParked && r.Waiting >= 100 && now.Sub(r.Oldest) > 5*time.Minute
 }
 
 // rank orders routes: what needs somebody comes first.
-func (r routeRow) rank() int {
+func (r *routeRow) rank() int {
 	switch {
 	case r.State == control.RouteHeld:
 		return 0
@@ -170,15 +167,15 @@ func (r routeRow) rank() int {
 }
 
 // rowsOf returns the routes of a status, what needs somebody first.
-func rowsOf(s control.Status, m control.Minutes, now time.Time) []routeRow {
+func rowsOf(s control.Status, m control.Minutes, now time.Time) []*routeRow {
 	type key struct{ source, route string }
 	lately := map[key]control.RouteMinutes{}
 	for _, r := range m.Routes {
 		lately[key{r.Source, r.Route}] = r
 	}
-	all := make([]routeRow, 0, len(s.Routes))
+	all := make([]*routeRow, 0, len(s.Routes))
 	for _, r := range s.Routes {
-		row := routeRow{Route: r, Minute: -1, P99: -1}
+		row := &routeRow{Route: r, Minute: -1, P99: -1}
 		if f := r.Failure; r.State == control.RouteReady && f != nil && now.Sub(f.At) < failingFor {
 			row.Failing = r.Success == nil || r.Success.At.Before(f.At)
 		}
@@ -187,7 +184,7 @@ func rowsOf(s control.Status, m control.Minutes, now time.Time) []routeRow {
 		}
 		all = append(all, row)
 	}
-	slices.SortStableFunc(all, func(a, b routeRow) int {
+	slices.SortStableFunc(all, func(a, b *routeRow) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Route.Route, b.Route.Route))
 	})
 	return all
@@ -227,11 +224,11 @@ func worst(all []float64, n int) float64 {
 
 // overview shows how inboxgate is, in one look.
 func (d *Dashboard) overview(c *call) error {
-	s, err := d.status.get(c.Context())
+	s, err := d.status.get(c.r.Context())
 	if err != nil {
 		return err
 	}
-	m, err := d.minutes.get(c.Context())
+	m, err := d.minutes.get(c.r.Context())
 	if err != nil && statusOf(err) != http.StatusNotFound {
 		return err
 	}
@@ -243,7 +240,7 @@ func (d *Dashboard) overview(c *call) error {
 	v.Refused, v.Unused = refusedIn(s), unusedIn(s, c.now)
 	all := rowsOf(s, m, c.now)
 	v.Problems = problems(s, all, c.now)
-	v.choose(c.URL.Query(), all)
+	v.choose(c.r.URL.Query(), all)
 	v.frame = c.frame("Overview", "/")
 	v.Every = 2
 	return c.show("overview", http.StatusOK, v)
@@ -274,10 +271,10 @@ func millis(v float64) string {
 }
 
 // choose takes the part of the routes that an address asks for.
-func (v *overview) choose(q url.Values, all []routeRow) {
+func (v *overview) choose(q url.Values, all []*routeRow) {
 	v.Known, v.Search = len(all), strings.TrimSpace(q.Get("named"))
 	if v.Search != "" {
-		all = slices.DeleteFunc(all, func(r routeRow) bool {
+		all = slices.DeleteFunc(all, func(r *routeRow) bool {
 			return !strings.Contains(strings.ToLower(r.Source+" "+r.Route.Route), strings.ToLower(v.Search))
 		})
 	}
@@ -305,7 +302,7 @@ func (v *overview) choose(q url.Values, all []routeRow) {
 const mostProblems = 3
 
 // problems returns what is wrong.
-func problems(s control.Status, all []routeRow, now time.Time) (list []problem) {
+func problems(s control.Status, all []*routeRow, now time.Time) (list []problem) {
 	if !s.Takes {
 		list = append(list, problem{Text: "New events are refused with 503: " + cmp.Or(s.Why, "the store does not work") + ". The platform sends them again for 2 h 42 min.", Path: "/store", Link: "Store"})
 	}

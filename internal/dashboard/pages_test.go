@@ -79,7 +79,7 @@ func TestPagesBusy(t *testing.T) {
 		},
 		"/events":                             {"29 found", "evt_dead3", "500 · 41 ms", "msg_dead3", "data-every=\"3\""},
 		"/events?state=parked":                {"1 found", "evt_parked"},
-		"/decide":                             {"5 in 2 groups", "<strong><bdi>500</bdi></strong>", "Replay 4…", "invalid JSON", "Release 2…", "configure the route again", "<bdi>old</bdi>"},
+		"/decide":                             {"5 in 2 groups", `class="mono"><bdi>{&#34;error&#34;:&#34;database is down&#34;}`, "<strong><bdi>500</bdi></strong>", "Replay 4…", "invalid JSON", "Release 2…", "configure the route again", "<bdi>old</bdi>"},
 		"/route?source=inbox&route=crm":       {"crm:3000", "10 s, 1 min, 10 min", "none since the start", "<bdi>500</bdi> after 1 s"},
 		"/store":                              {"works", "engine <bdi>sqlite</bdi>", "Download a backup"},
 		"/sources":                            {"a1f3", "1 d 2 h ago", "it can be removed from the configuration"},

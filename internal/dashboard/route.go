@@ -14,7 +14,7 @@ import (
 // routeView is one route.
 type routeView struct {
 	frame
-	Row      routeRow
+	Row      *routeRow
 	Took     page.Plot
 	Waiting  page.Plot
 	Schedule string
@@ -24,27 +24,26 @@ type routeView struct {
 
 // route shows one route.
 func (d *Dashboard) route(c *call) error {
-	q := c.URL.Query()
-	s, err := d.status.get(c.Context())
+	q := c.r.URL.Query()
+	s, err := d.status.get(c.r.Context())
 	if err != nil {
 		return err
 	}
-	m, err := d.minutes.get(c.Context())
+	m, err := d.minutes.get(c.r.Context())
 	if err != nil && statusOf(err) != http.StatusNotFound {
 		return err
 	}
 	source, name := q.Get("source"), q.Get("route")
 	v := routeView{Words: words(control.Filter{Source: source, Route: name})}
-	found := false
 	for _, row := range rowsOf(s, m, c.now) {
 		if row.Source == source && row.Route.Route == name {
-			v.Row, found = row, true
+			v.Row = row
 		}
 	}
 	if s.Store.Unavailable != "" {
 		return &control.Error{Status: http.StatusServiceUnavailable, Message: s.Store.Unavailable}
 	}
-	if !found {
+	if v.Row == nil {
 		return &control.Error{Status: http.StatusNotFound, Message: fmt.Sprintf("source %s has no route %q: it may have been renamed", source, name)}
 	}
 	v.Row.Plot.Bare = false
@@ -73,30 +72,19 @@ func back(c *call, source, route string) string {
 	return "/?"
 }
 
-// Until returns how long it is to a time, in whole seconds; empty where it is past.
-func (f frame) Until(t time.Time) string {
-	if d := t.Sub(f.Now); d > 0 {
+// until returns how long it is to a time, in whole seconds; empty where it is past.
+func until(now, t time.Time) string {
+	if d := t.Sub(now); d > 0 {
 		return page.Duration(d.Truncate(time.Second))
 	}
 	return ""
 }
 
-// For returns how long ago a time is, in whole seconds.
-func (f frame) For(t time.Time) string {
-	return page.Duration(max(f.Now.Sub(t), 0).Truncate(time.Second))
-}
+// since returns how long ago a time is, in whole seconds.
+func since(now, t time.Time) string { return page.Duration(max(now.Sub(t), 0).Truncate(time.Second)) }
 
-// Lasts returns a length of time in words.
-func (frame) Lasts(s control.Seconds) string { return page.Duration(s.Duration()) }
-
-// Seconds returns a number of seconds in words.
-func (frame) Seconds(s float64) string { return page.Duration(control.Seconds(s).Duration()) }
-
-// Millis returns a number of milliseconds in words.
-func (frame) Millis(v float64) string { return millis(v) }
-
-// DeadOf returns what chooses the events with a dead letter of a route, as a query
+// deadOf returns what chooses the events with a dead letter of a route, as a query
 // string.
-func (frame) DeadOf(r control.Route) template.URL {
+func deadOf(r control.Route) template.URL {
 	return words(control.Filter{Source: r.Source, Route: r.Route, State: "dead"})
 }

@@ -84,11 +84,11 @@ type sourcesView struct {
 
 // sources shows the sources and their secrets, by fingerprint.
 func (d *Dashboard) sources(c *call) error {
-	s, err := d.status.get(c.Context())
+	s, err := d.status.get(c.r.Context())
 	if err != nil {
 		return err
 	}
-	m, err := d.minutes.get(c.Context())
+	m, err := d.minutes.get(c.r.Context())
 	if err != nil && statusOf(err) != http.StatusNotFound {
 		return err
 	}

@@ -22,7 +22,7 @@ func (v storeView) Embedded() bool { return v.Status.Store.Engine == "sqlite" }
 
 // store shows how the store is.
 func (d *Dashboard) store(c *call) error {
-	s, err := d.status.get(c.Context())
+	s, err := d.status.get(c.r.Context())
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,11 @@ func (d *Dashboard) store(c *call) error {
 // too.
 func (d *Dashboard) backup(c *call) error {
 	if !d.Reveal {
-		d.Refused(c.Request, NoReveal)
+		d.Refused(c.r, NoReveal)
 		return &control.Error{Status: http.StatusForbidden, Message: "a copy of the store has phone numbers in it, which this dashboard does not show: allow it with `reveal operate`, or use `inboxgate store backup`"}
 	}
 	// It takes as long as the reader does, and ends with the reader.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(c.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(c.r.Context()))
 	defer cancel()
 	out := &download{w: c.w, name: "inbox-" + c.now.UTC().Format("20060102-150405") + ".db"}
 	err := d.Client.Backup(ctx, out, func(_, whole int64) { out.size = whole })

@@ -19,11 +19,19 @@ import (
 //go:embed pages/*.html
 var files embed.FS
 
+// funcs are the functions of templates beside those of page. They are no methods of
+// frame: each structure that embeds it would have a copy.
+var funcs = template.FuncMap{
+	"until": until, "since": since, "millis": millis, "ended": ended, "beside": beside, "deadOf": deadOf,
+	"lasts":   func(s control.Seconds) string { return page.Duration(s.Duration()) },
+	"seconds": func(s float64) string { return page.Duration(control.Seconds(s).Duration()) },
+}
+
 // templates has the template of each page. All have the parts of parts.html.
 var templates = func() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range []string{"overview", "route", "events", "count", "counts", "event", "decide", "confirm", "job", "store", "sources", "error"} {
-		t, err := page.Parse(files, "pages/parts.html", "pages/"+name+".html")
+		t, err := page.ParseWith(funcs, files, "pages/parts.html", "pages/"+name+".html")
 		if err != nil {
 			panic(err) // A test parses them all.
 		}
@@ -34,7 +42,7 @@ var templates = func() map[string]*template.Template {
 
 // frame is what every page of the dashboard has.
 type frame struct {
-	page.Frame
+	page.Fields
 	// Operate and Reveal are the rights of whoever looks.
 	Operate, Reveal bool
 	// Form is the token of the page's forms.
@@ -58,10 +66,10 @@ var notes = map[string]string{
 
 // frame returns the frame of a page. here is the path of its entry in the navigation.
 func (c *call) frame(title, here string) frame {
-	s, _ := c.d.status.getWithin(c.Context(), 10*time.Second) // The navigation can do without.
+	s, _ := c.d.status.getWithin(c.r.Context(), 10*time.Second) // The navigation can do without.
 	f := frame{
-		Frame: page.Frame{
-			Name: "inboxgate", Title: title, Prefix: c.d.Prefix(c.Request), User: c.user, Now: c.now,
+		Fields: page.Fields{
+			Name: "inboxgate", Title: title, Prefix: c.d.Prefix(c.r), User: c.user, Now: c.now,
 			Nav: []page.Link{
 				{Path: "/", Text: "Overview"},
 				{Path: "/events", Text: "Events"},
@@ -70,7 +78,7 @@ func (c *call) frame(title, here string) frame {
 				{Path: "/sources", Text: "Sources"},
 			},
 		},
-		Operate: c.d.Operate, Reveal: c.d.Reveal, Note: notes[c.URL.Query().Get("done")],
+		Operate: c.d.Operate, Reveal: c.d.Reveal, Note: notes[c.r.URL.Query().Get("done")],
 	}
 	if c.d.Operate {
 		f.Form = c.d.Jobs.forms.token(c.now)
@@ -107,7 +115,7 @@ func parkedIn(s control.Status) (n int64) {
 // show answers with a page, or with what is live of it.
 func (c *call) show(name string, status int, v any) error {
 	var b bytes.Buffer
-	if err := templates[name].ExecuteTemplate(&b, page.Part(c.Request), v); err != nil {
+	if err := templates[name].ExecuteTemplate(&b, page.Part(c.r), v); err != nil {
 		return err
 	}
 	c.w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -118,7 +126,7 @@ func (c *call) show(name string, status int, v any) error {
 
 // see leads the browser to another page of the dashboard.
 func (c *call) see(path string) error {
-	http.Redirect(c.w, c.Request, c.d.Prefix(c.Request)+path, http.StatusSeeOther)
+	http.Redirect(c.w, c.r, c.d.Prefix(c.r)+path, http.StatusSeeOther)
 	return nil
 }
 
@@ -168,4 +176,4 @@ func listAddress(path string, v url.Values) string {
 }
 
 // field returns a value of a sent form without the white space around it.
-func (c *call) field(name string) string { return strings.TrimSpace(c.PostFormValue(name)) }
+func (c *call) field(name string) string { return strings.TrimSpace(c.r.PostFormValue(name)) }

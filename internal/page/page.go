@@ -54,14 +54,25 @@ type Frame struct {
 	Now time.Time
 }
 
-// AssetPath returns the address of a file of the package: style, script or icon.
-func (f Frame) AssetPath(kind string) string { return f.Prefix + assetsAt + names[kind] }
+// Fields is a Frame without methods, for structures that embed it in programs of which
+// the size matters: each method would be there once a structure. Templates have time, ago
+// and plot as functions of Fields.Now instead.
+type Fields Frame
+
+// assetPath returns the address, behind the prefix, of a file of the package: style, script
+// or icon.
+func assetPath(kind string) string { return assetsAt + names[kind] }
 
 // Parse returns the template of a page: frame.html of this package, the functions of
 // Funcs, and the given files. They must define "live", which is refreshed, and may define
 // "above" and "below", which are not.
 func Parse(files fs.FS, patterns ...string) (*template.Template, error) {
-	t, err := template.New("frame").Funcs(Funcs()).ParseFS(frameFile, "frame.html")
+	return ParseWith(nil, files, patterns...)
+}
+
+// ParseWith is Parse with more functions.
+func ParseWith(more template.FuncMap, files fs.FS, patterns ...string) (*template.Template, error) {
+	t, err := template.New("frame").Funcs(Funcs()).Funcs(more).ParseFS(frameFile, "frame.html")
 	if err != nil {
 		return nil, err
 	}

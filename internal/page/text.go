@@ -14,6 +14,10 @@ import (
 // Funcs returns the functions of templates.
 func Funcs() template.FuncMap {
 	return template.FuncMap{
+		"asset":    assetPath,
+		"time":     func(now, t time.Time) template.HTML { return Frame{Now: now}.Time(t) },
+		"ago":      func(now, t time.Time) template.HTML { return Frame{Now: now}.Ago(t) },
+		"plot":     func(now time.Time, p Plot) template.HTML { return Frame{Now: now}.Plot(p) },
 		"show":     Show,
 		"text":     Text,
 		"plain":    Plain,
