@@ -1,6 +1,17 @@
 package sqlite
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// passedFor is how long a delivery that was let go may wait before nothing new is
+	// born running in front of it.
+	passedFor = 500 * time.Millisecond
+	// maxPassed is how many such deliveries a queue remembers.
+	maxPassed = 64
+)
 
 // Of a key, the deliveries that neither have ended nor are behind hold its place: one of a
 // queue, or more only where two queues were joined while one of each ran. Those that run
@@ -69,6 +80,9 @@ func (w *writer) letGo(rt *route, number, key int64) error {
 		return err
 	}
 	rt.behind--
+	if state == fresh && len(rt.passed) < maxPassed {
+		rt.passed[number] = w.now
+	}
 	w.queue(rt, state, due, key)
 	return w.q.letGo.int(number).int(state).int(due).int(rt.id).exec()
 }
@@ -168,6 +182,7 @@ func (w *writer) stepBack(rt *route, number, key int64) error {
 		return err
 	}
 	w.unqueue(rt, state, due, key)
+	delete(rt.passed, number)
 	rt.behind++
 	return w.q.letGo.int(number).int(behind).int(due).int(rt.id).exec()
 }

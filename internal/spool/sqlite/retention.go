@@ -171,6 +171,7 @@ func (w *writer) retire(seq int64) error {
 				w.touch(d.route, false)
 			} else {
 				w.unqueue(d.route, d.state, d.due, d.key)
+				delete(d.route.passed, d.number)
 				ended = append(ended, d)
 			}
 			d.route.dead++
