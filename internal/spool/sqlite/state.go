@@ -65,7 +65,7 @@ type route struct {
 	dueExact bool
 	// heads counts those of fresh and later that have a key, behind those that wait for
 	// another one of their key and are in neither.
-	heads, behind int64
+	heads, behind keyCount
 	// runs counts the running deliveries of each key that has any.
 	runs map[int64]int
 	// passed are those of fresh that the end of another of their key has let go, by their
@@ -154,7 +154,7 @@ func (w *writer) queue(rt *route, state, d, key int64) {
 		rt.due = min(rt.due, d)
 	}
 	if key != 0 {
-		rt.heads++
+		rt.heads.in(key)
 	}
 	w.touch(rt, true)
 }
@@ -169,7 +169,7 @@ func (w *writer) unqueue(rt *route, state, d, key int64) {
 		}
 	}
 	if key != 0 {
-		rt.heads--
+		rt.heads.out(key)
 	}
 	w.touch(rt, false)
 }
