@@ -26,6 +26,8 @@ var rows = []row{
 	{name: "7", title: "catching up after an outage", brief: "catching up", run: catchingUp},
 	{name: "8", title: "a million events waiting for a held route", brief: "1 M waiting", long: true, run: manyWaiting},
 	{name: "m", title: "every size of a body and number of connections, the server on one core", brief: "matrix", run: matrix},
+	{name: "o", title: "events accepted, delivered and settled in the order of 10,000 keys, without HTTP", brief: "order", run: inOrder},
+	{name: "po", title: "the same by PostgreSQL on the same two cores", brief: "PostgreSQL, order", run: onPostgres(postgresInOrder)},
 	{name: "p", title: "events stored by PostgreSQL on the same two cores, without HTTP", brief: "PostgreSQL", run: onPostgres(postgresAccepts)},
 	{name: "pb", title: "the same with two million ids in the database", brief: "PostgreSQL, 2 M ids", long: true, run: onPostgres(postgresAmongMany)},
 	{name: "ps", title: "events accepted and settled, without HTTP", brief: "PostgreSQL, settled", run: onPostgres(postgresLife)},

@@ -131,7 +131,9 @@ type RouteWish struct {
 	// Start means that the owner has room to run the delivery at once. It is
 	// born running only if its route is also not held and, as far as this process
 	// knows, has nothing due in the store; else it queues behind, oldest first. With
-	// a Key, nothing of its key may wait or run either.
+	// a Key, nothing of its key may wait or run either. What the end of another of its
+	// key has made due a moment ago need not count: else order would have most new
+	// events of other keys go through the store.
 	Start bool
 	// Key is what orders the delivery: of one route, at most one delivery of a key is
 	// handed out at a time, the lowest Seq first, and the next only once it is

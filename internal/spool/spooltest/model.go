@@ -31,6 +31,7 @@ type life struct {
 	id, route string
 	key       string // orders it, empty for none
 	behind    bool   // waits for another one of its key to end
+	passed    bool   // was let go by that end, and waits since
 	seq       int64
 	state     spool.State
 	attempts  int
@@ -125,9 +126,12 @@ func (m *model) isDue(l *life) bool {
 	return !l.ended() && !l.behind && !m.runs(l) && !l.dueAt().After(m.now())
 }
 
-func (m *model) hasDue(route string) bool {
+func (m *model) hasDue(route string) bool { return m.hasDueBut(route, false) }
+
+// hasDueBut leaves out, where so asked, what the end of another of its key has let go.
+func (m *model) hasDueBut(route string, passed bool) bool {
 	for _, l := range m.lives {
-		if l.route == route && m.isDue(l) {
+		if l.route == route && m.isDue(l) && !(passed && l.passed) {
 			return true
 		}
 	}
@@ -139,16 +143,17 @@ func (m *model) acceptNew() {
 	in := starting(intake(m.event(id), [][]string{{"a"}, {"a", "b"}, {}}[m.draw(3, "routes")]...), "two")
 	start := m.draw(2, "start") == 1
 	key := m.drawKey()
-	want := map[string]bool{}
+	may, want := map[string]bool{}, map[string]bool{}
 	for i, w := range in.Routes {
 		in.Routes[i].Start, in.Routes[i].Key = start, key
+		may[w.Route] = start && !m.held[w.Route] && !m.hasDueBut(w.Route, true) && !m.taken(w.Route, key)
 		want[w.Route] = start && !m.held[w.Route] && !m.hasDue(w.Route) && !m.taken(w.Route, key)
 	}
 	got := m.want(in, spool.Accepted)
 	m.born(in, got.Seq)
 	for _, d := range got.Running {
 		l := m.find(d.Event.ID, d.Route.Route)
-		if !want[l.route] && (len(m.stores) == 0 || m.held[l.route] || l.behind) {
+		if !may[l.route] && (len(m.stores) == 0 || m.held[l.route] || l.behind) {
 			m.Fatalf("event %s was born running for route %s out of turn", id, l.route)
 		}
 		delete(want, l.route)
@@ -224,7 +229,7 @@ func (m *model) took(l *life, d spool.Delivery) {
 	if d.Attempts != l.attempts || d.Replay != l.replay {
 		m.Fatalf("event %s for route %s: %d attempts, replay %d, want %d, %d", l.id, l.route, d.Attempts, d.Replay, l.attempts, l.replay)
 	}
-	l.state, l.lease, l.fuzzy, l.loose = spool.Running, d.Lease, false, false
+	l.state, l.lease, l.fuzzy, l.loose, l.passed = spool.Running, d.Lease, false, false, false
 }
 
 func (m *model) wait() {

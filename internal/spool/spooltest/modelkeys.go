@@ -26,7 +26,7 @@ func (m *model) next(ended *life) {
 		return
 	}
 	// Since when it is due is the engine's own affair.
-	first.behind, first.fuzzy, first.due, first.loose = false, true, m.now(), true
+	first.behind, first.passed, first.fuzzy, first.due, first.loose = false, true, true, m.now(), true
 }
 
 // undoneKeys takes over who is behind whom where a power cut has undone settles: whose

@@ -153,7 +153,7 @@ func placesOfKeys(t testing.TB, mk Make) {
 	}
 	d := only("at first", "a")
 	r.ok(r.st.Release(bg, []spool.Lease{d.Lease}), "Release")
-	d = only("given back", "a")
+	only("given back", "a")
 	r.add(leaseFor + time.Second)
 	d = only("cut short", "a")
 	r.settle(r.failed(d, 3*hour))

@@ -1,6 +1,17 @@
 package sqlite
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// passedFor is how long a delivery that was let go may wait before nothing new is
+	// born running in front of it.
+	passedFor = 500 * time.Millisecond
+	// maxPassed is how many such deliveries a queue remembers.
+	maxPassed = 64
+)
 
 // Of a key, the deliveries that neither have ended nor are behind hold its place: one of a
 // queue, or more only where two queues were joined while one of each ran. Those that run
@@ -9,8 +20,11 @@ import "slices"
 
 // keyTaken reports whether a delivery holds the place of a key.
 func (w *writer) keyTaken(rt *route, key int64) (bool, error) {
-	if key == 0 || rt.runs[key] > 0 || rt.heads == 0 {
-		return rt.runs[key] > 0, nil
+	if key == 0 || rt.runs[key] > 0 {
+		return key != 0, nil
+	}
+	if waits, sure := rt.heads.has(key); sure {
+		return waits, nil
 	}
 	for _, id := range rt.parts {
 		number, err := w.number(w.q.headOf.int(id).int(key))
@@ -30,9 +44,12 @@ func (w *writer) number(q *stmt) (n int64, err error) {
 }
 
 // promote has the next of a key take the place of a delivery that has ended, in the same
-// commit. Where nothing is behind another in the queue it costs nothing.
+// commit. Where nothing of the key is behind it mostly costs nothing.
 func (w *writer) promote(rt *route, key int64) error {
-	if key == 0 || rt.behind == 0 {
+	if key == 0 {
+		return nil
+	}
+	if waits, _ := rt.behind.has(key); !waits {
 		return nil
 	}
 	if taken, err := w.keyTaken(rt, key); taken || err != nil {
@@ -68,7 +85,10 @@ func (w *writer) letGo(rt *route, number, key int64) error {
 	if err := q.end(); err != nil {
 		return err
 	}
-	rt.behind--
+	rt.behind.out(key)
+	if state == fresh && len(rt.passed) < maxPassed {
+		rt.passed[number] = w.now
+	}
 	w.queue(rt, state, due, key)
 	return w.q.letGo.int(number).int(state).int(due).int(rt.id).exec()
 }
@@ -84,7 +104,7 @@ func (w *writer) await(rt *route, state, due, key int64) (int64, error) {
 		w.queue(rt, state, due, key)
 		return state, nil
 	}
-	rt.behind++
+	rt.behind.in(key)
 	w.touch(rt, false)
 	return behind, nil
 }
@@ -92,8 +112,9 @@ func (w *writer) await(rt *route, state, due, key int64) (int64, error) {
 // joinKeys gives rt what it needs to know of a queue that it takes over: what is behind
 // another there waits for the deliveries of both.
 func (rt *route) joinKeys(old *route) {
-	rt.heads, rt.behind = rt.heads+old.heads, rt.behind+old.behind
-	old.heads, old.behind = 0, 0
+	rt.heads.add(old.heads.total)
+	rt.behind.add(old.behind.total)
+	old.heads, old.behind = keyCount{}, keyCount{}
 	for _, id := range old.parts {
 		if !slices.Contains(rt.parts, id) {
 			rt.parts = append(rt.parts, id)
@@ -144,8 +165,8 @@ func (w *writer) moveHead(from, to *route, h head) error {
 	}
 	from.countWaiting(h.state, -1)
 	if !place {
-		to.heads--
-		to.behind++
+		to.heads.out(h.key)
+		to.behind.in(h.key)
 		w.touch(to, false)
 		return w.q.letGo.int(h.number).int(behind).int(h.due).int(to.id).exec()
 	}
@@ -168,6 +189,7 @@ func (w *writer) stepBack(rt *route, number, key int64) error {
 		return err
 	}
 	w.unqueue(rt, state, due, key)
-	rt.behind++
+	delete(rt.passed, number)
+	rt.behind.in(key)
 	return w.q.letGo.int(number).int(behind).int(due).int(rt.id).exec()
 }

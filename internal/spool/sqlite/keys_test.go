@@ -104,7 +104,7 @@ func TestKeysOfMovingQueues(t *testing.T) {
 	}
 	check(t, s)
 	if err := s.do(bg, true, 0, func(w *writer) error {
-		if rt := w.names[routeName{1, "new"}]; rt.heads != 0 || rt.behind != 0 || rt.fresh != 0 || rt.later != 0 || len(rt.runs) != 0 || len(rt.parts) != 1 {
+		if rt := w.names[routeName{1, "new"}]; rt.heads.total != 0 || rt.behind.total != 0 || rt.fresh != 0 || rt.later != 0 || len(rt.runs) != 0 || len(rt.parts) != 1 {
 			t.Errorf("the queue is %+v, want it empty", rt)
 		}
 		return nil

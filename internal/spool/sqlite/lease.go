@@ -230,6 +230,7 @@ func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, er
 		}
 	} else {
 		w.unqueue(rt, c.state, c.due, c.key)
+		delete(rt.passed, c.number)
 	}
 	w.grant(l)
 	return l.delivery(p.Route), w.q.start.int(l.number).int(l.fence).int(l.until).exec()

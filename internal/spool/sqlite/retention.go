@@ -167,10 +167,11 @@ func (w *writer) retire(seq int64) error {
 				continue
 			}
 			if d.state == behind {
-				d.route.behind--
+				d.route.behind.out(d.key)
 				w.touch(d.route, false)
 			} else {
 				w.unqueue(d.route, d.state, d.due, d.key)
+				delete(d.route.passed, d.number)
 				ended = append(ended, d)
 			}
 			d.route.dead++

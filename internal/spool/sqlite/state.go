@@ -65,9 +65,12 @@ type route struct {
 	dueExact bool
 	// heads counts those of fresh and later that have a key, behind those that wait for
 	// another one of their key and are in neither.
-	heads, behind int64
+	heads, behind keyCount
 	// runs counts the running deliveries of each key that has any.
 	runs map[int64]int
+	// passed are those of fresh that the end of another of their key has let go, by their
+	// number, and when: at most maxPassed.
+	passed map[int64]int64
 	// parts are the numbers under which deliveries of it are stored: its own, and those
 	// of queues that it has taken over until all of theirs have moved.
 	parts []int64
@@ -83,7 +86,7 @@ func newRoute(id int64, src *source, name string) *route {
 	return &route{
 		id: id, source: src, key: spool.RouteKey{Source: src.name, Route: name},
 		due: never, dueExact: true, until: never, untilExact: true,
-		leases: map[int64]*lease{}, runs: map[int64]int{}, parts: []int64{id},
+		leases: map[int64]*lease{}, runs: map[int64]int{}, passed: map[int64]int64{}, parts: []int64{id},
 	}
 }
 
@@ -151,7 +154,7 @@ func (w *writer) queue(rt *route, state, d, key int64) {
 		rt.due = min(rt.due, d)
 	}
 	if key != 0 {
-		rt.heads++
+		rt.heads.in(key)
 	}
 	w.touch(rt, true)
 }
@@ -166,7 +169,7 @@ func (w *writer) unqueue(rt *route, state, d, key int64) {
 		}
 	}
 	if key != 0 {
-		rt.heads--
+		rt.heads.out(key)
 	}
 	w.touch(rt, false)
 }
@@ -200,10 +203,18 @@ func (w *writer) laterDue(rt *route) (int64, error) {
 }
 
 // hasDue reports whether something of the route is to be leased before anything
-// newer. A lease that has run out counts: its delivery will be taken over.
+// newer. A lease that has run out counts: its delivery will be taken over. What was just
+// let go by the end of another of its key does not: the dispatcher, which was told, leases
+// it in its turn beside what is born running, and else one such key would send all others
+// through the store.
 func (w *writer) hasDue(rt *route) (bool, error) {
-	if rt.fresh > 0 || rt.until <= w.now && rt.leaseEnd() <= w.now {
+	if rt.fresh > int64(len(rt.passed)) || rt.until <= w.now && rt.leaseEnd() <= w.now {
 		return true, nil
+	}
+	for _, since := range rt.passed {
+		if w.now-since > int64(passedFor) {
+			return true, nil
+		}
 	}
 	if rt.due > w.now {
 		return false, nil

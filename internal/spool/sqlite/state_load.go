@@ -158,11 +158,11 @@ func (w *writer) countQueues() error {
 		},
 		{
 			`SELECT route, count(*) FROM deliveries INDEXED BY heads WHERE key IS NOT NULL AND state IN (1, 3, 6) GROUP BY route`,
-			func(rt *route, n int64) { rt.heads = n },
+			func(rt *route, n int64) { rt.heads.add(n) },
 		},
 		{
 			`SELECT route, count(*) FROM deliveries INDEXED BY waits WHERE state=8 GROUP BY route`,
-			func(rt *route, n int64) { rt.behind = n },
+			func(rt *route, n int64) { rt.behind.add(n) },
 		},
 	} {
 		err := w.rows(set.sql, func(q *stmt) error {
