@@ -15,8 +15,12 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-//go:embed schema.sql
-var firstSchema string
+var (
+	//go:embed schema.sql
+	firstSchema string
+	//go:embed schema_order.sql
+	orderSchema string
+)
 
 // step is one version of the schema. A step only adds, so that programs that know the
 // version before go on beside those that know this one: both run during an upgrade.
@@ -27,7 +31,7 @@ type step struct {
 }
 
 // steps lead from an empty schema to the present version, which is their number.
-var steps = []step{{sql: firstSchema}}
+var steps = []step{{sql: firstSchema}, {sql: orderSchema}}
 
 // schemaVersion is the version that this program makes. It runs on any later one that
 // keeps its meta "lowest" at or below this.
@@ -215,6 +219,7 @@ func (s *Store) checkServer(ctx context.Context) error {
 		return fmt.Errorf("%w: a table there is unlogged, so that a crash would empty it: ALTER TABLE … SET LOGGED", errSetUp)
 	}
 	s.identity = fmt.Sprintf("%016x", identity)
+	s.lockClass = int32(identity) //nolint:gosec // Any 32 bits will do.
 	return nil
 }
 

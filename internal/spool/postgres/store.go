@@ -91,7 +91,8 @@ type Options struct {
 // A call goes to the database by one of five connections, each with its duty, so that
 // a long one never keeps the others waiting: events by the accepts' (accepts.go), ends
 // of leases by the settles' (settles.go), what else changes something by calls, what
-// only reads by reads, and the beat with the chores by beats. No lock is held across
+// only reads by reads, and the beat with the chores by beats. Where routes are ordered, a
+// sixth has the ends of what others wait behind. No lock is held across
 // I/O but the turn of a connection.
 //
 // Where to read on:
@@ -102,6 +103,7 @@ type Options struct {
 //	known.go                           what is known, or odd
 //	lease.go, leased.go                what is handed out, and taken over
 //	settle.go, settles.go              how a lease ends
+//	order.go, mend.go                  one after another, where deliveries have a key
 //	catalog.go, configure.go, hold.go  names, queues, holds, and what is known of them here
 //	beat.go, clock.go, members.go      the other members, and time
 //	fleet.go, stats.go                 what the last beat said
@@ -123,6 +125,8 @@ type Store struct {
 	// me is the number of this member, identity that of the storage.
 	me       int64
 	identity string
+	// lockClass tells this storage's locks of keys from others' in the database.
+	lockClass int32
 	// fences counts those that this member has given.
 	fences atomic.Int64
 	// catalog is what is known here of sources, routes and holds. It locks itself.
@@ -132,13 +136,17 @@ type Store struct {
 	// leases are the running deliveries of this process. It locks itself.
 	leases leases
 
-	// accepts and settles write in batches; calls, reads and beats serve one caller
-	// after the other.
+	// accepts, settles and ordered write in batches; calls, reads and beats serve one
+	// caller after the other. ordered are settles that end the head of a key.
 	accepts *accepts
 	settles *settles
+	ordered *settles
 	calls   *link
 	reads   *link
 	beats   *link
+
+	// mender looks for keys whose turn nobody has given on. It locks itself.
+	mender mender
 
 	// crowded has room for a signal to the chores: the store is nearly full.
 	crowded chan struct{}
@@ -193,7 +201,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		o: o, log: o.Log, target: target, dsn: dsn,
-		closeBegun: make(chan struct{}), callsEnded: make(chan struct{}), crowded: make(chan struct{}, 1),
+		closeBegun: make(chan struct{}), callsEnded: make(chan struct{}), crowded: make(chan struct{}, 1), mender: mender{at: firstKey},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -201,13 +209,14 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	set := o.Settings.WithDefaults()
 	s.settings.Store(&set)
 	s.calls, s.reads, s.beats = newLink(s, "calls"), newLink(s, "reads"), newLink(s, "beats")
-	s.accepts, s.settles = newAccepts(s), newSettles(s)
+	s.accepts, s.settles, s.ordered = newAccepts(s), newSettles(s, "settles", linkSettles), newSettles(s, "ordered settles", linkOrdered)
 	if err := s.begin(ctx); err != nil {
 		s.hangUp()
 		return nil, fmt.Errorf("opening store %s: %w", target, err)
 	}
 	s.accepts.start()
 	s.settles.start()
+	s.ordered.start()
 	s.goroutines.Add(2)
 	go s.beatOn()
 	go s.keep()
