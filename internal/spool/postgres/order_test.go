@@ -266,49 +266,6 @@ func TestWhatAnOlderMemberEndsIsFollowed(t *testing.T) {
 	}
 }
 
-// TestTheFormerVersionGoesOn: a store of the version before has its tables changed when it
-// is opened, and programs of that version go on with them.
-func TestTheFormerVersionGoesOn(t *testing.T) {
-	t.Parallel()
-	dsn := pgtest.Shared(t).Database(t)
-	s := openOn(t, dsn, Options{})
-	if err := s.Configure(t.Context(), "one", "inbox", []spool.RouteName{{Name: "a"}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Accept(t.Context(), starting("1")); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	former := begun(t, dsn)
-	if _, err := former.Exec(t.Context(), s.sql(`DROP INDEX @.heads, @.behind, @.nexts; ALTER TABLE @.deliveries DROP COLUMN key; UPDATE @.meta SET value=1 WHERE name='schema'`)); err != nil {
-		t.Fatal(err)
-	}
-	if err := former.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s = openOn(t, dsn, Options{})
-	if err := s.Configure(t.Context(), "one", "inbox", []spool.RouteName{{Name: "a"}}); err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{"2", "3"} {
-		if _, err := s.Accept(t.Context(), keyedTo(id, "x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tx := begun(t, dsn)
-	if _, err := tx.Exec(t.Context(), s.sql(`INSERT INTO @.deliveries(number,route,state,fence,due,until) SELECT number+1,route,1,0,due,0 FROM @.deliveries WHERE key IS NULL`)); err != nil {
-		t.Error("a program of the former version cannot store:", err)
-	}
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := behindNow(t, s); got["1"] || got["2"] || !got["3"] {
-		t.Errorf("behind are %v, want the third", got)
-	}
-}
-
 // TestKeysOfTwoMembersNeverWaitInACircle: accepts, ends, replays and expiry of two
 // processes lock many keys at once. The server finds no circle, and all ends.
 func TestKeysOfTwoMembersNeverWaitInACircle(t *testing.T) {

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -22,17 +23,6 @@ var (
 	orderSchema string
 )
 
-// step is one version of the schema. A step only adds, so that programs that know the
-// version before go on beside those that know this one: both run during an upgrade.
-// What removes something has to wait until the lowest version that a live member knows
-// is above the one that used it.
-type step struct {
-	sql string
-}
-
-// steps lead from an empty schema to the present version, which is their number.
-var steps = []step{{sql: firstSchema}, {sql: orderSchema}}
-
 // schemaVersion is the version that this program makes. It runs on any later one that
 // keeps its meta "lowest" at or below this.
 func schemaVersion() int { return len(steps) }
@@ -45,6 +35,7 @@ func Migrate(ctx context.Context, dsn string, o Options) (from, to int, err erro
 	if err != nil {
 		return 0, 0, fmt.Errorf("migrating store: %w", err)
 	}
+	o.atOnce = cmp.Or(o.atOnce, atOnce)
 	s := &Store{o: o, target: target, dsn: dsn, closeBegun: make(chan struct{})}
 	s.settings.Store(new(spool.Settings))
 	s.calls = newLink(s, "migrate")
@@ -127,38 +118,31 @@ func (s *Store) migrate(ctx context.Context) (from, to int, err error) {
 // takeStep takes the step behind the present version, unless another has, and returns
 // the version then. Two that begin at once with no table meet at the schema's name.
 func (s *Store) takeStep(ctx context.Context, c *pgx.Conn) (int, error) {
+	version, err := s.version(ctx, c)
+	if err != nil || version >= schemaVersion() {
+		return version, err
+	}
+	if version > 0 {
+		return s.changeTables(ctx, version)
+	}
 	tx, err := c.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // After a commit it does nothing.
-	var version int
-	if version, err = s.version(ctx, c); err != nil {
+	if err := s.makeSchema(ctx, tx); err != nil {
+		return 0, s.whileOthersMake(ctx, err)
+	}
+	if _, err := tx.Exec(ctx, strings.ReplaceAll(steps[0].sql, "@.", s.target.Schema+"."), pgx.QueryExecModeSimpleProtocol); err != nil {
+		return 0, s.whileOthersMake(ctx, err)
+	}
+	if err := s.drawIdentity(ctx, tx); err != nil {
 		return 0, err
 	}
-	if version == 0 {
-		if err := s.makeSchema(ctx, tx); err != nil {
-			return 0, s.whileOthersMake(ctx, err)
-		}
+	if _, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('schema', 1)`), unprepared); err != nil {
+		return 0, err
 	}
-	if version > 0 {
-		if err := tx.QueryRow(ctx, s.sql(`SELECT value FROM @.meta WHERE name='schema' FOR UPDATE`), unprepared).Scan(&version); err != nil || version >= schemaVersion() {
-			return version, err
-		}
-	}
-	if _, err := tx.Exec(ctx, strings.ReplaceAll(steps[version].sql, "@.", s.target.Schema+"."), pgx.QueryExecModeSimpleProtocol); err != nil {
-		return version, s.whileOthersMake(ctx, err)
-	}
-	if version == 0 {
-		if err := s.drawIdentity(ctx, tx); err != nil {
-			return 0, err
-		}
-	}
-	version++
-	if _, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value=excluded.value`), unprepared, version); err != nil {
-		return version, err
-	}
-	return version, tx.Commit(ctx)
+	return 1, tx.Commit(ctx)
 }
 
 // makeSchema makes the schema where it is missing. A role that owns one which is there

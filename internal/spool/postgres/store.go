@@ -19,6 +19,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ type Options struct {
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 	beat     time.Duration // the pause between beats
 	patience time.Duration // how long a batch is tried
+	atOnce   int64         // up to which size a table is locked while an index is made
 }
 
 // Store is the engine on PostgreSQL. It implements spool.Store and spool.Shared.
@@ -97,7 +99,7 @@ type Options struct {
 //
 // Where to read on:
 //
-//	schema.go, schema.sql              the tables, and how they change
+//	schema*.sql, schema.go, migrate.go the tables, and how they change
 //	link.go, connect.go, outcome.go    a connection, and what an error says of a commit
 //	accept.go, accepts.go, columns.go  batches of events: what is new is stored
 //	known.go                           what is known, or odd
@@ -199,6 +201,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if o.patience == 0 {
 		o.patience = acceptWithin
 	}
+	o.atOnce = cmp.Or(o.atOnce, atOnce)
 	s := &Store{
 		o: o, log: o.Log, target: target, dsn: dsn,
 		closeBegun: make(chan struct{}), callsEnded: make(chan struct{}), crowded: make(chan struct{}, 1), mender: mender{at: firstKey},
