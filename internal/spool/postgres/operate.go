@@ -18,12 +18,13 @@ const lockEvent = `SELECT source FROM @.events WHERE seq=$1 FOR UPDATE`
 const ofEventLocked = `SELECT number, route, key, state FROM @.deliveries WHERE number BETWEEN $1::bigint<<12 AND $1::bigint<<12|4095 ORDER BY number FOR UPDATE`
 
 // Those of a route have $2 among their numbers' routes; an empty $2 means any. A replay is
-// behind where its key has one that waits or runs.
+// in the queue that has taken over its own, and behind where its key has one that waits or
+// runs.
 var redeliver = `WITH k AS MATERIALIZED (` + ofEventLocked + `), ` + fmt.Sprintf(queuesOf, `ARRAY(SELECT route FROM k)||$4::bigint`) + `,
- again AS MATERIALIZED (SELECT k.number, k.route, k.state, CASE WHEN k.key IS NOT NULL AND (k.turn>1 OR ` + fmt.Sprintf(hasHead, "k.routes", "k.key") + ` OR ` + fmt.Sprintf(hasBehind, "k.routes", "k.key") + `) THEN 8 ELSE 6 END AS next
-	FROM (SELECT k.*, q.routes, row_number() OVER (PARTITION BY q.root, k.key ORDER BY k.number) AS turn FROM k LEFT JOIN queues q ON q.route=k.route
+ again AS MATERIALIZED (SELECT k.number, coalesce(k.root, k.route) AS route, k.state, CASE WHEN k.key IS NOT NULL AND (k.turn>1 OR ` + fmt.Sprintf(hasHead, "k.routes", "k.key") + ` OR ` + fmt.Sprintf(hasBehind, "k.routes", "k.key") + `) THEN 8 ELSE 6 END AS next
+	FROM (SELECT k.*, q.root, q.routes, row_number() OVER (PARTITION BY q.root, k.key ORDER BY k.number) AS turn FROM k LEFT JOIN queues q ON q.route=k.route
 		WHERE k.state IN (4,5,7) AND (cardinality($2::bigint[])=0 OR k.route=ANY($2))) k),
- l AS (UPDATE @.deliveries d SET state=again.next, due=$3, attempts=0, replay=d.replay+1, ended=0, reason='' FROM again
+ l AS (UPDATE @.deliveries d SET route=again.route, state=again.next, due=$3, attempts=0, replay=d.replay+1, ended=0, reason='' FROM again
 	WHERE d.number=again.number RETURNING again.route, again.state),
  x AS (INSERT INTO @.deliveries (number, route, key, state, due, replay)
 	SELECT coalesce((SELECT max(number)+1 FROM k), $1::bigint<<12), $4, nullif($7::bigint,0),

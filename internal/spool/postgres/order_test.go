@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -266,23 +267,13 @@ func TestWhatAnOlderMemberEndsIsFollowed(t *testing.T) {
 	}
 }
 
-// TestKeysOfTwoMembersNeverWaitInACircle: accepts, ends, replays and expiry of two
-// processes lock many keys at once. The server finds no circle, and all ends.
+// TestKeysOfTwoMembersNeverWaitInACircle: accepts, ends and replays of two processes lock
+// many keys at once. The server finds no circle, and all ends.
 func TestKeysOfTwoMembersNeverWaitInACircle(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.Shared(t).Database(t)
-	x := &keyStorm{T: t, stores: []*Store{openOn(t, dsn, Options{Batches: 2}), openOn(t, dsn, Options{Batches: 2})}}
-	for i, s := range x.stores {
-		if err := s.Configure(t.Context(), spool.Owner(fmt.Sprint(i)), "inbox", []spool.RouteName{{Name: "a"}, {Name: "b"}, {Name: "c"}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var wg sync.WaitGroup
-	for i := range 16 {
-		wg.Go(func() { x.play(x.stores[i%2], rand.New(rand.NewPCG(uint64(i), 1)), i) })
-	}
-	wg.Wait()
-	x.drain()
+	x := newKeyStorm(t, dsn)
+	x.play()
 	for _, s := range x.stores {
 		if err := s.Close(); err != nil { // So that the server knows what its sessions have counted.
 			t.Error(err)
@@ -299,24 +290,65 @@ func TestKeysOfTwoMembersNeverWaitInACircle(t *testing.T) {
 	}
 }
 
+// TestKeysThroughAPooler: a pooler that gives each transaction another session leaves no
+// lock behind, and takes none away.
+func TestKeysThroughAPooler(t *testing.T) {
+	t.Parallel()
+	c := pgtest.Shared(t)
+	database, err := c.CreateDatabase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pooler := pgtest.StartBouncer(t, c, pgtest.BouncerOptions{Mode: "transaction"})
+	x := newKeyStorm(t, pooler.DSN(database)+"&default_query_exec_mode=cache_describe")
+	x.play()
+	if held, err := pgtest.One[int](c, database, `SELECT count(*)::int FROM pg_locks WHERE locktype='advisory' AND database=(SELECT oid FROM pg_database WHERE datname=current_database())`); err != nil || held != 0 {
+		t.Errorf("%d locks of keys are left, %v", held, err)
+	}
+}
+
 // keyStorm is what two processes do to the keys of three routes.
 type keyStorm struct {
 	*testing.T
 	stores []*Store
-	mu     sync.Mutex // guards seqs
+	mu     sync.Mutex // guards all below
 	seqs   []int64
+	now    map[string]string // the event that runs, of each route and key
 }
 
-func (x *keyStorm) play(s *Store, rng *rand.Rand, me int) {
+// newKeyStorm opens the two processes.
+func newKeyStorm(t *testing.T, dsn string) *keyStorm {
+	t.Helper()
+	x := &keyStorm{T: t, stores: []*Store{openOn(t, dsn, Options{Batches: 2}), openOn(t, dsn, Options{Batches: 2})}, now: map[string]string{}}
+	for i, s := range x.stores {
+		if err := s.Configure(t.Context(), spool.Owner(fmt.Sprint(i)), "inbox", []spool.RouteName{{Name: "a"}, {Name: "b"}, {Name: "c"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return x
+}
+
+// play has both do what comes, until all has ended.
+func (x *keyStorm) play() {
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() { x.playOne(x.stores[i%2], rand.New(rand.NewPCG(uint64(i), 1)), i) })
+	}
+	wg.Wait()
+	x.drain()
+}
+
+func (x *keyStorm) playOne(s *Store, rng *rand.Rand, me int) {
 	for i := range 40 {
-		in := starting(fmt.Sprint(me, " ", i))
+		keys := [3]int{rng.IntN(60), rng.IntN(60), rng.IntN(60)}
+		in := starting(fmt.Sprintf("%d %d %d %d %d", me, i, keys[0], keys[1], keys[2])) // The id tells the keys.
 		in.Routes = nil
-		for _, route := range []string{"a", "b", "c"} {
-			key := ""
-			if n := rng.IntN(60); n > 0 {
-				key = fmt.Sprint(n)
+		for k, route := range []string{"a", "b", "c"} {
+			w := spool.RouteWish{Route: route, Start: rng.IntN(2) == 0}
+			if keys[k] > 0 {
+				w.Key = fmt.Sprint(keys[k])
 			}
-			in.Routes = append(in.Routes, spool.RouteWish{Route: route, Start: rng.IntN(2) == 0, Key: key})
+			in.Routes = append(in.Routes, w)
 		}
 		got, err := s.Accept(x.Context(), in)
 		if err != nil {
@@ -353,15 +385,37 @@ func (x *keyStorm) lease(s *Store, rng *rand.Rand) (n int) {
 	return n
 }
 
+// turn notes that a delivery runs, or has ended, and returns what else of its key runs.
+func (x *keyStorm) turn(d spool.Delivery, begins bool) (other string) {
+	parts := strings.Fields(d.Event.ID)
+	key := parts[2+int(d.Route.Route[0]-'a')]
+	if key == "0" {
+		return ""
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if key = d.Route.Route + key; begins {
+		other = x.now[key]
+		x.now[key] = d.Event.ID
+	} else {
+		delete(x.now, key)
+	}
+	return other
+}
+
 // settle ends deliveries, at the same time.
 func (x *keyStorm) settle(s *Store, all []spool.Delivery, rng *rand.Rand) {
 	var wg sync.WaitGroup
 	for _, d := range all {
+		if other := x.turn(d, true); other != "" {
+			x.Errorf("event %q is handed out while %q of its key runs", d.Event.ID, other)
+		}
 		end := settled(d)
 		if rng.IntN(4) == 0 {
 			end.State, end.Reason = spool.Dead, "refused"
 		}
 		wg.Go(func() {
+			x.turn(d, false)
 			if err := s.Settle(x.Context(), end); err != nil {
 				x.Error(err)
 			}
