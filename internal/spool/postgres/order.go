@@ -28,13 +28,12 @@ const keySlots = 1024
 // slotOf returns the number of a key's lock.
 func slotOf(key int64) int32 { return int32(key & (keySlots - 1)) } //nolint:gosec // It is below keySlots.
 
-const (
-	lockSlots = `SELECT pg_advisory_xact_lock($1::int, slot) FROM unnest($2::int[]) AS slot`
-	// lockSlotsOf locks the keys of all deliveries of the event $2, and the key $3.
-	lockSlotsOf = `SELECT pg_advisory_xact_lock($1::int, slot) FROM (SELECT DISTINCT (key & 1023)::int AS slot FROM (
-		SELECT key FROM @.deliveries WHERE number BETWEEN $2::bigint<<12 AND $2::bigint<<12|4095 AND key IS NOT NULL
-		UNION ALL SELECT $3::bigint WHERE $3::bigint<>0) k ORDER BY slot OFFSET 0) s`
-)
+const lockSlots = `SELECT pg_advisory_xact_lock($1::int, slot) FROM unnest($2::int[]) AS slot`
+
+// lockSlotsOf locks the keys of all deliveries of the event $2, and the key $3.
+var lockSlotsOf = fmt.Sprintf(`SELECT pg_advisory_xact_lock($1::int, slot) FROM (SELECT DISTINCT (key & %d)::int AS slot FROM (
+	SELECT key FROM @.deliveries WHERE number BETWEEN $2::bigint<<12 AND $2::bigint<<12|4095 AND key IS NOT NULL
+	UNION ALL SELECT $3::bigint WHERE $3::bigint<>0) k ORDER BY slot OFFSET 0) s`, keySlots-1)
 
 // lockKeys has the transaction wait for the locks of keys, 0 being none. It comes before
 // the statements that look at them.

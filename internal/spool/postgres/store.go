@@ -14,7 +14,8 @@
 // Limits: nothing here makes a database safe that answers before it has flushed
 // (fsync off, an asynchronous standby that is promoted). Another member's hold by
 // hand is obeyed within a second; Lease obeys it at once. A newer event may overtake
-// an older one of another member by a second. The store goes by the size of what it
+// an older one of another member by a second, unless they have one key: those are in
+// order once every member's program knows of it. The store goes by the size of what it
 // keeps and not of the database's files, and knows nothing of the free disk there.
 package postgres
 
