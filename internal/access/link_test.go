@@ -14,6 +14,14 @@ import (
 	"github.com/inboxgate/inboxgate/internal/access"
 )
 
+// answer is what a browser gets.
+type answer struct {
+	status  int
+	header  http.Header
+	cookies []*http.Cookie
+	page    string
+}
+
 // guarded is a dashboard behind a link.
 type guarded struct {
 	http.Handler
@@ -33,7 +41,7 @@ func newGuarded() *guarded {
 	return g
 }
 
-func (g *guarded) call(method, target string, cookies []*http.Cookie, header ...string) *http.Response {
+func (g *guarded) call(method, target string, cookies []*http.Cookie, header ...string) answer {
 	r := httptest.NewRequest(method, target, nil)
 	for _, c := range cookies {
 		r.AddCookie(c)
@@ -43,7 +51,9 @@ func (g *guarded) call(method, target string, cookies []*http.Cookie, header ...
 	}
 	w := httptest.NewRecorder()
 	g.ServeHTTP(w, r)
-	return w.Result()
+	res := w.Result()
+	defer res.Body.Close()
+	return answer{w.Code, res.Header, res.Cookies(), w.Body.String()}
 }
 
 // The token works once, leaves the address, and gives a cookie that no script and no
@@ -52,28 +62,28 @@ func TestLinkWorksOnce(t *testing.T) {
 	t.Parallel()
 	g := newGuarded()
 	res := g.call("GET", g.link, nil)
-	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/" || res.Header.Get("Referrer-Policy") != "no-referrer" {
-		t.Fatalf("the link answers %d, %v", res.StatusCode, res.Header)
+	if res.status != http.StatusSeeOther || res.header.Get("Location") != "/" || res.header.Get("Referrer-Policy") != "no-referrer" {
+		t.Fatalf("the link answers %d, %v", res.status, res.header)
 	}
-	jar := res.Cookies()
+	jar := res.cookies
 	if len(jar) != 1 || !jar[0].HttpOnly || jar[0].SameSite != http.SameSiteStrictMode || jar[0].Path != "/" || len(jar[0].Value) < 43 {
 		t.Fatalf("cookies: %v", jar)
 	}
 	if strings.Contains(g.link, jar[0].Value) {
 		t.Error("the cookie is the token")
 	}
-	if res := g.call("GET", "/events", jar); res.StatusCode != http.StatusOK {
-		t.Errorf("with the cookie: %d", res.StatusCode)
+	if res := g.call("GET", "/events", jar); res.status != http.StatusOK {
+		t.Errorf("with the cookie: %d", res.status)
 	}
-	if res := g.call("GET", g.link, jar); res.StatusCode != http.StatusSeeOther {
-		t.Errorf("the link again, with the cookie: %d", res.StatusCode)
+	if res := g.call("GET", g.link, jar); res.status != http.StatusSeeOther {
+		t.Errorf("the link again, with the cookie: %d", res.status)
 	}
-	if res := g.call("GET", g.link, nil); res.StatusCode != http.StatusForbidden || len(res.Cookies()) > 0 {
-		t.Errorf("the link again: %d, %v", res.StatusCode, res.Cookies())
+	if res := g.call("GET", g.link, nil); res.status != http.StatusForbidden || len(res.cookies) > 0 {
+		t.Errorf("the link again: %d, %v", res.status, res.cookies)
 	}
 	jar[0].Value = jar[0].Value[1:]
-	if res := g.call("GET", "/", jar); res.StatusCode != http.StatusForbidden {
-		t.Errorf("with a wrong cookie: %d", res.StatusCode)
+	if res := g.call("GET", "/", jar); res.status != http.StatusForbidden {
+		t.Errorf("with a wrong cookie: %d", res.status)
 	}
 }
 
@@ -83,20 +93,18 @@ func TestLinkRefusesOthers(t *testing.T) {
 	g := newGuarded()
 	for _, target := range []string{"/", "/events", "/?token=", "/?token=wrong", "/events" + strings.TrimPrefix(g.link, "/"), "//evil.example" + g.link} {
 		res := g.call("GET", target, nil)
-		body := make([]byte, 4096)
-		n, _ := res.Body.Read(body)
-		if res.StatusCode != http.StatusForbidden || len(res.Cookies()) > 0 || !strings.Contains(string(body[:n]), "Run it again.") {
-			t.Errorf("%s: %d %s", target, res.StatusCode, body[:n])
+		if res.status != http.StatusForbidden || len(res.cookies) > 0 || !strings.Contains(res.page, "Run it again.") {
+			t.Errorf("%s: %d %s", target, res.status, res.page)
 		}
 	}
 	if g.refused.Load() != 0 {
 		t.Error("a GET is reported")
 	}
-	if res := g.call("POST", g.link, nil); res.StatusCode != http.StatusForbidden || g.refused.Load() != 1 {
-		t.Errorf("POST: %d, %d reported", res.StatusCode, g.refused.Load())
+	if res := g.call("POST", g.link, nil); res.status != http.StatusForbidden || g.refused.Load() != 1 {
+		t.Errorf("POST: %d, %d reported", res.status, g.refused.Load())
 	}
-	if res := g.call("GET", g.link, nil); res.StatusCode != http.StatusSeeOther {
-		t.Errorf("then the link: %d", res.StatusCode)
+	if res := g.call("GET", g.link, nil); res.status != http.StatusSeeOther {
+		t.Errorf("then the link: %d", res.status)
 	}
 }
 
@@ -106,13 +114,11 @@ func TestLinkFromAnotherSite(t *testing.T) {
 	t.Parallel()
 	g := newGuarded()
 	res := g.call("GET", g.link, nil, "Sec-Fetch-Site", "cross-site")
-	body := make([]byte, 4096)
-	n, _ := res.Body.Read(body)
-	if res.StatusCode != http.StatusOK || len(res.Cookies()) != 1 || !strings.Contains(string(body[:n]), `content="0; url=/"`) {
-		t.Errorf("%d, %v, %s", res.StatusCode, res.Cookies(), body[:n])
+	if res.status != http.StatusOK || len(res.cookies) != 1 || !strings.Contains(res.page, `content="0; url=/"`) {
+		t.Errorf("%d, %v, %s", res.status, res.cookies, res.page)
 	}
-	if strings.Contains(string(body[:n]), "token") {
-		t.Errorf("the page holds the token: %s", body[:n])
+	if strings.Contains(res.page, "token") {
+		t.Errorf("the page holds the token: %s", res.page)
 	}
 }
 
@@ -122,8 +128,8 @@ func TestLinkExpires(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := newGuarded()
 			time.Sleep(after) // In the test's own time.
-			if res := g.call("GET", g.link, nil); res.StatusCode != want {
-				t.Errorf("after %s: %d, want %d", after, res.StatusCode, want)
+			if res := g.call("GET", g.link, nil); res.status != want {
+				t.Errorf("after %s: %d, want %d", after, res.status, want)
 			}
 		})
 	}
@@ -137,7 +143,7 @@ func TestLinkRace(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if g.call("GET", g.link, nil).StatusCode == http.StatusSeeOther {
+			if g.call("GET", g.link, nil).status == http.StatusSeeOther {
 				in.Add(1)
 			}
 		})

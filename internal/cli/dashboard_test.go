@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -171,15 +172,8 @@ func TestDashboardCommandRefuses(t *testing.T) {
 		if r.failed != nil {
 			code = 1
 		}
-		for err := r.failed; err != nil; {
-			if e, ok := err.(codeError); ok {
-				code = int(e)
-			}
-			u, ok := err.(interface{ Unwrap() []error })
-			if !ok {
-				break
-			}
-			err = u.Unwrap()[len(u.Unwrap())-1]
+		if e, ok := errors.AsType[codeError](r.failed); ok {
+			code = int(e)
 		}
 		if code != c.code || !strings.Contains(r.err, c.want) {
 			t.Errorf("%q: code %d, %s; want %d, %s", c.args, code, r.err, c.code, c.want)
