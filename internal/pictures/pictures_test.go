@@ -98,3 +98,5 @@ func TestReadScene(t *testing.T) {
 		t.Errorf("of something else: %v", err)
 	}
 }
+
+func rgba(c color.Color) color.RGBA { return color.RGBAModel.Convert(c).(color.RGBA) }

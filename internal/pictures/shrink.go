@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"maps"
 	"slices"
@@ -40,8 +41,10 @@ func shrink(raw []byte) ([]byte, error) {
 // withPalette returns the picture in at most maxColors colours.
 func withPalette(from image.Image) *image.Paletted {
 	area := from.Bounds()
+	whole := image.NewRGBA(area)
+	draw.Draw(whole, area, from, area.Min, draw.Src)
 	seen := make(map[color.RGBA]int)
-	each(area, func(x, y int) { seen[rgba(from.At(x, y))]++ })
+	each(area, func(x, y int) { seen[whole.RGBAAt(x, y)]++ })
 	colors := slices.SortedFunc(maps.Keys(seen), func(a, b color.RGBA) int {
 		return cmp.Or(cmp.Compare(seen[b], seen[a]), cmp.Compare(number(a), number(b)))
 	})
@@ -54,7 +57,7 @@ func withPalette(from image.Image) *image.Paletted {
 		index[c] = uint8(palette.Index(c)) //nolint:gosec // There are at most 256.
 	}
 	to := image.NewPaletted(area, palette)
-	each(area, func(x, y int) { to.SetColorIndex(x, y, index[rgba(from.At(x, y))]) })
+	each(area, func(x, y int) { to.SetColorIndex(x, y, index[whole.RGBAAt(x, y)]) })
 	return to
 }
 
@@ -65,8 +68,6 @@ func each(area image.Rectangle, f func(x, y int)) {
 		}
 	}
 }
-
-func rgba(c color.Color) color.RGBA { return color.RGBAModel.Convert(c).(color.RGBA) }
 
 func number(c color.RGBA) uint32 {
 	return uint32(c.R)<<24 | uint32(c.G)<<16 | uint32(c.B)<<8 | uint32(c.A)

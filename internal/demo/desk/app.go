@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +26,8 @@ type App struct {
 	Verifier *verify.Verifier
 	// Note, if set, is called for each request before it is answered.
 	Note func(Arrival)
+	// slowFor is how long it takes for an answer in Slow. Default slowness.
+	slowFor time.Duration
 
 	switching sync.Mutex // held while the mode changes
 	server    testapp.Server
@@ -114,7 +117,7 @@ func (a *App) receive(w http.ResponseWriter, req *http.Request) {
 		a.Note(came)
 	}
 	if mode == Slow && came.Signed {
-		dawdle(req.Context(), changed)
+		dawdle(req.Context(), cmp.Or(a.slowFor, slowness), changed)
 	}
 	reply(w, came.Status)
 }
@@ -143,9 +146,9 @@ func (a *App) record(came *Arrival) (Mode, <-chan struct{}) {
 	return a.mode, a.changed
 }
 
-// dawdle waits as long as a slow app does, until the mode changes or nobody waits.
-func dawdle(ctx context.Context, changed <-chan struct{}) {
-	timer := time.NewTimer(slowness)
+// dawdle waits for d, as a slow app does, until the mode changes or nobody waits.
+func dawdle(ctx context.Context, d time.Duration, changed <-chan struct{}) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

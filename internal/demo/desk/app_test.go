@@ -11,6 +11,7 @@ import (
 func TestModes(t *testing.T) {
 	t.Parallel()
 	a := appNamed(t, "app", secret)
+	a.slowFor = 50 * time.Millisecond
 	addr := a.Addr()
 	for _, s := range Switches() {
 		turn(t, a, s.Mode)
@@ -26,7 +27,7 @@ func TestModes(t *testing.T) {
 		if err != nil || got.status != s.Mode.status() {
 			t.Errorf("%s: it answers %d, %v", s.Mode, got.status, err)
 		}
-		if took := time.Since(began); (took >= slowness) != (s.Mode == Slow) {
+		if took := time.Since(began); s.Mode == Slow && took < a.slowFor {
 			t.Errorf("%s: it took %v", s.Mode, took)
 		}
 		if (got.again == "2") != (s.Mode == Busy) {
@@ -59,12 +60,12 @@ func TestSwitchEndsTheWait(t *testing.T) {
 		t.Run(string(to), func(t *testing.T) {
 			t.Parallel()
 			a := appNamed(t, "app", secret)
+			a.slowFor = time.Hour
 			came := make(chan Arrival, 1)
 			a.Note = func(a Arrival) { came <- a }
 			turn(t, a, Slow)
 			_, body := sample(t, "message.read")
 			answered := make(chan error, 1)
-			began := time.Now()
 			go func() {
 				got, err := post(context.WithoutCancel(t.Context()), a, secret, body)
 				if err == nil && got.status != http.StatusOK {
@@ -74,8 +75,8 @@ func TestSwitchEndsTheWait(t *testing.T) {
 			}()
 			<-came
 			turn(t, a, to)
-			if err := <-answered; err != nil || time.Since(began) >= slowness {
-				t.Errorf("%v after %v", err, time.Since(began))
+			if err := <-answered; err != nil {
+				t.Error(err)
 			}
 		})
 	}
