@@ -60,10 +60,12 @@ lint-go: $(GOLANGCI_LINT) ## check the form of Go code only
 	@badly="$$(git ls-files -z -co --exclude-standard '*.go' | xargs -0 go run $(GOFUMPT) -l)"; \
 		if [ -n "$$badly" ]; then echo "not in gofumpt's form:"; echo "$$badly"; exit 1; fi
 	$(GOLANGCI_LINT) run $(PKG)
+	cd internal/browser && go vet ./... && $(CURDIR)/$(GOLANGCI_LINT) run ./...
 
 .PHONY: lint-mod
 lint-mod: ## check that go.mod and go.sum are tidy
 	go mod tidy -diff
+	cd internal/browser && go mod tidy -diff
 
 .PHONY: lint-caddyfiles
 lint-caddyfiles: ## check the form of every Caddyfile, and that it is valid
@@ -110,6 +112,12 @@ bench-smoke: bench-express ## run nearly every row of the side-by-side benchmark
 .PHONY: e2e
 e2e: ## run the tests of the whole: the program, its image, the documents, the examples
 	go test -count=1 ./internal/e2e
+
+.PHONY: browser
+browser: ## use the pages in a real browser (Chromium, node, npm; RUN=part of a name, INBOXGATE_SHOTS=directory for pictures)
+	cd internal/browser && npm ci --prefer-offline --ignore-scripts --no-audit --no-fund
+	go build -o .build/browser/inboxgate ./sidecar
+	cd internal/browser && INBOXGATE_BINARY=$(CURDIR)/.build/browser/inboxgate go test -count=1 $(if $(RUN),-run '$(RUN)') ./...
 
 .PHONY: proof
 proof: ## break it in every way of the catalogue, in 15 minutes (root, Linux), and write docs/proof.md

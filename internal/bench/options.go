@@ -45,7 +45,7 @@ func parseOptions(args []string) (options, error) {
 	f.IntVar(&o.rounds, "rounds", 3, "how often each side of a row is measured")
 	f.Float64Var(&o.seconds, "seconds", 4, "how long each measurement lasts; a cell of the matrix takes a quarter of it")
 	f.IntVar(&o.rate, "rate", goalRate, "requests per second of the rows at a fixed rate")
-	f.Float64Var(&o.scale, "scale", 1, "shrinks the stores of rows 1b, 7 and 8; their goals are for 1")
+	f.Float64Var(&o.scale, "scale", 1, "shrinks the stores of rows 1b, 7, 8 and pages; their goals are for 1")
 	rows := f.String("rows", "", "the rows to run, such as 1,3,1b,m (default all)")
 	conns := f.String("conns", "1,16,64,256", "connections of the matrix; the goals are for 64")
 	bodies := f.String("bodies", "270,16384", "bytes of a body in the matrix; the goals are for 270")

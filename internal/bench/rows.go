@@ -25,6 +25,7 @@ var rows = []row{
 	{name: "6", title: "the whole life of an event: accepted, delivered to an app, settled", brief: "whole life", run: wholeLife},
 	{name: "7", title: "catching up after an outage", brief: "catching up", run: catchingUp},
 	{name: "8", title: "a million events waiting for a held route", brief: "1 M waiting", long: true, run: manyWaiting},
+	{name: "pages", title: "pages of a store with a million events, while new ones are answered", brief: "pages", long: true, run: pagesAmongMany},
 	{name: "m", title: "every size of a body and number of connections, the server on one core", brief: "matrix", run: matrix},
 	{name: "o", title: "events accepted, delivered and settled in the order of 10,000 keys, without HTTP", brief: "order", run: inOrder},
 	{name: "po", title: "the same by PostgreSQL on the same two cores", brief: "PostgreSQL, order", run: onPostgres(postgresInOrder)},

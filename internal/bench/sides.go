@@ -63,6 +63,11 @@ func (b *bench) gate(ctx context.Context, routes, store string, cpus []int) (*si
 
 // gateOn is gate, with its events in a database if one is given.
 func (b *bench) gateOn(ctx context.Context, routes, store string, db *database, cpus []int) (*side, error) {
+	return b.gateBeside(ctx, routes, "", store, db, cpus)
+}
+
+// gateBeside is gateOn, with more sites in its Caddyfile.
+func (b *bench) gateBeside(ctx context.Context, routes, sites, store string, db *database, cpus []int) (*side, error) {
 	dir, err := b.fresh("gate")
 	if err != nil {
 		return nil, err
@@ -78,8 +83,8 @@ func (b *bench) gateOn(ctx context.Context, routes, store string, db *database, 
 	if db != nil {
 		engine, env = "\t\tstorage postgres {env.INBOX_DATABASE_URL}\n", []string{"INBOX_DATABASE_URL=" + db.url()}
 	}
-	file := fmt.Sprintf("{\n%s\tinbox {\n\t\tdata_dir %q\n%s\t}\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\tinbox_webhook %s {\n\t\tsecret {env.INBOX_WEBHOOK_SECRET}\n%s\n\t}\n}\n",
-		globals, store, engine, port(addr), path, routes)
+	file := fmt.Sprintf("{\n%s\tinbox {\n\t\tdata_dir %q\n%s\t}\n}\nhttp://:%s {\n\tbind 127.0.0.1\n\tinbox_webhook %s {\n\t\tsecret {env.INBOX_WEBHOOK_SECRET}\n%s\n\t}\n}\n%s",
+		globals, store, engine, port(addr), path, routes, sites)
 	s, err := b.caddy(ctx, "inboxgate", b.gateBin, nil, file, side{addr: addr, want: wantAccepted, store: store, db: db, dir: dir}, cpus, env...)
 	if err != nil || db == nil {
 		return s, err
