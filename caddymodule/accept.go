@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/routing"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
 	"github.com/inboxgate/inboxgate/internal/via"
@@ -102,26 +102,8 @@ func behindProxy(req *spool.Request, r *http.Request) {
 	}
 }
 
-// codings are those of IANA's registry, and names that they go by.
-var codings = []string{
-	"gzip", "x-gzip", "deflate", "x-deflate", "br", "brotli", "zstd", "compress", "x-compress", "dcb", "dcz",
-	"aes128gcm", "exi", "pack200-gzip", "bzip2", "x-bzip2", "lzma", "xz", "snappy", "lz4",
-}
-
-// encoded reports whether the bytes may be other than the body. Values that name no
-// coding at all ("UTF-8", "identity", "none") are a sender's mistake, and the
-// signature holds over what came.
-func encoded(r *http.Request) bool {
-	for _, line := range r.Header["Content-Encoding"] {
-		for v := range strings.SplitSeq(line, ",") {
-			v, _, _ = strings.Cut(v, ";")
-			if slices.Contains(codings, strings.ToLower(strings.TrimSpace(v))) {
-				return true
-			}
-		}
-	}
-	return false
-}
+// encoded reports whether the bytes may be other than the body.
+func encoded(r *http.Request) bool { return body.Encoded(r.Header) }
 
 // identify reads id, type and time out of the body, or finds it odd.
 func (in *incoming) identify() {
@@ -265,10 +247,10 @@ func (h *Webhook) store(ctx context.Context, app *engine, e *spool.Event) (recei
 		LeaseFor:     d.LeaseFor(),
 		DeliverStale: h.Stale == staleDeliver,
 	}
-	matched := h.src.table.match(e.Type)
+	matched := h.src.table.Match(e)
 	in.Routes = make([]spool.RouteWish, len(matched))
 	for i, m := range matched {
-		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m].Name, Start: d.Reserve(h.src.keys[m])}
+		in.Routes[i] = spool.RouteWish{Route: h.src.Routes[m.Route].Name, Key: m.Key, Start: d.Reserve(h.src.keys[m.Route])}
 	}
 	asked := time.Now()
 	// After a panic too: room that is not given back is lost until a restart.
@@ -282,9 +264,9 @@ func (h *Webhook) store(ctx context.Context, app *engine, e *spool.Event) (recei
 
 // offer hands what was born running to the dispatcher, and gives back the room
 // that was reserved for the rest. asked is when the store was asked.
-func (h *Webhook) offer(d *deliver.Dispatcher, matched []int, wishes []spool.RouteWish, running []spool.Delivery, asked time.Time) {
+func (h *Webhook) offer(d *deliver.Dispatcher, matched []routing.Match, wishes []spool.RouteWish, running []spool.Delivery, asked time.Time) {
 	for i, m := range matched {
-		switch key := h.src.keys[m]; {
+		switch key := h.src.keys[m.Route]; {
 		case !wishes[i].Start:
 		case len(running) > 0 && running[0].Route == key:
 			d.Offer(running[0], asked)

@@ -83,6 +83,7 @@ func (a *App) api(run *engine) http.Handler {
 		Release: func(ctx context.Context, rec spool.Record, dryRun bool) (control.Released, error) {
 			return a.release(ctx, run, rec, dryRun)
 		},
+		Key:      a.orderKey,
 		Audit:    a.audit,
 		About:    a.about,
 		Database: func() *control.Database { return databaseOf(run.Storage) },
@@ -135,9 +136,9 @@ func (a *App) release(ctx context.Context, run *engine, rec spool.Record, dryRun
 	e.ID = spool.ReleaseID(rec.Event, rec.Reason)
 	became = control.Released{ID: e.ID, Type: e.Type, Routes: []string{}}
 	in := spool.Intake{Event: &e, DeliverStale: true, Release: rec.Event.Seq}
-	for _, m := range src.table.match(e.Type) {
-		in.Routes = append(in.Routes, spool.RouteWish{Route: src.Routes[m].Name})
-		became.Routes = append(became.Routes, src.Routes[m].Name)
+	for _, m := range src.table.Match(&e) {
+		in.Routes = append(in.Routes, spool.RouteWish{Route: src.Routes[m.Route].Name, Key: m.Key})
+		became.Routes = append(became.Routes, src.Routes[m.Route].Name)
 	}
 	if dryRun {
 		return became, nil
@@ -150,6 +151,14 @@ func (a *App) release(ctx context.Context, run *engine, rec spool.Record, dryRun
 		return became, &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("event %s is known already (%s): discard the entry", e.ID, receipt.Verdict)}
 	}
 	return became, nil
+}
+
+// orderKey returns what orders an event on a configured route, empty for nothing.
+func (a *App) orderKey(k spool.RouteKey, e *spool.Event) string {
+	if src := a.sources.find(k.Source); src != nil {
+		return src.table.Key(k.Route, e)
+	}
+	return ""
 }
 
 // about returns what the status shows of this process.

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap/exp/zapslog"
 
+	"github.com/inboxgate/inboxgate/internal/audit"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/metrics"
@@ -80,7 +81,7 @@ type App struct {
 	judged     bool                // judge has looked at the ways to the webhooks.
 	done       chan struct{}       // Ends watch when closed; nil unless watch runs.
 	storage    *storage.Storage    // A reference to the pool's, given back by Cleanup; nil without one.
-	observer   *observer           // Of this configuration's deliveries; nil without a store.
+	observer   *audit.Observer     // Of this configuration's deliveries; nil without a store.
 	dispatcher *deliver.Dispatcher // nil unless Start has succeeded with a store.
 	owner      spool.Owner         // The dispatcher's; empty until the store knows what it serves.
 	withdraw   func()              // Removes the pointer for commands; nil where there is none.
@@ -231,7 +232,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return err
 	}
-	a.storage, a.observer = st, newObserver(a, st)
+	a.storage, a.observer = st, audit.New(a.configured(), a.log, a.audit, a.emit, st.DeliveryEnded)
 	st.Lead(storageUser{a})
 	a.owner = deliver.NewOwner()
 	var routes []deliver.Route

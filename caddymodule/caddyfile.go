@@ -41,6 +41,8 @@ import (
 //	    timeout       <duration>
 //	    max_in_flight <number> [each]
 //	    rate          <attempts a second> [<burst>] [each]
+//	    order         <member of data>
+//	    if            <CEL expression>
 //	    handle        { <Caddy directives> }
 //	}
 func parseWebhook(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {

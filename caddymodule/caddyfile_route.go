@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/routing"
 )
 
 // routeBlock is what stands in the block of an `on` or a `to`.
@@ -52,7 +53,7 @@ func (p *webhookParser) on() error {
 // typeOrPort refuses a mistyped event type, and an address without a port. Own types
 // may be listed further down, so only near misses are found here.
 func (p *webhookParser) typeOrPort(word string) error {
-	if err := checkType(word, p.hook.Types); err != nil && !p.laterOwn(word) {
+	if err := routing.CheckType(word, p.hook.Types); err != nil && !p.laterOwn(word) {
 		if !strings.Contains(word, ".") {
 			return p.Errf("'%s' is neither an event type nor an address: an upstream needs a port, for example %s:3000", word, word)
 		}
@@ -90,14 +91,18 @@ func looksLikeAddress(s string) bool {
 	return strings.ContainsAny(s, ":/") || strings.HasPrefix(s, "{")
 }
 
-var routeWords = []string{"name", "was", "retry", "timeout", "max_in_flight", "rate", "handle"}
+var routeWords = []string{"name", "was", "retry", "timeout", "max_in_flight", "rate", "order", "if", "handle"}
 
 func (p *webhookParser) routeBlock() (b routeBlock, err error) {
 	seen := make(map[string]int)
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		word := p.Val()
 		if line, ok := seen[word]; ok {
-			return b, p.Errf("%s stands here and in line %d already: remove one of them", word, line)
+			fix := "remove one of them"
+			if word == "if" {
+				fix = "join the two with && if both shall be true, or with ||"
+			}
+			return b, p.Errf("%s stands here and in line %d already: %s", word, line, fix)
 		}
 		seen[word] = p.Line()
 		switch word {
@@ -113,6 +118,10 @@ func (p *webhookParser) routeBlock() (b routeBlock, err error) {
 			err = p.maxInFlight(&b.route)
 		case "rate":
 			err = p.rate(&b.route)
+		case "order":
+			b.route.Order, err = oneArg(p, "message_id")
+		case "if":
+			err = p.condition(&b.route)
 		case "handle":
 			b.handle, err = p.handle()
 		default:
@@ -124,8 +133,31 @@ func (p *webhookParser) routeBlock() (b routeBlock, err error) {
 		if err != nil {
 			return b, err
 		}
+		if word == "order" || word == "if" {
+			if err := b.route.rule().Check(); err != nil {
+				return b, p.WrapErr(err)
+			}
+		}
 	}
 	return b, nil
+}
+
+// condition parses `if <expression>`. The expression is the rest of the line with its
+// quotes, as a string of CEL has them too, or one word between quotes.
+func (p *webhookParser) condition(r *Route) error {
+	if p.CountRemainingArgs() == 1 {
+		p.NextArg()
+		r.If = p.Val()
+	} else {
+		r.If = strings.Join(p.RemainingArgsRaw(), " ")
+	}
+	if rest := *p.Dispenser; rest.Next() && rest.Val() == "{" && rest.Line() == p.Line() {
+		return p.Errf("a brace ends the line of if: put the expression between backquotes, as in if `data.error_code == \"expired\"`")
+	}
+	if strings.TrimSpace(r.If) == "" {
+		return p.Errf("if needs an expression that is true of the events to take, for example: if data.error_code == \"expired\"")
+	}
+	return nil
 }
 
 // standardDirectives are those that people would most likely write straight

@@ -16,7 +16,11 @@ var meantWords = map[string]string{
 	"secret_file": "secret {file./run/secrets/inbox}", "secret_env": "secret {env.INBOX_WEBHOOK_SECRET}", "signing_secret": "secret {env.INBOX_WEBHOOK_SECRET}",
 	"database": "storage postgres {env.INBOX_DATABASE_URL}", "postgres": "storage postgres {env.INBOX_DATABASE_URL}", "dsn": "storage postgres {env.INBOX_DATABASE_URL}",
 	"max_size_body": "max_body 1MiB", "body_limit": "max_body 1MiB", "retries": "retry 30s 2m 8m", "backoff": "retry 30s 2m 8m",
+	"order_by": "order message_id", "ordered": "order message_id", "order_key": "order message_id", "group_by": "order message_id", "partition_by": "order message_id",
+	"filter": exampleIf, "when": exampleIf, "where": exampleIf, "condition": exampleIf, "expression": exampleIf,
 }
+
+const exampleIf = `if data.error_code == "expired"`
 
 // misplaced returns where a word of ours belongs that stands in the wrong block, or
 // how a word of other programs is written here, and nothing if that is not known.

@@ -13,6 +13,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/handlers"
+	"github.com/inboxgate/inboxgate/internal/routing"
 )
 
 // Defaults of a webhook.
@@ -159,11 +160,30 @@ type Route struct {
 	// they share them.
 	RateEach bool `json:"rate_each,omitempty"`
 
+	// Deliver events that have the same value in this member of `data`, as
+	// `message_id`, one after another in the order of their receipt: the next one waits
+	// until the one before is delivered or a dead letter, however long its retries take.
+	// Events with other values, and those that have none, are not delayed. Default: no
+	// order.
+	Order string `json:"order,omitempty"`
+
+	// Take only events of which this CEL expression is true, over `event` (`id`, `type`,
+	// `source`, `created_at`, `received_at`) and `data`, as
+	// `data.error_code == "expired"`. What it is not true of counts as not taken by this
+	// route; so does what it cannot judge, as a member that is missing, which is counted
+	// in `inbox_condition_errors_total`. Default: every event of the types.
+	If string `json:"if,omitempty"`
+
 	// The handlers that bring an event to the app, run in order as if the
 	// platform had called them. Their explicitly written 2xx is success.
 	HandleRaw []json.RawMessage `json:"handle,omitempty" caddy:"namespace=http.handlers inline_key=handler"`
 
 	upstream *chain // HandleRaw, compiled; nil before Provision.
+}
+
+// rule is what decides about the route's events.
+func (r *Route) rule() routing.Route {
+	return routing.Route{Name: r.Name, Types: r.Types, Order: r.Order, If: r.If}
 }
 
 func (r *Route) schedule() deliver.Schedule {
@@ -180,7 +200,7 @@ func (r *Route) shown() control.RouteConfig {
 		Upstreams: handlers.Dials(r.HandleRaw...), Types: r.Types,
 		Timeout:     control.Seconds(cmp.Or(time.Duration(r.Timeout), deliver.DefaultTimeout).Seconds()),
 		MaxInFlight: cmp.Or(r.MaxInFlight, deliver.DefaultMaxInFlight), InFlightEach: r.MaxInFlightEach,
-		Rate: r.Rate, Burst: r.Burst, RateEach: r.RateEach,
+		Rate: r.Rate, Burst: r.Burst, RateEach: r.RateEach, Order: r.Order, If: r.If,
 	}
 	schedule := r.schedule()
 	if schedule == nil {
@@ -220,7 +240,7 @@ const (
 func (s *Source) check() []error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := checkName("name", s.Name); err != nil {
+	if err := routing.CheckName("name", s.Name); err != nil {
 		errs = append(errs, err)
 	}
 	if most := body.Process().Largest(); s.MaxBody < 0 || s.MaxBody > most {
@@ -269,7 +289,7 @@ func (s *Source) check() []error {
 		add("%d routes without types: one `to` takes what no `on` took; several addresses in it are replicas", n)
 	} else if n == 1 {
 		for _, r := range s.Routes {
-			if slices.Contains(r.Types, "*") {
+			if slices.Contains(r.Types, "*") && r.If == "" {
 				add("`on *` (route %q) takes every event, so that nothing is left for `to`: remove the `to`, or make it an `on *` too if both apps shall get every event", r.Name)
 			}
 		}
@@ -291,13 +311,16 @@ func (r *Route) check(own []string) []error {
 	add := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("route %q: %w", r.Name, fmt.Errorf(format, args...)))
 	}
-	if err := checkName("name", r.Name); err != nil {
+	if err := routing.CheckName("name", r.Name); err != nil {
 		add("%w", err)
 	}
 	for _, t := range r.Types {
-		if err := checkType(t, own); err != nil {
+		if err := routing.CheckType(t, own); err != nil {
 			add("%w", err)
 		}
+	}
+	if err := r.rule().Check(); err != nil {
+		add("%w", err)
 	}
 	if len(r.Retry) > 0 {
 		if err := r.schedule().Validate(); err != nil {
@@ -343,21 +366,6 @@ func (s *Source) fits(retention time.Duration) error {
 		}
 		if total >= retention {
 			return fmt.Errorf("route %q: its retries span %s, but what waits for longer than retention (%s) becomes a dead letter: raise retention in the global option %s, or shorten retry", r.Name, total, retention, appID)
-		}
-	}
-	return nil
-}
-
-func checkName(what, name string) error {
-	if name == "" {
-		return fmt.Errorf("%s is empty: give one", what)
-	}
-	if len(name) > 256 {
-		return fmt.Errorf("%s has %d bytes: at most 256 fit into a header", what, len(name))
-	}
-	for i := range len(name) {
-		if name[i] < '!' || name[i] > '~' {
-			return fmt.Errorf("%s %q holds a space or a byte that fits no header: use letters, digits, `-`, `.`, `:`", what, name)
 		}
 	}
 	return nil

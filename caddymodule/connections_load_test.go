@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/inboxgate/inboxgate/caddymodule"
+	"github.com/inboxgate/inboxgate/internal/connections"
 )
 
 // On each of our servers, connections that send no whole head, or none after their
 // first request, are closed beyond the bound; a good request meets room.
 func TestWaitingConnectionsAreClosed(t *testing.T) {
-	t.Cleanup(caddymodule.BoundConnections(8))
+	before := connections.Process().SetMax(8)
+	t.Cleanup(func() { connections.Process().SetMax(before) })
 	s := newSites(t)
 	if err := s.load("http://:PORT {\nhandle /hook {\ninbox_webhook 127.0.0.1:1\n}\ninbox_health\nrespond 404\n}\n"); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func (v visit) page(t *testing.T) (int, string, http.Header) {
 	res, err := c.Do(r)
 	for n := 0; n < 50 && err != nil && unanswered(err); n++ { // As do does, for the same reason.
 		if r.Body, err = r.GetBody(); err == nil {
-			res, err = c.Do(r)
+			res, err = c.Do(r) //nolint:bodyclose // Closed below: only one without an answer is sent again.
 		}
 	}
 	if err != nil {

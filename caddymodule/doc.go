@@ -5,7 +5,7 @@
 // Where to read: handler.go and accept.go have the way of an event in (pass.go where
 // nothing is stored), upstream*.go its way to an app, app*.go and storage.go the lives,
 // source*.go what belongs to one webhook. caddyfile*.go parse; reach*.go and guard.go
-// find webhooks that the platform would not reach; metrics.go, delivery_observer.go and
+// find webhooks that the platform would not reach; metrics.go and
 // emitter.go report; admin.go, operator.go, dashboard.go and health.go serve the operator. What needs
 // no Caddy is in packages of its own below internal.
 //

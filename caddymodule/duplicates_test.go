@@ -16,6 +16,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/routing"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/storage"
 )
@@ -80,7 +81,11 @@ func acceptor(t *testing.T, store spool.Store, name string, told func(answer)) f
 	app := &App{sources: new(sourceSet), live: make(chan struct{})}
 	app.engine = &engine{Storage: storage.Of(store, gate), dispatcher: d}
 	close(app.live)
-	h := &Webhook{app: app, src: &source{table: newTable(nil, nil)}}
+	table, err := routing.NewTable(nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Webhook{app: app, src: &source{table: table}}
 	return func() {
 		a, err := h.accept(&incoming{
 			r: httptest.NewRequest(http.MethodPost, "/hook", strings.NewReader("{}")), received: time.Now(),

@@ -6,6 +6,17 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+
+	"github.com/inboxgate/inboxgate/internal/audit"
+)
+
+// Events that the app emits through Caddy's event system. They are rare.
+const (
+	EventRejected     = audit.EventRejected
+	EventRouteHeld    = audit.EventRouteHeld
+	EventRouteResumed = audit.EventRouteResumed
+	EventDeadLetter   = audit.EventDeadLetter
+	EventDiskLow      = audit.EventDiskLow
 )
 
 // emitter hands events to Caddy in their order. Handlers may take their time,

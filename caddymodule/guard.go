@@ -16,7 +16,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/cli/term"
+	"github.com/inboxgate/inboxgate/internal/connections"
 	"github.com/inboxgate/inboxgate/internal/env"
+	"github.com/inboxgate/inboxgate/internal/firm"
 	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/verify"
@@ -60,7 +62,17 @@ func (s *guards) bound(ctx caddy.Context, log *slog.Logger) {
 	defer s.mu.Unlock()
 	if !slices.Contains(s.bounded, server) {
 		s.bounded = append(s.bounded, server)
-		waiting().bound(server, log)
+		ended := &loghandler.Seldom{Every: missedEvery}
+		server.RegisterConnState(func(conn net.Conn, state http.ConnState) {
+			c := connections.Process().Changed(conn, state)
+			if c == nil {
+				return
+			}
+			go c.Close() // TLS may have something to say first.
+			if n, ok := ended.Add(time.Now()); ok {
+				log.Warn("more connections wait for a request than the memory limit allows: those that have waited longest are closed", "limit", connections.Process().Max(), "connections", n)
+			}
+		})
 	}
 }
 
@@ -121,7 +133,7 @@ func (s *guards) stand(ctx caddy.Context, a *App) error {
 	}
 	server.Routes = caddyhttp.RouteList{route}
 	if server.Errors != nil && len(server.Errors.Routes) > 0 { // Provisioned after this.
-		before := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{firm{}}}
+		before := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{firmRoutes{}}}
 		server.Errors.Routes = append(caddyhttp.RouteList{before}, server.Errors.Routes...)
 	}
 	s.all = append(s.all, g)
@@ -200,13 +212,13 @@ func refuses(r *http.Request, status int, err error) error {
 	return caddyhttp.Error(status, err)
 }
 
-// firm stands before the error routes of a server that has a webhook. A site may
+// firmRoutes stands before the error routes of a server that has a webhook. A site may
 // answer all of its errors with a page and 200; the platform would believe that,
 // and never send the event again. The page stays, with our status.
-type firm struct{}
+type firmRoutes struct{}
 
 // ServeHTTP holds the status of a request that was refused.
-func (firm) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (firmRoutes) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	return firmly(w, r, next)
 }
 
@@ -214,66 +226,14 @@ func (firm) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 // 2xx. It also answers where they keep the error to themselves and write nothing,
 // which net/http would make a 200 of.
 func firmly(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	f := &firmWriter{ResponseWriter: w, r: r}
-	err := next.ServeHTTP(f, r)
-	if status := f.refused(); err == nil && status != 0 && !f.wrote {
-		f.WriteHeader(status)
-	}
-	return err
+	return firm.Run(w, func() int {
+		status, _ := caddyhttp.GetVar(r.Context(), refusedVar).(int)
+		return status
+	}, func(w http.ResponseWriter) error { return next.ServeHTTP(w, r) })
 }
-
-// firmWriter writes the status of the refusal where a refused request is answered
-// with a 2xx. It has no ReadFrom, which would write a 2xx past it.
-type firmWriter struct {
-	http.ResponseWriter
-	r     *http.Request
-	wrote bool // The head is written.
-}
-
-// refused returns the status that the request was refused with, 0 where it was not.
-func (w *firmWriter) refused() int {
-	status, _ := caddyhttp.GetVar(w.r.Context(), refusedVar).(int)
-	return status
-}
-
-func (w *firmWriter) WriteHeader(status int) {
-	if status/100 == 2 {
-		if no := w.refused(); no != 0 {
-			status = no
-		}
-	}
-	w.wrote = w.wrote || status >= 200
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *firmWriter) Write(p []byte) (int, error) {
-	w.head()
-	return w.ResponseWriter.Write(p)
-}
-
-// FlushError is what a http.ResponseController calls, instead of the inner one.
-func (w *firmWriter) FlushError() error {
-	w.head()
-	return http.NewResponseController(w.ResponseWriter).Flush()
-}
-
-// head writes the head of a refusal before its body. That of any other answer is
-// written by what is inside: a second WriteHeader would set Caddy's deadline twice.
-func (w *firmWriter) head() {
-	if w.wrote {
-		return
-	}
-	w.wrote = true
-	if status := w.refused(); status != 0 {
-		w.ResponseWriter.WriteHeader(status)
-	}
-}
-
-// Unwrap is for http.ResponseController.
-func (w *firmWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Interface guards.
 var (
 	_ caddyhttp.MiddlewareHandler = (*guard)(nil)
-	_ caddyhttp.MiddlewareHandler = firm{}
+	_ caddyhttp.MiddlewareHandler = firmRoutes{}
 )

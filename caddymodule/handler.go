@@ -130,7 +130,7 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if encoded(r) {
 			return h.refuse(w, r, note, refusal{http.StatusUnsupportedMediaType, "the body is encoded and its signature is not that of the encoded bytes"})
 		}
-		h.explain(r, body)
+		h.src.puzzle.Explain(h.src.secrets.Set(), body, r.Header[verify.Header], h.Name, h.log)
 		return h.refuse(w, r, note, refusal{http.StatusUnauthorized, err.Error()})
 	}
 	in := &incoming{r: r, body: read, tracing: &h.src.tracing, received: received, source: h.Name, digest: sha256.Sum256(body)}

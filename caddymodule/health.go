@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/inboxgate/inboxgate/internal/control"
-	"github.com/inboxgate/inboxgate/internal/spool/postgres"
 )
 
 // Health answers probes: `/healthz` while the process lives, and `/readyz`
@@ -84,17 +82,7 @@ func (a *App) unready() string {
 	if run == nil {
 		return "the store is not open yet"
 	}
-	switch s := run.Store.Stats(); {
-	case errors.Is(s.Unavailable, postgres.ErrNoStandby):
-		return postgres.ErrNoStandby.Error()
-	case s.Unavailable != nil:
-		return "the store does not work"
-	case s.ClockUnset:
-		return "the machine's clock is not set"
-	case s.Refusing:
-		return "the store or its disk is full"
-	}
-	return ""
+	return run.Unready()
 }
 
 func parseHealth(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {

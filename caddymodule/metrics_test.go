@@ -159,7 +159,7 @@ func TestMetricsOfDeliveries(t *testing.T) {
 	})
 	first := in.records(spool.Query{})
 	seq := first[len(first)-1].Event.Seq
-	if n, err := in.store().Redeliver(context.Background(), seq, "app"); err != nil || n != 1 {
+	if n, err := in.store().Redeliver(context.Background(), seq, spool.RouteWish{Route: "app"}); err != nil || n != 1 {
 		t.Fatalf("replaying: %d, %v", n, err)
 	}
 	eventually(t, "the replay", func() bool { return gather(t)[deliveries(source, "app", "delivered")] == 2 })

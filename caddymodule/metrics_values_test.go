@@ -69,7 +69,7 @@ func TestMetricsHaveRightValues(t *testing.T) {
 	check("at first")
 
 	rec := in.records(spool.Query{Type: "message.read", Limit: 1})[0]
-	if n, err := in.store().Redeliver(context.Background(), rec.Event.Seq, "app"); err != nil || n != 1 {
+	if n, err := in.store().Redeliver(context.Background(), rec.Event.Seq, spool.RouteWish{Route: "app"}); err != nil || n != 1 {
 		t.Fatalf("replaying: %d, %v", n, err)
 	}
 	eventually(t, "the replay", func() bool { return gather(t)[deliveries(source, "app", "delivered")] == events+2 })

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -13,8 +14,8 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/idmemory"
-	"github.com/inboxgate/inboxgate/internal/loghandler"
 	"github.com/inboxgate/inboxgate/internal/metrics"
+	"github.com/inboxgate/inboxgate/internal/routing"
 	"github.com/inboxgate/inboxgate/internal/secrets"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/tracing"
@@ -32,10 +33,9 @@ type source struct {
 	meters  func() *metrics.Source
 	tracing tracing.Source
 	refused metrics.Burst // Of requests without a valid signature.
-	// puzzling bounds how often a signature that fits no secret is looked into.
-	puzzling loghandler.Seldom
-	table    *table           // Finds the routes of an event type.
-	keys     []spool.RouteKey // Of Routes, in their order.
+	puzzle  *secrets.Puzzle
+	table   *routing.Table   // Finds the routes of an event.
+	keys    []spool.RouteKey // Of Routes, in their order.
 	// memory is a reference to the pool's in pass mode, where there is no store; else
 	// nil. The set's lock guards it once provisioned.
 	memory *idmemory.Memory
@@ -55,7 +55,13 @@ func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []
 		s.Routes[i].upstream.tracing = &s.tracing
 		s.keys = append(s.keys, spool.RouteKey{Source: s.Name, Route: s.Routes[i].Name})
 	}
-	s.table = newTable(s.Routes, s.Types)
+	rules := make([]routing.Route, len(s.Routes))
+	for i, r := range s.Routes {
+		rules[i] = r.rule()
+	}
+	if s.table, err = routing.NewTable(rules, s.Types, s.unclear(ctx.Slogger())); err != nil {
+		return nil, err
+	}
 	if s.Pass {
 		if s.memory, err = openMemory(s.Name, window); err != nil {
 			return nil, err
@@ -68,6 +74,23 @@ func (s *source) provision(ctx caddy.Context, window time.Duration) (warnings []
 func (s *source) begin() {
 	s.meters()
 	s.secrets.Set().Begin()
+	for i, r := range s.Routes {
+		if r.If != "" {
+			metrics.Process().Unclear(s.keys[i])
+		}
+	}
+}
+
+// unclear counts the events of which a route's `if` is neither true nor false, and logs
+// the first of each route.
+func (s *source) unclear(log *slog.Logger) func(route int, why error) {
+	told := make([]sync.Once, len(s.Routes))
+	return func(route int, why error) {
+		metrics.Process().Unclear(s.keys[route]).Inc()
+		told[route].Do(func() {
+			log.Warn("an `if` is neither true nor false of an event, which does not match then; such events are counted from now on, and not logged", "source", s.Name, "route", s.Routes[route].Name, "why", why.Error())
+		})
+	}
 }
 
 // markAs gives attempts the mark by which the source knows what comes back to it.
@@ -124,7 +147,7 @@ func (s *sourceSet) join(conf Source) (src *source, made bool, err error) {
 	if s.byName == nil {
 		s.byName = make(map[string]*source)
 	}
-	src = &source{Source: conf, fingerprint: string(raw), puzzling: loghandler.Seldom{Every: mismatchEvery}}
+	src = &source{Source: conf, fingerprint: string(raw), puzzle: secrets.NewPuzzle()}
 	s.byName[conf.Name] = src
 	return src, true, nil
 }

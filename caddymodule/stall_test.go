@@ -13,6 +13,7 @@ import (
 
 	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/deliver"
+	"github.com/inboxgate/inboxgate/internal/routing"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
 	"github.com/inboxgate/inboxgate/internal/storage"
@@ -94,7 +95,11 @@ func TestPanicInAcceptLeavesRoom(t *testing.T) {
 		_ = d.Drain(context.Background())
 	})
 	routes := []Route{{Name: "app", Types: []string{"*"}}}
-	h := &Webhook{src: &source{Source: Source{Routes: routes}, table: newTable(routes, nil), keys: []spool.RouteKey{key}}}
+	table, err := routing.NewTable([]routing.Route{{Name: "app", Types: []string{"*"}}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Webhook{src: &source{Source: Source{Routes: routes}, table: table, keys: []spool.RouteKey{key}}}
 	app := &engine{Storage: storage.Of(panicking{store}, nil), dispatcher: d}
 	for range 3 {
 		func() {

@@ -73,4 +73,4 @@ func (u storageUser) Place() storage.Place { return u.place }
 func (u storageUser) Log() *slog.Logger { return u.log }
 
 // Expired implements storage.User.
-func (u storageUser) Expired(d spool.Delivery, reason string) { u.observer.expired(d, reason) }
+func (u storageUser) Expired(d spool.Delivery, reason string) { u.observer.Expired(d, reason) }

@@ -1,16 +1,10 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -105,7 +99,7 @@ func (c *chain) Attempt(ctx context.Context, a deliver.Attempt) (answer deliver.
 // once runs the handlers one time, with a request of the context run.
 func (c *chain) once(ctx, run context.Context, a deliver.Attempt, carry func(http.Header), t *upstream.Try) deliver.Answer {
 	defer t.End()
-	req, err := newRequest(run, a)
+	req, err := upstream.NewRequest(run, a.Delivery, a.N)
 	if err != nil {
 		return deliver.Answer{Reach: deliver.Answered, Err: err}
 	}
@@ -131,47 +125,4 @@ func failureOf(err error) upstream.Failure {
 	var dial reverseproxy.DialError
 	f.Dial = errors.As(err, &dial)
 	return f
-}
-
-// newRequest returns the platform's request as it came, and what we add.
-func newRequest(ctx context.Context, a deliver.Attempt) (*http.Request, error) {
-	e := a.Delivery.Event
-	u, err := url.ParseRequestURI(e.Request.URI)
-	if err != nil {
-		return nil, fmt.Errorf("parsing the stored URI: %w", err)
-	}
-	head := make(http.Header, len(e.Request.Header)+8)
-	for name, values := range e.Request.Header {
-		head[name] = slices.Clone(values) // Handlers change values in place, and other routes share them.
-	}
-	key := e.ID
-	if n := a.Delivery.Replay; n > 0 {
-		replay := strconv.Itoa(n)
-		head["X-Inbox-Replay"] = []string{replay}
-		key += ":r" + replay
-	}
-	head["Idempotency-Key"] = []string{key}
-	head["X-Inbox-Event-Id"] = []string{e.ID}
-	head["X-Inbox-Event-Type"] = []string{e.Type}
-	head["X-Inbox-Source"] = []string{e.Source}
-	head["X-Inbox-Route"] = []string{a.Delivery.Route.Route}
-	head["X-Inbox-Attempt"] = []string{strconv.Itoa(a.N)}
-	req := &http.Request{
-		Method:        e.Request.Method,
-		URL:           u,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-		Header:        head,
-		Body:          io.NopCloser(bytes.NewReader(e.Request.Body)),
-		ContentLength: int64(len(e.Request.Body)),
-		Host:          e.Request.Host,
-		RemoteAddr:    e.Request.RemoteAddr,
-		RequestURI:    e.Request.URI,
-	}
-	if e.Request.Scheme == "https" {
-		// reverse_proxy derives X-Forwarded-Proto from this alone.
-		req.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: e.Request.Host}
-	}
-	return req.WithContext(ctx), nil
 }

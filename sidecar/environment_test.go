@@ -78,6 +78,8 @@ func TestOneMistakeIsToldWithItsFix(t *testing.T) {
 		{"INBOX_RATE=50/s", "INBOX_RATE: rate '50/s' is no number: it is the attempts a second, without a unit; write it as rate 50"},
 		{"INBOX_RATE=50,0", "INBOX_RATE: the burst '0' of rate is no number from 1 on: write it as rate 50 10"},
 		{"INBOX_RATE=NaN", "INBOX_RATE: rate is NaN: give the attempts a second as 50, from 0.001 to 1000000, or leave rate out for no bound"},
+		{"INBOX_ORDER=data.message_id", "INBOX_ORDER: order 'data.message_id' is a path: it takes the name of a member of data alone, write it as order message_id"},
+		{"INBOX_ORDER=message id", "INBOX_ORDER: order 'message id' is no name: it takes that of one member of data itself, as order message_id"},
 		{"INBOX_TIMEOUT=13", "INBOX_TIMEOUT: timeout '13' is no duration: write it as 10s, 5m or 3d"},
 		{"INBOX_MAX_IN_FLIGHT=0", "INBOX_MAX_IN_FLIGHT: max_in_flight '0' is no number from 1 on: write it as 32"},
 		{"INBOX_WINDOW=1h", "INBOX_WINDOW: window is 1h0m0s: give at least 4h, because the platform's retries span 2 h 42 m 30 s"},

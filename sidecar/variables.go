@@ -38,6 +38,7 @@ var variables = []variable{
 	{env.Timeout, "10s", "how long an app may take for one event", routeOption("timeout")},
 	{env.MaxInFlight, "32", "events an app works on at once; 8,each: of each member", listOption("max_in_flight")},
 	{env.Rate, "", "events a second at most: 50, or 50,10 with a burst", listOption("rate")},
+	{env.Order, "", "message_id: events of one message go one after another", routeOption("order")},
 	{env.Window, "24h", "how long an event id is remembered", appOption("window")},
 	{env.Retention, "72h", "how long delivered events are kept", appOption("retention")},
 	{env.OpsListen, env.DefaultOpsListen, "where probes and metrics are; off for none", plain((*settings).ops)},

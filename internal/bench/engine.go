@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/inboxgate/inboxgate/event"
+	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/spool"
 	"github.com/inboxgate/inboxgate/internal/spool/postgres"
 	"github.com/inboxgate/inboxgate/internal/spool/sqlite"
@@ -46,6 +47,7 @@ func runEngine(args []string) (err error) {
 	kind := f.String("kind", kindPostgres, kindEmbedded+", "+kindPostgres+" or "+kindUnbatched)
 	at := f.String("at", "", "the directory of the embedded store, or the database's URL")
 	addr := f.String("addr", "", "where it listens for what to do")
+	keys := f.Int("keys", -1, "delivers to an app that answers at once, in the order of so many keys; 0 is without order, below that nothing is delivered")
 	batches := f.Int("batches", 1, "batches that may be on their way at once")
 	profile := f.String("profile", "", "writes a CPU profile to this file")
 	if err := f.Parse(args); err != nil {
@@ -53,7 +55,7 @@ func runEngine(args []string) (err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	e := &engine{}
+	e := &engine{keys: *keys}
 	closeStore, err := e.open(ctx, *kind, *at, *batches)
 	if err != nil {
 		return fmt.Errorf("opening the engine: %w", err)
@@ -87,6 +89,9 @@ type engine struct {
 	accepted, settled atomic.Int64
 	// settling are the deliveries that are to be settled.
 	settling chan spool.Lease
+	// keys orders what is delivered, where that is not below 0: see -keys.
+	keys       int
+	dispatcher *deliver.Dispatcher // nil where nothing is delivered
 }
 
 func (e *engine) open(ctx context.Context, kind, at string, batches int) (closeStore func() error, err error) {
@@ -106,6 +111,9 @@ func (e *engine) open(ctx context.Context, kind, at string, batches int) (closeS
 	}
 	if err := e.store.Configure(ctx, owner, source, []spool.RouteName{{Name: engineRoute}}); err != nil {
 		return nil, errors.Join(err, e.store.Close())
+	}
+	if e.keys >= 0 {
+		return e.deliver()
 	}
 	e.settling = make(chan spool.Lease, 1<<16)
 	for range goalConns {
@@ -181,7 +189,7 @@ func (e *engine) serveRun(w http.ResponseWriter, r *http.Request) {
 func (e *engine) serveSettled(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for e.settled.Load() < e.accepted.Load() {
+	for !e.allSettled(r.Context()) {
 		select {
 		case <-tick.C:
 		case <-r.Context().Done():
@@ -200,6 +208,9 @@ func (e *engine) accept(ctx context.Context, caller int, ev *spool.Event, life b
 		}
 		e.accepted.Add(1)
 		return nil
+	}
+	if e.dispatcher != nil {
+		return e.hand(ctx, ev)
 	}
 	receipt, err := e.store.Accept(ctx, spool.Intake{Event: ev, Routes: wishes, Owner: owner, LeaseFor: leaseFor})
 	if err != nil {

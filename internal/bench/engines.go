@@ -27,6 +27,9 @@ type engineSide struct {
 	callers int
 	// life settles each event as well.
 	life bool
+	// keys orders what is delivered, see engine.keys, where orders is set.
+	keys   int
+	orders bool
 	// known are how many ids the database has before.
 	known int
 }
@@ -65,6 +68,9 @@ func (b *bench) openEngines(ctx context.Context, e engineSide, db *database) (r 
 			return nil, errors.Join(err, r.stop())
 		}
 		args := []string{"engine", "-kind", e.kind, "-at", at, "-addr", addr, "-batches", strconv.Itoa(max(1, e.batches))}
+		if e.orders {
+			args = append(args, "-keys", strconv.Itoa(e.keys))
+		}
 		if b.profile != "" {
 			args = append(args, "-profile", filepath.Join(b.profile, fmt.Sprintf("%s-%d.pprof", e.kind, i)))
 		}
@@ -174,9 +180,15 @@ func (r *engineRun) run(ctx context.Context, length time.Duration) ([]ran, error
 		return r.ask(ctx, "/run", with)
 	}
 	with.Set("life", "yes")
+	began := time.Now()
 	all, err := r.ask(ctx, "/run", with)
 	if err == nil {
 		_, err = r.ask(ctx, "/settled", nil)
+	}
+	if r.orders { // What counts is when the last has arrived.
+		for i := range all {
+			all[i].Took = time.Since(began)
+		}
 	}
 	return all, err
 }

@@ -27,6 +27,8 @@ var rows = []row{
 	{name: "8", title: "a million events waiting for a held route", brief: "1 M waiting", long: true, run: manyWaiting},
 	{name: "pages", title: "pages of a store with a million events, while new ones are answered", brief: "pages", long: true, run: pagesAmongMany},
 	{name: "m", title: "every size of a body and number of connections, the server on one core", brief: "matrix", run: matrix},
+	{name: "o", title: "events accepted, delivered and settled in the order of 10,000 keys, without HTTP", brief: "order", run: inOrder},
+	{name: "po", title: "the same by PostgreSQL on the same two cores", brief: "PostgreSQL, order", run: onPostgres(postgresInOrder)},
 	{name: "p", title: "events stored by PostgreSQL on the same two cores, without HTTP", brief: "PostgreSQL", run: onPostgres(postgresAccepts)},
 	{name: "pb", title: "the same with two million ids in the database", brief: "PostgreSQL, 2 M ids", long: true, run: onPostgres(postgresAmongMany)},
 	{name: "ps", title: "events accepted and settled, without HTTP", brief: "PostgreSQL, settled", run: onPostgres(postgresLife)},

@@ -190,6 +190,9 @@ func (o *operator) delivery(d control.Delivery) error {
 	if d.Reason != "" {
 		text += ", " + term.Cell(d.Reason)
 	}
+	if d.Behind {
+		text += ", waits for an earlier one of its key to end"
+	}
 	if !d.Due.IsZero() && d.State != control.RouteParked {
 		text += ", due " + o.exactly(d.Due)
 	}

@@ -199,3 +199,19 @@ func TestEventsReplay(t *testing.T) {
 		t.Errorf("all: %q", out)
 	}
 }
+
+// An event whose delivery waits for an earlier one of its key says so.
+func TestEventsShowBehind(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for n := range 2 {
+		e := &spool.Event{Source: "inbox", ID: fmt.Sprint("evt_", n+1), Type: "message.read"}
+		e.Digest[0] = byte(n)
+		_, err := d.store.Accept(t.Context(), spool.Intake{Event: e, Routes: []spool.RouteWish{{Route: "app", Key: "msg_1"}}})
+		d.ok(err)
+	}
+	const says = "waits for an earlier one of its key to end"
+	if first, second := d.says("events", "show", "evt_1"), d.says("events", "show", "evt_2"); strings.Contains(first, says) || !strings.Contains(second, says) {
+		t.Errorf("only the second is to say %q:\n%s\n%s", says, first, second)
+	}
+}

@@ -55,6 +55,9 @@ type Options struct {
 	// Release accepts the event of a quarantine entry as the handler would, and returns
 	// what it became. Where dryRun is set, it changes nothing.
 	Release func(ctx context.Context, entry spool.Record, dryRun bool) (Released, error)
+	// Key returns what orders an event on a configured route, empty for nothing: a
+	// replay to a route that the event had no delivery for has it. Default: nothing.
+	Key func(spool.RouteKey, *spool.Event) string
 	// Database returns how the database is that holds the store. Default: none does.
 	Database func() *Database
 	// Instead returns what is to be used in place of a command, "backup" or "compact",
@@ -80,6 +83,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Configured == nil {
 		o.Configured = func() map[spool.RouteKey]bool { return nil }
+	}
+	if o.Key == nil {
+		o.Key = func(spool.RouteKey, *spool.Event) string { return "" }
 	}
 	if o.Retry == nil {
 		o.Retry = func(spool.RouteKey, int64) bool { return false }

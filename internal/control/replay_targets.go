@@ -82,7 +82,11 @@ func (a *api) sendAgain(ctx context.Context, b Bulk, pace *pacer, rec spool.Reco
 // for it.
 func (a *api) redeliver(ctx context.Context, b Bulk, rec spool.Record, step *Step) (n int, err error) {
 	for _, route := range a.targets(b, rec, step) {
-		one, err := a.Store.Redeliver(ctx, rec.Event.Seq, route)
+		to := spool.RouteWish{Route: route}
+		if b.Route != "" { // Else it is one that the event has a delivery for, which keeps its key.
+			to.Key = a.Key(spool.RouteKey{Source: rec.Event.Source, Route: route}, rec.Event)
+		}
+		one, err := a.Store.Redeliver(ctx, rec.Event.Seq, to)
 		if err != nil {
 			return n, err
 		}

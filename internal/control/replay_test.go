@@ -13,7 +13,7 @@ import (
 // alsoDead gives an event a dead letter on one more route.
 func (r *rig) alsoDead(seq int64, route string) {
 	r.Helper()
-	_, err := r.store.Redeliver(r.Context(), seq, route)
+	_, err := r.store.Redeliver(r.Context(), seq, spool.RouteWish{Route: route})
 	r.ok(err)
 	b, err := r.store.Lease(r.Context(), spool.Pick{Owner: "test", Route: spool.RouteKey{Source: "inbox", Route: route}, N: 1, LeaseFor: time.Minute})
 	r.ok(err)

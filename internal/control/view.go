@@ -53,7 +53,10 @@ type Delivery struct {
 	Attempts int `json:"attempts"`
 	// Replay is 0 in its first life and n in its nth replay.
 	Replay int `json:"replay,omitempty"`
-	// Due is when it is tried next, zero unless it waits.
+	// Behind reports that it waits until an earlier delivery of its key has ended: its
+	// route has an order.
+	Behind bool `json:"behind,omitempty"`
+	// Due is when it is tried next, zero unless it waits, or waits behind another.
 	Due time.Time `json:"due_at,omitzero"`
 	// Ended is when it was delivered or died.
 	Ended time.Time `json:"ended_at,omitzero"`
@@ -161,7 +164,7 @@ func viewWhole(rec spool.Record, reveal bool) Event {
 func viewDelivery(d spool.DeliveryRecord, reveal bool) Delivery {
 	v := Delivery{
 		Route: d.Route, State: d.State.String(), Attempts: d.Attempts, Replay: d.Replay,
-		Due: d.Due, Ended: d.Ended, Reason: d.Reason,
+		Behind: d.Behind, Due: d.Due, Ended: d.Ended, Reason: d.Reason,
 	}
 	for _, a := range d.Log {
 		response := a.Response

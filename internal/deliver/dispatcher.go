@@ -10,7 +10,8 @@
 // route keeps in memory is bounded, however much waits.
 //
 // Life: a Dispatcher belongs to a configuration; Slots, like the store, to the
-// process. Limits: delivery is at least once, and order is not kept.
+// process. Limits: delivery is at least once. Order is the store's: it hands out the
+// deliveries of a key one at a time, and keeps no other.
 //
 // DESIGN.md has the states of a lease, the table of answers, and what a crash
 // does at each step. Read worker.go first: everything else serves it.

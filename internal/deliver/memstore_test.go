@@ -119,6 +119,12 @@ func wantAllOnce(t *testing.T, s spool.Store, sent int, seen map[string]int) {
 
 func acceptOn(t *testing.T, s spool.Store, d *Dispatcher, id string) {
 	t.Helper()
+	acceptKeyed(t, s, d, id, "")
+}
+
+// acceptKeyed accepts an event that is ordered by a key, as the accept path does.
+func acceptKeyed(t *testing.T, s spool.Store, d *Dispatcher, id, key string) {
+	t.Helper()
 	ev := &spool.Event{
 		Source: app.Source, ID: id, Type: "message.read", CreatedAt: time.Now(), Received: time.Now(),
 		Request: spool.Request{Body: []byte(id)},
@@ -126,7 +132,7 @@ func acceptOn(t *testing.T, s spool.Store, d *Dispatcher, id string) {
 	copy(ev.Digest[:], id)
 	reserved, asked := d.Reserve(app), time.Now()
 	rc, err := s.Accept(t.Context(), spool.Intake{
-		Event: ev, Routes: []spool.RouteWish{{Route: app.Route, Start: reserved}}, Owner: d.Owner(), LeaseFor: d.LeaseFor(),
+		Event: ev, Routes: []spool.RouteWish{{Route: app.Route, Key: key, Start: reserved}}, Owner: d.Owner(), LeaseFor: d.LeaseFor(),
 	})
 	must(t, err)
 	if rc.Verdict != spool.Accepted {

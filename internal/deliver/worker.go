@@ -263,7 +263,10 @@ func (w *worker) room() int {
 	// A slow route leases what it needs soon: what waits in memory would count an
 	// attempt if the process were killed.
 	most, _ := w.slots.ahead(time.Now(), limit+ahead)
-	n := most - w.taken()
+	// Reservations do not count: under a steady load there are always some, and what the
+	// end of another of its key has made due in the store must have its turn beside what
+	// is born running.
+	n := most - w.count
 	if n < min(ahead, most)/2 || n < 1 {
 		return 0 // Wait until a batch is worth its commit.
 	}

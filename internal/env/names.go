@@ -45,6 +45,7 @@ const (
 	Timeout           = Prefix + "TIMEOUT"
 	MaxInFlight       = Prefix + "MAX_IN_FLIGHT"
 	Rate              = Prefix + "RATE"
+	Order             = Prefix + "ORDER"
 	Window            = Prefix + "WINDOW"
 	Retention         = Prefix + "RETENTION"
 	MaxSize           = Prefix + "MAX_SIZE"

@@ -32,6 +32,7 @@ type Counters struct {
 	used                              signatureTimes // of secrets
 	requests, duplicates, signatures  *prometheus.CounterVec
 	attempts, deliveries, slower      *prometheus.CounterVec
+	unclear                           *prometheus.CounterVec
 	accept, attemptTime, deliveryTime *prometheus.HistogramVec
 	commit                            *prometheus.HistogramVec
 }
@@ -54,6 +55,7 @@ var Process = sync.OnceValue(func() *Counters {
 		attempts:     counter("attempts_total", "Attempts to deliver by outcome: delivered, failed, or free (used none of the schedule).", "source", "route", "outcome"),
 		deliveries:   counter("deliveries_total", "Deliveries that ended, by outcome: delivered or dead.", "source", "route", "outcome"),
 		slower:       counter("slower_total", "Answers by which an app asked for a slower pace: 429, and 503 with Retry-After or while others pass.", "source", "route"),
+		unclear:      counter("condition_errors_total", "Events of which the `if` of a route was neither true nor false, so that it did not take them: a member is missing or of another type.", "source", "route"),
 		accept:       histogram("accept_seconds", "Time from a request to its answer 200.", acceptBuckets, "source"),
 		attemptTime:  histogram("attempt_seconds", "Time an attempt took.", attemptBuckets, "source", "route"),
 		commit:       histogram("db_commit_seconds", "Time a commit took in the database that holds the store, with the way there and back.", commitBuckets),
@@ -80,7 +82,7 @@ func (m *Counters) Register(r *prometheus.Registry) error {
 // each calls f with every field of m. What is missing here is never shown.
 func (m *Counters) each(f func(prometheus.Collector)) {
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duplicates, m.signatures, m.Missed, m.attempts, m.deliveries, m.slower, m.accept, m.attemptTime, m.deliveryTime, m.commit,
+		m.requests, m.duplicates, m.signatures, m.Missed, m.attempts, m.deliveries, m.slower, m.unclear, m.accept, m.attemptTime, m.deliveryTime, m.commit,
 	} {
 		f(c)
 	}
@@ -101,6 +103,11 @@ func (m *Counters) Collect(ch chan<- prometheus.Metric) {
 func (m *Counters) Commit() func(time.Duration) {
 	seconds := m.commit.WithLabelValues()
 	return func(d time.Duration) { seconds.Observe(d.Seconds()) }
+}
+
+// Unclear returns the counter of events that the `if` of a route could not judge.
+func (m *Counters) Unclear(k spool.RouteKey) prometheus.Counter {
+	return m.unclear.WithLabelValues(k.Source, k.Route)
 }
 
 // Route counts the attempts and deliveries of a route.

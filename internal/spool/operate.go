@@ -10,11 +10,14 @@ import (
 type Operator interface {
 	// Redeliver makes finished deliveries (Delivered, Dead, Discarded) of an event
 	// wait again as their next replay, with a fresh budget; durable when it returns.
-	// An empty route means every route that the event has a delivery for; a
-	// route the event had none for gets one, which is its first replay: the
-	// platform did not ask for it. It returns how many now wait.
+	// An empty Route means every route that the event has a delivery for; a
+	// Route the event had none for gets one, which is its first replay: the
+	// platform did not ask for it. Only that one takes the Key; others keep the one
+	// they were made with. Where a delivery of the same key waits or runs, the replay
+	// waits behind it; of those that do, the lowest Seq goes first. Start has no
+	// meaning here. It returns how many now wait.
 	// Deliveries that are not finished are left alone and not counted.
-	Redeliver(ctx context.Context, seq int64, route string) (int, error)
+	Redeliver(ctx context.Context, seq int64, to RouteWish) (int, error)
 	// Discard ends the dead deliveries of an event, of one route or (where
 	// route is empty) of all, as Discarded; durable when it returns. It returns
 	// how many there were. The event stays in the log until it is old enough.

@@ -118,7 +118,11 @@ type DeliveryRecord struct {
 	Attempts int
 	// Replay is that of Delivery.
 	Replay int
-	// Due is when it is tried next, for Available and Retrying.
+	// Behind reports that it waits for an earlier delivery of its key to end. It is
+	// then Available, and becomes due when that one ends.
+	Behind bool
+	// Due is when it is tried next, for Available and Retrying. It is zero for one that
+	// is Behind.
 	Due time.Time
 	// Ended is when it was delivered or died.
 	Ended time.Time

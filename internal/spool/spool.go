@@ -130,8 +130,18 @@ type RouteWish struct {
 	Route string
 	// Start means that the owner has room to run the delivery at once. It is
 	// born running only if its route is also not held and, as far as this process
-	// knows, has nothing due in the store; else it queues behind, oldest first.
+	// knows, has nothing due in the store; else it queues behind, oldest first. With
+	// a Key, nothing of its key may wait or run either. What the end of another of its
+	// key has made due a moment ago need not count: else order would have most new
+	// events of other keys go through the store.
 	Start bool
+	// Key is what orders the delivery: of one route, at most one delivery of a key is
+	// handed out at a time, the lowest Seq first, and the next only once it is
+	// Delivered, Dead or Discarded. Those behind it wait whatever becomes of it until
+	// then: a Release, a retry hours ahead, a restart, a hold, another name of the
+	// route. The commit that ends it makes the next one due at once. Empty is not
+	// ordered. Engines keep its KeyHash.
+	Key string
 }
 
 // Receipt is the answer to an Intake.
@@ -193,7 +203,8 @@ type Pick struct {
 	N     int
 	// IgnoreDue takes waiting deliveries oldest event first, due or not: for
 	// a route that is being probed or has just resumed. Without it, what is
-	// due is taken, oldest due time first.
+	// due is taken, oldest due time first. Neither takes what waits behind
+	// another delivery of its key.
 	IgnoreDue bool
 	// After, with IgnoreDue, begins behind the delivery of that number and wraps
 	// round to the oldest when none follows, so that probes take turns.
@@ -316,8 +327,9 @@ func (o Owner) MayChange(now, next *Hold) bool {
 // RouteState is one route as the store knows it, configured or not.
 type RouteState struct {
 	Key RouteKey
-	// Waiting counts the deliveries that are Available or Retrying, Running those that
-	// are leased, Dead the dead letters.
+	// Waiting counts the deliveries that are Available or Retrying, with those that wait
+	// behind another one of their key, Running those that are leased, Dead the dead
+	// letters.
 	Waiting, Running, Dead int64
 	// Oldest is when the oldest waiting event was received, zero for none.
 	Oldest time.Time

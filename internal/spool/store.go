@@ -51,7 +51,8 @@ type Store interface {
 	// configures the source anew. Each name then has a queue of its own. Where Was names
 	// a queue, the new name takes it over, and Was leads to the same queue (for the
 	// handlers of a configuration that is being replaced, or returns) until a Configure
-	// lists Was as a name again.
+	// lists Was as a name again. Their keys become one, too: of a key that waits in
+	// both, the oldest that is left goes first; those that run already go on.
 	// Configure removes nothing: queues of absent names keep their deliveries.
 	Configure(ctx context.Context, o Owner, source string, routes []RouteName) error
 	// Leave notes that o serves nothing any more. It writes nothing that outlives the

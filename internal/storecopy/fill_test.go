@@ -143,7 +143,7 @@ func settleSome(t *testing.T, s sweeper, c *testClock) {
 			if i%10 == 4 {
 				_, err = s.Discard(t.Context(), d.Event.Seq, k.Route)
 			} else if i%10 == 9 {
-				_, err = s.Redeliver(t.Context(), d.Event.Seq, k.Route)
+				_, err = s.Redeliver(t.Context(), d.Event.Seq, spool.RouteWish{Route: k.Route})
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -56,7 +56,7 @@ func (s *sum) event(e record.EventRow) {
 }
 
 func (s *sum) delivery(d record.DeliveryRow) {
-	s.add(newRow().numbers(d.Number, d.Route, int64(d.State), int64(d.Attempts), int64(d.Replay), d.Due, d.Ended).texts(d.Reason).bytes(d.Log), 0)
+	s.add(newRow().numbers(d.Number, d.Route, d.Key, int64(d.State), int64(d.Attempts), int64(d.Replay), d.Due, d.Ended).texts(d.Reason).bytes(d.Log), 0)
 }
 
 func (s *sum) id(i record.IDRow) {

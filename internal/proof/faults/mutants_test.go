@@ -49,7 +49,7 @@ type mutant struct {
 const (
 	srcAccept  = "caddymodule/accept.go"
 	srcHandler = "caddymodule/handler.go"
-	srcProxy   = "caddymodule/upstream.go"
+	srcProxy   = "internal/upstream/request.go"
 	srcGate    = "dedupe/gate.go"
 	srcWork    = "internal/deliver/attempt.go"
 	srcLife    = "internal/deliver/dispatcher.go"

@@ -29,9 +29,11 @@ type intake struct {
 	spool.Intake
 	// odd is the reason of a Quarantine, empty for an Accept.
 	odd string
-	// src is the event's source, routes are the queues of Intake.Routes.
+	// src is the event's source, routes are the queues of Intake.Routes, keys what orders
+	// their deliveries: nil where nothing does.
 	src    *source
 	routes []int64
+	keys   []int64
 	// received is when the event came, never zero; created its created_at in
 	// nanoseconds; head is packed.
 	received time.Time
@@ -164,6 +166,7 @@ func (s *Store) complete(ctx context.Context, a *intake) error {
 	a.created, a.head = nanos(e.CreatedAt), record.EncodeHead(e, a.received)
 	a.done, a.gone = make(chan struct{}), ctx.Done()
 	a.tag = s.fence(1 + len(a.Routes))
+	a.keys = keysOfWishes(a.Routes)
 	for made := false; ; made = true {
 		missing := s.resolve(a)
 		if !missing {
@@ -176,6 +179,21 @@ func (s *Store) complete(ctx context.Context, a *intake) error {
 			return err
 		}
 	}
+}
+
+// keysOfWishes returns the hashes of the keys of deliveries to make, 0 for each without one,
+// and nil where none has one.
+func keysOfWishes(all []spool.RouteWish) (keys []int64) {
+	for i, w := range all {
+		if w.Key == "" {
+			continue
+		}
+		if keys == nil {
+			keys = make([]int64, len(all))
+		}
+		keys[i] = spool.KeyHash(w.Key)
+	}
+	return keys
 }
 
 // resolve finds the source and the queues of an intake, and reports whether one is

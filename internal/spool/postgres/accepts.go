@@ -59,6 +59,7 @@ const (
 	linkSettles = 1
 	linkBeats   = 2
 	linkAccepts = 3 // and 4
+	linkOrdered = 5
 )
 
 func (a *accepts) links() (all []*link) {
@@ -214,35 +215,62 @@ func (x *sender) round(ctx context.Context, open []*intake) error {
 }
 
 // insertEvents stores events whose ids nobody has, with %[1]s, %[2]s and %[3]s for what
-// takes events out of quarantine. Holds by hand are read once, not for each delivery.
+// takes events out of quarantine, %[4]s and %[5]s for how numbers are drawn and %[6]s for
+// deliveries.
 const insertEvents = `WITH u AS MATERIALIZED (
-	SELECT * FROM unnest($1::bigint[],$2::text[],$3::bytea[],$4::bigint[],$5::bigint[],$6::text[],$7::bytea[],$8::bytea[],$9::bigint[],$10::bigint[])
+	SELECT u.*%[4]s FROM unnest($1::bigint[],$2::text[],$3::bytea[],$4::bigint[],$5::bigint[],$6::text[],$7::bytea[],$8::bytea[],$9::bigint[],$10::bigint[])
 		WITH ORDINALITY AS u(s,i,d,c,base,t,h,b,tag,rel,o)%[1]s),
- n AS (INSERT INTO @.ids(source,id,digest,seq,tag,created,base) SELECT s,i,d,nextval('@.numbers'),tag,c,base FROM u ORDER BY s,i
+ n AS (INSERT INTO @.ids(source,id,digest,seq,tag,created,base) SELECT s,i,d,%[5]s,tag,c,base FROM u ORDER BY s,i
 	ON CONFLICT DO NOTHING RETURNING source,id,seq),
  m AS MATERIALIZED (SELECT u.*,n.seq FROM u JOIN n ON n.source=u.s AND n.id=u.i),
  e AS (INSERT INTO @.events(seq,at,source,id,type,head,body) SELECT seq,$11,s,i,t,h,b FROM m),
- d AS (INSERT INTO @.deliveries(number,route,state,fence,due,until)
-	SELECT m.seq<<12|x.k, x.r, CASE WHEN go THEN 2 ELSE 1 END, CASE WHEN go THEN x.f ELSE 0 END, $12, CASE WHEN go THEN $11+x.l ELSE 0 END
-	FROM unnest($13::bigint[],$14::bigint[],$15::bigint[],$16::bool[],$17::bigint[],$18::bigint[]) AS x(e,k,r,start,f,l) JOIN m ON m.o=x.e
-		CROSS JOIN LATERAL (SELECT x.start AND x.r <> ALL (ARRAY(SELECT h.route FROM @.holds h WHERE h.member=0)) AS go) g
+ d AS (INSERT INTO @.deliveries%[6]s
 	RETURNING number,route,state),%[2]s
  c AS (INSERT INTO @.counts AS c (route,member,link,waiting,running,dead)
 	SELECT * FROM (
-		SELECT route, $19::bigint, $20::smallint, count(*) FILTER (WHERE state=1), count(*) FILTER (WHERE state=2), 0 FROM d GROUP BY route
+		SELECT route, $19::bigint, $20::smallint, count(*) FILTER (WHERE state<>2), count(*) FILTER (WHERE state=2), 0 FROM d GROUP BY route
 		UNION ALL SELECT -1, $19, $20, count(*), coalesce(sum(octet_length(h)+octet_length(b)),0)+count(*)*400, count(*) FROM m HAVING count(*)>0%[3]s) x ORDER BY 1
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, running=c.running+excluded.running, dead=c.dead+excluded.dead)
 SELECT m.o, m.seq, coalesce(d.number,0), coalesce(d.state,0::smallint) FROM m LEFT JOIN d ON d.number>>12=m.seq ORDER BY m.o, d.number`
 
-// insertNew is for events of which none was in quarantine: most batches. What is not in
-// the statement costs nothing.
-var (
-	insertNew      = fmt.Sprintf(insertEvents, "", "", "")
-	insertReleased = fmt.Sprintf(insertEvents, `
-	WHERE u.rel=0 OR EXISTS (SELECT FROM @.quarantine q WHERE q.number=u.rel AND q.source=u.s)`, `
- q AS (DELETE FROM @.quarantine q USING m WHERE m.rel<>0 AND q.number=m.rel RETURNING q.size),`, `
-		UNION ALL SELECT 0, $19, $20, -count(*), -sum(size), 0 FROM q HAVING count(*)>0`)
+// Parts of insertEvents. Holds by hand are read once, not for each delivery.
+const (
+	ofReleased = `
+	WHERE u.rel=0 OR EXISTS (SELECT FROM @.quarantine q WHERE q.number=u.rel AND q.source=u.s)`
+	dropReleased = `
+ q AS (DELETE FROM @.quarantine q USING m WHERE m.rel<>0 AND q.number=m.rel RETURNING q.size),`
+	countReleased = `
+		UNION ALL SELECT 0, $19, $20, -count(*), -sum(size), 0 FROM q HAVING count(*)>0`
+
+	drawn       = `nextval('@.numbers')`
+	insertFresh = `(number,route,state,fence,due,until)
+	SELECT m.seq<<12|x.k, x.r, CASE WHEN go THEN 2 ELSE 1 END, CASE WHEN go THEN x.f ELSE 0 END, $12, CASE WHEN go THEN $11+x.l ELSE 0 END
+	FROM unnest($13::bigint[],$14::bigint[],$15::bigint[],$16::bool[],$17::bigint[],$18::bigint[]) AS x(e,k,r,start,f,l) JOIN m ON m.o=x.e
+		CROSS JOIN LATERAL (SELECT x.start AND x.r <> ALL (ARRAY(SELECT h.route FROM @.holds h WHERE h.member=0)) AS go) g`
 )
+
+// insertNew is for events of which none was in quarantine: most batches. What is not in
+// the statement costs nothing. Where some deliveries have keys, the batch is in the order
+// of arrival and so are its numbers.
+var (
+	insertNew             = fmt.Sprintf(insertEvents, "", "", "", "", drawn, insertFresh)
+	insertReleased        = fmt.Sprintf(insertEvents, ofReleased, dropReleased, countReleased, "", drawn, insertFresh)
+	insertOrdered         = fmt.Sprintf(insertEvents, "", "", "", `, `+drawn+` AS drawn`, "drawn", insertKeyed)
+	insertOrderedReleased = fmt.Sprintf(insertEvents, ofReleased, dropReleased, countReleased, `, `+drawn+` AS drawn`, "drawn", insertKeyed)
+)
+
+// insertStatement returns the one for a batch.
+func insertStatement(released, ordered bool) string {
+	switch {
+	case released && ordered:
+		return insertOrderedReleased
+	case released:
+		return insertReleased
+	case ordered:
+		return insertOrdered
+	}
+	return insertNew
+}
 
 // checkMarks fails where ids of a source were forgotten up to a higher mark than the
 // batch was judged by. It must be a statement behind the one that inserts: whoever could
@@ -254,16 +282,21 @@ func (x *sender) insert(ctx context.Context, batch []*intake, r reading) (left [
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	slices.SortFunc(batch, func(a, b *intake) int { // As all members do, so that none waits in a circle.
-		return cmp.Or(cmp.Compare(a.src.id, b.src.id), cmp.Compare(a.Event.ID, b.Event.ID))
-	})
+	ordered := slices.ContainsFunc(batch, func(a *intake) bool { return a.keys != nil })
+	if !ordered {
+		slices.SortFunc(batch, func(a, b *intake) int { // The server sorts them too, in any case.
+			return cmp.Or(cmp.Compare(a.src.id, b.src.id), cmp.Compare(a.Event.ID, b.Event.ID))
+		})
+	}
 	rows := x.s.columns(batch, r)
 	t := x.s.durably()
-	sql := insertNew
-	if slices.ContainsFunc(batch, func(a *intake) bool { return a.Release != 0 }) {
-		sql = insertReleased
+	args := append(rows.args(), x.s.me, x.number)
+	if ordered {
+		t.lockKeys(rows.key)
+		args = append(args, rows.key)
 	}
-	t.do(sql, append(rows.args(), x.s.me, x.number)...).Query(func(rs pgx.Rows) error { return rows.read(rs) })
+	sql := insertStatement(slices.ContainsFunc(batch, func(a *intake) bool { return a.Release != 0 }), ordered)
+	t.do(sql, args...).Query(func(rs pgx.Rows) error { return rows.read(rs) })
 	t.do(checkMarks, rows.marked, rows.marks)
 	saving := x.saveTimes(t, r)
 	began := time.Now()

@@ -30,7 +30,7 @@ const (
 		coalesce((SELECT sum(running) FROM @.counts WHERE route=-1),0)::bigint + coalesce((SELECT sum(dead) FROM @.counts WHERE route=-1),0)::bigint*230,
 		coalesce((SELECT sum(running) FROM @.counts WHERE route=0),0)::bigint, coalesce((SELECT sum(waiting) FROM @.counts WHERE route=0),0)::bigint,
 		current_setting('synchronous_standby_names')<>''`
-	readMembers = `SELECT member, name, version, began, began_age, seen, age, retention, win, max_size, serves FROM @.members`
+	readMembers = `SELECT member, name, version, began, began_age, seen, age, retention, win, max_size, schema, serves FROM @.members`
 	readHints   = `SELECT r.route, coalesce((SELECT due FROM @.deliveries d WHERE d.route=r.route AND state IN (1,3,6) ORDER BY due LIMIT 1), 9223372036854775807),
 		coalesce((SELECT until FROM @.deliveries d WHERE d.route=r.route AND state=2 ORDER BY until LIMIT 1), 9223372036854775807) FROM unnest($1::bigint[]) AS r(route)`
 	readSources = `SELECT source, watermark, newest FROM @.sources`
@@ -216,7 +216,7 @@ func readMemberRows(rows pgx.Rows, all map[int64]*member) error {
 		m := &member{serves: map[int64]bool{}}
 		var began, seen, retention, window int64
 		var serves []int64
-		if err := rows.Scan(&m.Number, &m.Name, &m.Version, &began, &m.beganAge, &seen, &m.age, &retention, &window, &m.Settings.MaxSize, &serves); err != nil {
+		if err := rows.Scan(&m.Number, &m.Name, &m.Version, &began, &m.beganAge, &seen, &m.age, &retention, &window, &m.Settings.MaxSize, &m.schema, &serves); err != nil {
 			return err
 		}
 		m.Began, m.Seen = record.Time(began), record.Time(seen)

@@ -26,6 +26,7 @@ const (
 	dead      = int16(spool.Dead)
 	requeued  = int16(record.Requeued)
 	discarded = int16(record.Discarded)
+	behind    = int16(record.Behind)
 )
 
 // catalog is what this process knows of sources, routes, names and holds. The tables

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,6 +37,8 @@ func (s *Store) keep() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), choreFor)
+		// A member that knows nothing of order may have the chores.
+		_ = s.mend(ctx)
 		if mine, err := s.claim(ctx); err == nil && mine {
 			_ = s.sweep(ctx) // The next tick tries again.
 		}
@@ -67,7 +70,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 	if err := s.beatNow(ctx, s.beats); err != nil {
 		return err
 	}
-	if err := s.sweep(ctx); err != nil {
+	if err := errors.Join(s.mend(ctx), s.sweep(ctx)); err != nil {
 		return err
 	}
 	return s.beatNow(ctx, s.beats)

@@ -16,12 +16,14 @@ type columns struct {
 	event, ordinal, route, fence, lease []int64
 	start                               []bool
 	marked, marks                       []int64
+	// key orders them, 0 for each that is not ordered; empty where none is.
+	key []int64
 
 	// seqs are the numbers of the events that were stored, 0 for the others. first is
-	// where the deliveries of each begin, running which of those do.
-	seqs    []int64
-	first   []int
-	running []bool
+	// where the deliveries of each begin, states are those of these.
+	seqs   []int64
+	first  []int
+	states []int16
 }
 
 // newColumns makes room for a batch.
@@ -33,14 +35,15 @@ func newColumns(events, deliveries int) *columns {
 		ids: make([]string, 0, e), types: make([]string, 0, e),
 		digests: make(blobs, 0, e), heads: make(blobs, 0, e), bodies: make(blobs, 0, e),
 		event: ints(d), ordinal: ints(d), route: ints(d), fence: ints(d), lease: ints(d), start: make([]bool, 0, d),
-		seqs: make([]int64, e), first: make([]int, 0, e), running: make([]bool, d),
+		seqs: make([]int64, e), first: make([]int, 0, e), states: make([]int16, d),
 	}
 }
 
 func (s *Store) columns(batch []*intake, r reading) *columns {
-	deliveries := 0
+	deliveries, ordered := 0, false
 	for _, a := range batch {
 		deliveries += len(a.Routes)
+		ordered = ordered || a.keys != nil
 	}
 	c := newColumns(len(batch), deliveries)
 	c.age, c.now = r.age, r.now
@@ -57,6 +60,10 @@ func (s *Store) columns(batch []*intake, r reading) *columns {
 		if m, ok := marks[a.src.id]; !ok || a.mark < m {
 			marks[a.src.id] = a.mark
 		}
+		if ordered && a.keys == nil {
+			c.key = append(c.key, make([]int64, len(a.Routes))...)
+		}
+		c.key = append(c.key, a.keys...)
 		for k, w := range a.Routes {
 			start := w.Start && a.Owner != "" && !queued[a.routes[k]] && s.mayStart(a.routes[k], r)
 			queued[a.routes[k]] = queued[a.routes[k]] || !start
@@ -70,6 +77,8 @@ func (s *Store) columns(batch []*intake, r reading) *columns {
 	return c
 }
 
+// args are the arguments of the statement, up to the member and the link; keys come behind
+// those.
 func (c *columns) args() []any {
 	return []any{
 		c.sources, c.ids, c.digests, c.created, c.base, c.types, c.heads, c.bodies, c.tags, c.released, c.age, c.now,
@@ -85,26 +94,33 @@ func (c *columns) read(rows pgx.Rows) error {
 			return err
 		}
 		c.seqs[o-1] = seq
-		if state == running {
-			c.running[c.first[o-1]+int(number&maxOrdinal)] = true
+		if number != 0 {
+			c.states[c.first[o-1]+int(number&maxOrdinal)] = state
 		}
 	}
 	return rows.Err()
 }
 
-// born are the deliveries of the ith event that are running.
-func (c *columns) born(i int, a *intake) []bool { return c.running[c.first[i]:][:len(a.Routes)] }
+// born are the states of the deliveries of the ith event.
+func (c *columns) born(i int, a *intake) []int16 { return c.states[c.first[i]:][:len(a.Routes)] }
 
 // receiptOf makes the answer for an event that was stored, and notes its deliveries. born
-// are those that are running, by their ordinals.
-func (s *Store) receiptOf(a *intake, seq int64, born []bool, r reading) spool.Receipt {
+// are their states, by their ordinals.
+func (s *Store) receiptOf(a *intake, seq int64, born []int16, r reading) spool.Receipt {
 	receipt := spool.Receipt{Verdict: spool.Accepted, Seq: seq}
 	for k, w := range a.Routes {
-		if !born[k] {
+		switch born[k] {
+		case running:
+		case behind: // It is not due.
+			continue
+		default:
 			s.noteDue(a.routes[k], r.now)
 			continue
 		}
 		l := &lease{number: seq<<ordinalBits | int64(k), fence: a.tag + 1 + int64(k), route: a.routes[k]}
+		if a.keys != nil {
+			l.key = a.keys[k]
+		}
 		s.leases.add(l)
 		until := r.age + dur(a.LeaseFor)
 		s.note(l.route, false, func(h *hint) { h.until = min(h.until, until) })

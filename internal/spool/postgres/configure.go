@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -292,48 +291,4 @@ func (e *edit) merge(ctx context.Context, old, mine *queue) error {
 	}
 	e.merged = append(e.merged, old.id)
 	return nil
-}
-
-// moveStep is how many deliveries of a queue that was taken over move at a time.
-const moveStep = 500
-
-const moveMerged = `WITH m AS (SELECT route, merged FROM @.routes WHERE merged<>0),
- p AS MATERIALIZED (SELECT x.number, m.merged FROM m CROSS JOIN LATERAL (
-	(SELECT number FROM @.deliveries d WHERE d.route=m.route AND state IN (1,3,6) ORDER BY route, number LIMIT $1)
-	UNION ALL (SELECT number FROM @.deliveries d WHERE d.route=m.route AND state=2 LIMIT $1)
-	UNION ALL (SELECT number FROM @.deliveries d WHERE d.route=m.route AND state=5 ORDER BY route, number LIMIT $1)) x LIMIT $1),
- k AS MATERIALIZED (SELECT d.number, p.merged FROM @.deliveries d JOIN p ON p.number=d.number ORDER BY d.number FOR UPDATE OF d SKIP LOCKED),
- l AS (UPDATE @.deliveries d SET route=k.merged FROM k WHERE d.number=k.number RETURNING d.number)
-SELECT count(*) FROM l`
-
-// moveSome moves some deliveries of queues that were taken over, and reports whether
-// there may be more. What has ended well stays with the old number, which leads to the
-// new queue. So do the counts: Routes adds them up.
-func (s *Store) moveSome(ctx context.Context, l *link, number int16) (more bool, err error) {
-	s.catalog.mu.Lock()
-	merged := false
-	var into []int64
-	for id, rt := range s.catalog.routes {
-		if rt != nil && rt.id != id {
-			merged = true
-			into = append(into, rt.id)
-		}
-	}
-	s.catalog.mu.Unlock()
-	if !merged {
-		return false, nil
-	}
-	n := 0
-	err = l.run(ctx, true, func() *trip {
-		t := s.durably()
-		t.do(moveMerged, moveStep).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
-		return t
-	})
-	if n > 0 {
-		slices.Sort(into)
-		for _, id := range slices.Compact(into) {
-			s.noteDue(id, s.clock.read().now)
-		}
-	}
-	return n > 0, err
 }

@@ -205,7 +205,7 @@ func (s *CopySource) Counts(ctx context.Context) (n record.Counts, err error) {
 // Columns of the large tables, in the order of the rows of package record.
 var (
 	eventColumns    = []string{"seq", "at", "source", "id", "type", "head", "body"}
-	deliveryColumns = []string{"number", "route", "state", "attempts", "replay", "due", "ended", "reason", "log"}
+	deliveryColumns = []string{"number", "route", "key", "state", "attempts", "replay", "due", "ended", "reason", "log"}
 	idColumns       = []string{"source", "id", "digest", "seq", "created", "base", "conflicts"}
 	oddColumns      = []string{"number", "at", "source", "reason", "copies", "size", "digest", "id", "type", "head", "body"}
 )
@@ -230,8 +230,12 @@ func (s *CopySource) Events(ctx context.Context, f func(record.EventRow) error) 
 func (s *CopySource) Deliveries(ctx context.Context, f func(record.DeliveryRow) error) error {
 	return s.query(ctx, all(deliveryColumns, "deliveries", "number"), func(rows pgx.Rows) error {
 		var r record.DeliveryRow
-		if err := rows.Scan(&r.Number, &r.Route, &r.State, &r.Attempts, &r.Replay, &r.Due, &r.Ended, &r.Reason, &r.Log); err != nil {
+		var key *int64
+		if err := rows.Scan(&r.Number, &r.Route, &key, &r.State, &r.Attempts, &r.Replay, &r.Due, &r.Ended, &r.Reason, &r.Log); err != nil {
 			return err
+		}
+		if key != nil {
+			r.Key = *key
 		}
 		return f(r)
 	})

@@ -151,8 +151,16 @@ func (t *CopyTarget) PutEvents(ctx context.Context, all []record.EventRow) error
 // PutDeliveries writes deliveries.
 func (t *CopyTarget) PutDeliveries(ctx context.Context, all []record.DeliveryRow) error {
 	return put(ctx, t, "deliveries", deliveryColumns, all, func(r record.DeliveryRow) []any {
-		return []any{r.Number, r.Route, r.State, r.Attempts, r.Replay, r.Due, r.Ended, r.Reason, r.Log}
+		return []any{r.Number, r.Route, nullIfZero(r.Key), r.State, r.Attempts, r.Replay, r.Due, r.Ended, r.Reason, r.Log}
 	})
+}
+
+// nullIfZero returns what stands for a key, and for none, in a row.
+func nullIfZero(key int64) *int64 {
+	if key == 0 {
+		return nil
+	}
+	return &key
 }
 
 // PutIDs writes ids.
@@ -173,7 +181,7 @@ func (t *CopyTarget) PutOdd(ctx context.Context, all []record.OddRow) error {
 }
 
 // countAll counts what is kept, as member 0.
-const countAll = `INSERT INTO @.counts SELECT route, 0, 0, count(*) FILTER (WHERE state IN (1,3,6)), count(*) FILTER (WHERE state=2), count(*) FILTER (WHERE state=5) FROM @.deliveries GROUP BY route
+const countAll = `INSERT INTO @.counts SELECT route, 0, 0, count(*) FILTER (WHERE state IN (1,3,6,8)), count(*) FILTER (WHERE state=2), count(*) FILTER (WHERE state=5) FROM @.deliveries GROUP BY route
 	UNION ALL SELECT -1, 0, 0, count(*), coalesce(sum(octet_length(head)+octet_length(body)),0)+count(*)*400, (SELECT count(*) FROM @.ids) FROM @.events
 	UNION ALL SELECT 0, 0, 0, count(*), coalesce(sum(size),0), 0 FROM @.quarantine`
 

@@ -47,8 +47,10 @@ type member struct {
 	spool.Member
 	// age is how far it had come, beganAge where it began.
 	age, beganAge int64
-	serves        map[int64]bool
-	live          bool
+	// schema is the newest version of the tables that its program knows.
+	schema int
+	serves map[int64]bool
+	live   bool
 }
 
 // sees notes whether the role may see standbys and snapshots, and reports whether that is
@@ -157,6 +159,19 @@ func (f *fleet) oldestBegan() int64 {
 		}
 	}
 	return began
+}
+
+// hasOlder reports whether a member may be there whose program knows no version of the
+// tables as new as this one.
+func (f *fleet) hasOlder(version int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.members {
+		if m.schema < version {
+			return true
+		}
+	}
+	return false
 }
 
 // isLive reports whether a member is live.

@@ -113,20 +113,20 @@ func (x *sender) recognise(ctx context.Context, mine []stored, r reading) error 
 	if len(mine) == 0 {
 		return nil
 	}
-	born := make([][]bool, len(mine))
+	born := make([][]int16, len(mine))
 	t := x.s.relaxedly()
 	for i, a := range mine {
 		t.do(`SELECT number, fence FROM @.deliveries WHERE number BETWEEN $1 AND $2 AND state=2`, a.seq<<ordinalBits, a.seq<<ordinalBits|maxOrdinal).
 			Query(func(rows pgx.Rows) error {
-				born[i] = make([]bool, len(a.Routes))
+				born[i] = make([]int16, len(a.Routes))
 				for rows.Next() {
 					var number, fence int64
 					if err := rows.Scan(&number, &fence); err != nil {
 						return err
 					}
 					k := number & maxOrdinal
-					if k < int64(len(a.Routes)) {
-						born[i][k] = fence == a.tag+1+k
+					if k < int64(len(a.Routes)) && fence == a.tag+1+k {
+						born[i][k] = running
 					}
 				}
 				return rows.Err()

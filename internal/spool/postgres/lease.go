@@ -29,7 +29,9 @@ type leases struct {
 // lease is a running delivery of this process. It does not change.
 type lease struct {
 	number, fence, route int64
-	attempts, replay     int32
+	// key is what orders it, 0 for nothing.
+	key              int64
+	attempts, replay int32
 	// log are its packed attempts.
 	log []byte
 }
@@ -71,10 +73,10 @@ const (
 		ORDER BY route, number LIMIT $3 FOR UPDATE SKIP LOCKED`
 	startPicked = `WITH c AS MATERIALIZED (%s),
  l AS (UPDATE @.deliveries d SET state=2, fence=$4+c.o, until=$5 FROM (SELECT number, row_number() OVER (ORDER BY number) AS o FROM c) c
-	WHERE d.number=c.number RETURNING d.number, d.fence, d.due, d.attempts, d.replay, d.log),
+	WHERE d.number=c.number RETURNING d.number, coalesce(d.key,0) AS key, d.fence, d.due, d.attempts, d.replay, d.log),
  k AS (INSERT INTO @.counts AS c SELECT $1,$6::bigint,$7::smallint,-count(*),count(*),0 FROM l HAVING count(*)>0
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, running=c.running+excluded.running)
-SELECT l.number, l.fence, l.due, l.attempts, l.replay, l.log, e.source, e.id, e.type, e.head, e.body FROM l JOIN @.events e ON e.seq=l.number>>12`
+SELECT l.number, l.key, l.fence, l.due, l.attempts, l.replay, l.log, e.source, e.id, e.type, e.head, e.body FROM l JOIN @.events e ON e.seq=l.number>>12`
 	// nextDue are when a route has something to lease next: by now, and by age.
 	nextDue = `SELECT coalesce((SELECT due FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) ORDER BY due LIMIT 1), 9223372036854775807),
 		coalesce((SELECT until FROM @.deliveries WHERE route=$1 AND state=2 ORDER BY until LIMIT 1), 9223372036854775807)`
@@ -208,7 +210,7 @@ func (k *picking) once(ctx context.Context, after, upTo int64, n int, first int6
 	})
 }
 
-const leasedBefore = `SELECT d.number, d.fence, d.due, d.attempts, d.replay, d.log, e.source, e.id, e.type, e.head, e.body
+const leasedBefore = `SELECT d.number, coalesce(d.key,0), d.fence, d.due, d.attempts, d.replay, d.log, e.source, e.id, e.type, e.head, e.body
 	FROM @.deliveries d JOIN @.events e ON e.seq=d.number>>12 WHERE d.route=$1 AND d.state=2 AND d.fence>=$2 AND d.fence<$3`
 
 // left returns what a pick under the n fences from first on has leased, whose answer did

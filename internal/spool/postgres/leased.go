@@ -19,7 +19,7 @@ func (s *Store) readLeased(rows pgx.Rows, route int64) (all []leased, err error)
 		e := x.event
 		var source int64
 		var head []byte
-		if err := rows.Scan(&x.number, &x.fence, &x.due, &x.attempts, &x.replay, &x.log, &source, &e.ID, &e.Type, &head, &e.Request.Body); err != nil {
+		if err := rows.Scan(&x.number, &x.key, &x.fence, &x.due, &x.attempts, &x.replay, &x.log, &source, &e.ID, &e.Type, &head, &e.Request.Body); err != nil {
 			return nil, err
 		}
 		e.Seq, e.Source = x.number>>ordinalBits, s.catalog.sourceName(source)

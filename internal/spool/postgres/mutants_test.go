@@ -89,6 +89,53 @@ var mutants = []overlay.Mutant{
 		}},
 		Tests: []string{"TestContract/holds last"},
 	},
+	{
+		Name: "keys have no locks",
+		Change: []overlay.Replacement{{
+			File: here + "order.go", Old: "if len(slots) == 0 {", New: "if len(slots) == 0 || CHOSEN {",
+		}},
+		Tests: []string{"TestAKeyIsLockedUntilTheCommit/two are accepted", "TestAKeyIsLockedUntilTheCommit/its head ends"},
+	},
+	{
+		Name: "keys are locked as they come",
+		Change: []overlay.Replacement{{
+			File: here + "order.go", Old: "\tslices.Sort(slots)\n", New: "\tif !CHOSEN {\n\t\tslices.Sort(slots)\n\t}\n",
+		}},
+		Tests: []string{"TestKeysOfTwoMembersNeverWaitInACircle"},
+	},
+	{
+		Name: "nothing is promoted",
+		Change: []overlay.Replacement{{
+			File: here + "order.go", Old: "if len(keys) == 0 {", New: "if len(keys) == 0 || CHOSEN {",
+		}},
+		Tests: []string{
+			"TestContract/the end of one lets the next of its key go",
+			"TestContract/the next of a key goes when retention ends the first",
+			"TestContract/random calls keep keys in order",
+		},
+	},
+	{
+		Name: "a key is looked at with what has no key",
+		Change: []overlay.Replacement{{
+			File: here + "settle.go", Old: "e.of, by = keyed{mine.route, mine.key}, s.ordered",
+			New: "e.of, by = keyed{mine.route, mine.key}, s.ordered\n\t\tif CHOSEN {\n\t\t\tby = s.settles\n\t\t}",
+		}},
+		Tests: []string{"TestAKeyIsLockedUntilTheCommit/its head ends"},
+	},
+	{
+		Name: "numbers are drawn in the order of ids",
+		Change: []overlay.Replacement{{
+			File: here + "accepts.go", Old: "\tif !ordered {\n", New: "\tif !ordered || CHOSEN {\n",
+		}},
+		Tests: []string{"TestNumbersOfAKeyRiseAsItComes"},
+	},
+	{
+		Name: "what an older program ends is not followed",
+		Change: []overlay.Replacement{{
+			File: here + "chores.go", Old: "\t\t_ = s.mend(ctx)\n", New: "\t\tif !CHOSEN {\n\t\t\t_ = s.mend(ctx)\n\t\t}\n",
+		}},
+		Tests: []string{"TestWhatAnOlderMemberEndsIsFollowed"},
+	},
 }
 
 // TestMutants: the tests see the mistakes that this engine could be making, each

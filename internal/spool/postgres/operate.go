@@ -15,21 +15,28 @@ import (
 const lockEvent = `SELECT source FROM @.events WHERE seq=$1 FOR UPDATE`
 
 // ofEventLocked are the deliveries of the event $1, locked in the order of their numbers.
-const ofEventLocked = `SELECT number, route, state FROM @.deliveries WHERE number BETWEEN $1::bigint<<12 AND $1::bigint<<12|4095 ORDER BY number FOR UPDATE`
+const ofEventLocked = `SELECT number, route, key, state FROM @.deliveries WHERE number BETWEEN $1::bigint<<12 AND $1::bigint<<12|4095 ORDER BY number FOR UPDATE`
 
-// Those of a route have $2 among their numbers' routes; an empty $2 means any.
-const (
-	redeliver = `WITH k AS MATERIALIZED (` + ofEventLocked + `),
- l AS (UPDATE @.deliveries d SET state=6, due=$3, attempts=0, replay=d.replay+1, ended=0, reason='' FROM k
-	WHERE d.number=k.number AND k.state IN (4,5,7) AND (cardinality($2::bigint[])=0 OR k.route=ANY($2)) RETURNING k.route, k.state),
- x AS (INSERT INTO @.deliveries (number, route, state, due, replay)
-	SELECT coalesce((SELECT max(number)+1 FROM k), $1::bigint<<12), $4, 6, $3, 1
+// Those of a route have $2 among their numbers' routes; an empty $2 means any. A replay is
+// in the queue that has taken over its own, and behind where its key has one that waits or
+// runs.
+var redeliver = `WITH k AS MATERIALIZED (` + ofEventLocked + `), ` + fmt.Sprintf(queuesOf, `ARRAY(SELECT route FROM k)||$4::bigint`) + `,
+ again AS MATERIALIZED (SELECT k.number, coalesce(k.root, k.route) AS route, k.state, CASE WHEN k.key IS NOT NULL AND (k.turn>1 OR ` + fmt.Sprintf(hasHead, "k.routes", "k.key") + ` OR ` + fmt.Sprintf(hasBehind, "k.routes", "k.key") + `) THEN 8 ELSE 6 END AS next
+	FROM (SELECT k.*, q.root, q.routes, row_number() OVER (PARTITION BY q.root, k.key ORDER BY k.number) AS turn FROM k LEFT JOIN queues q ON q.route=k.route
+		WHERE k.state IN (4,5,7) AND (cardinality($2::bigint[])=0 OR k.route=ANY($2))) k),
+ l AS (UPDATE @.deliveries d SET route=again.route, state=again.next, due=$3, attempts=0, replay=d.replay+1, ended=0, reason='' FROM again
+	WHERE d.number=again.number RETURNING again.route, again.state),
+ x AS (INSERT INTO @.deliveries (number, route, key, state, due, replay)
+	SELECT coalesce((SELECT max(number)+1 FROM k), $1::bigint<<12), $4, nullif($7::bigint,0),
+		CASE WHEN $7<>0 AND EXISTS (SELECT FROM queues q WHERE q.route=$4 AND (` + fmt.Sprintf(hasHead, "q.routes", "$7") + ` OR ` + fmt.Sprintf(hasBehind, "q.routes", "$7") + `) OFFSET 0) THEN 8 ELSE 6 END, $3, 1
 	WHERE $4::bigint<>0 AND EXISTS (SELECT FROM @.events WHERE seq=$1) AND NOT EXISTS (SELECT FROM k WHERE k.route=ANY($2))
 		AND coalesce((SELECT max(number) FROM k), 0)<($1::bigint<<12|4095) RETURNING route, 0::smallint),
  a AS (SELECT route, state FROM l UNION ALL SELECT * FROM x),
  c AS (INSERT INTO @.counts AS c SELECT route, $5::bigint, $6::smallint, count(*), 0, -count(*) FILTER (WHERE state=5) FROM a GROUP BY route ORDER BY route
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, dead=c.dead+excluded.dead)
 SELECT (SELECT count(*) FROM k), (SELECT count(*) FROM k WHERE k.route=ANY($2)), ARRAY(SELECT route FROM a)`
+
+const (
 	discard = `WITH k AS MATERIALIZED (` + ofEventLocked + `),
  l AS (UPDATE @.deliveries d SET state=7, ended=$3 FROM k
 	WHERE d.number=k.number AND k.state=5 AND (cardinality($2::bigint[])=0 OR k.route=ANY($2)) RETURNING k.route),
@@ -97,12 +104,12 @@ func (c *catalog) queueOf(k spool.RouteKey) (id int64, all []int64) {
 }
 
 // Redeliver implements spool.Operator.
-func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+func (s *Store) Redeliver(ctx context.Context, seq int64, to spool.RouteWish) (int, error) {
 	if err := s.enter(); err != nil {
 		return 0, err
 	}
 	defer s.exit()
-	n, err := s.redeliver(ctx, seq, route)
+	n, err := s.redeliver(ctx, seq, to)
 	if err != nil {
 		return 0, fmt.Errorf("redelivering event: %w", err)
 	}
@@ -111,19 +118,19 @@ func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 
 // redeliver is Redeliver for those who have entered. A route that the event was never
 // sent to gets a delivery of its own, whose number is the next of the event.
-func (s *Store) redeliver(ctx context.Context, seq int64, route string) (int, error) {
+func (s *Store) redeliver(ctx context.Context, seq int64, to spool.RouteWish) (int, error) {
 	source, err := s.sourceOf(ctx, seq)
 	if err != nil {
 		return 0, err
 	}
-	queue, asked := int64(0), []int64{}
-	if route != "" {
-		k := spool.RouteKey{Source: source, Route: route}
+	queue, asked, key := int64(0), []int64{}, spool.KeyHash(to.Key)
+	if to.Route != "" {
+		k := spool.RouteKey{Source: source, Route: to.Route}
 		if err := s.refresh(ctx); err != nil {
 			return 0, err
 		}
 		if queue, asked = s.catalog.queueOf(k); queue == 0 {
-			if err := s.makeNames(ctx, source, []spool.RouteWish{{Route: route}}); err != nil {
+			if err := s.makeNames(ctx, source, []spool.RouteWish{{Route: to.Route}}); err != nil {
 				return 0, err
 			}
 			if queue, asked = s.catalog.queueOf(k); queue == 0 {
@@ -138,7 +145,8 @@ func (s *Store) redeliver(ctx context.Context, seq int64, route string) (int, er
 		there = 0
 		t := s.durably()
 		t.do(lockEvent, seq).Query(scanOne(&there))
-		t.do(redeliver, seq, asked, r.now, queue, s.me, linkCalls).Query(scanOne(&all, &found, &changed))
+		t.lockKeysOf(seq, key)
+		t.do(redeliver, seq, asked, r.now, queue, s.me, linkCalls, key).Query(scanOne(&all, &found, &changed))
 		return t
 	})
 	switch {
@@ -188,6 +196,7 @@ func (s *Store) discard(ctx context.Context, seq int64, route string) (int, erro
 		there = 0
 		t := s.durably()
 		t.do(lockEvent, seq).Query(scanOne(&there))
+		t.lockKeysOf(seq, 0) // It locks the rows of others than it changes.
 		t.do(discard, seq, asked, nanos(s.clock.read().Wall()), s.me, linkCalls).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
 		return t
 	})

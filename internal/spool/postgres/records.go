@@ -252,7 +252,8 @@ func (l *listing) record(w *whole) (rec spool.Record, ok bool, err error) {
 			Number: number, Route: k.Route, State: record.PublicState(w.states[i]), Attempts: int(w.attempts[i]),
 			Replay: int(w.replays[i]), Ended: record.Time(w.ended[i]), Reason: w.reasons[i],
 		}
-		if d.State == spool.Available || d.State == spool.Retrying {
+		d.Behind = w.states[i] == behind
+		if (d.State == spool.Available || d.State == spool.Retrying) && !d.Behind {
 			d.Due = l.s.clock.display(w.due[i])
 		}
 		if d.Log, err = record.DecodeLog(w.logs[i]); err != nil {

@@ -165,26 +165,33 @@ func statesOf(q *spool.Query) []int16 {
 	case q.Waiting && q.State != 0 && q.State != spool.Available && q.State != spool.Retrying:
 		return []int16{-1} // No delivery is in both.
 	case q.State == spool.Available:
-		return []int16{fresh, requeued}
+		return []int16{fresh, requeued, behind}
 	case q.State == spool.Discarded:
 		return []int16{discarded}
 	case q.State != 0:
 		return []int16{int16(q.State)}
 	case q.Waiting:
-		return []int16{fresh, retrying, requeued}
+		return []int16{fresh, retrying, requeued, behind}
 	}
 	return []int16{}
 }
 
-// ofRunning is the condition of the index of what runs.
-const ofRunning = `state=2`
+// Conditions of partial indexes: of what runs, of what waits in a queue, and of that with
+// what is behind, which is in an index of its own.
+const (
+	ofRunning = `state=2`
+	ofQueued  = `state IN (1,3,6)`
+	ofWaiting = `state IN (1,3,6,8)`
+)
 
 // indexOf returns the condition of the partial index that has the deliveries that a query
 // asks for by their state. What has ended well is in none, and is found by the walk.
 func indexOf(q *spool.Query) string {
 	switch {
-	case q.Waiting, q.State == spool.Available, q.State == spool.Retrying:
-		return `state IN (1,3,6)`
+	case q.State == spool.Retrying:
+		return ofQueued
+	case q.Waiting, q.State == spool.Available:
+		return ofWaiting
 	case q.State == spool.Running:
 		return ofRunning
 	case q.State == spool.Dead:
@@ -201,6 +208,10 @@ func newestOf(index, route, below, limit string) string {
 	if index == ofRunning {
 		return `SELECT number, route, state FROM (SELECT number, route, state FROM @.deliveries WHERE route=` + route + ` AND state=2 OFFSET 0) y
 			WHERE number<` + below + ` ORDER BY number DESC LIMIT ` + limit
+	}
+	if index == ofWaiting {
+		return `SELECT number, route, state FROM ((` + newestOf(ofQueued, route, below, limit) + `) UNION ALL (` + newestOf(`state=8`, route, below, limit) + `)) w
+			ORDER BY number DESC LIMIT ` + limit
 	}
 	return `SELECT number, route, state FROM @.deliveries WHERE (route,number)<(` + route + `,` + below + `) AND route>=` + route + ` AND ` + index + `
 		ORDER BY route DESC, number DESC LIMIT ` + limit

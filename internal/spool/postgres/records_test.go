@@ -93,7 +93,7 @@ func fill(t *testing.T, s *Store) {
 				}
 			}
 			if i%10 == 9 {
-				if n, err := s.Redeliver(ctx, d.Event.Seq, k.Route); n != 1 || err != nil {
+				if n, err := s.Redeliver(ctx, d.Event.Seq, spool.RouteWish{Route: k.Route}); n != 1 || err != nil {
 					t.Fatal(n, err)
 				}
 			}
@@ -284,7 +284,7 @@ func TestOperateErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Redeliver(ctx, r.Seq+1000, ""); n != 0 || !errors.Is(err, spool.ErrNotFound) {
+	if n, err := s.Redeliver(ctx, r.Seq+1000, spool.RouteWish{}); n != 0 || !errors.Is(err, spool.ErrNotFound) {
 		t.Error("redelivered an event that is not there:", n, err)
 	}
 	if n, err := s.Discard(ctx, r.Seq+1000, ""); n != 0 || !errors.Is(err, spool.ErrNotFound) {
@@ -296,17 +296,17 @@ func TestOperateErrors(t *testing.T) {
 	if err := s.DiscardOdd(ctx, r.Seq); !errors.Is(err, spool.ErrNotFound) {
 		t.Error("discarded an entry that is not there:", err)
 	}
-	if n, err := s.Redeliver(ctx, r.Seq, ""); n != 0 || err != nil {
+	if n, err := s.Redeliver(ctx, r.Seq, spool.RouteWish{}); n != 0 || err != nil {
 		t.Error("redelivered what has no delivery:", n, err)
 	}
-	if n, err := s.Redeliver(ctx, r.Seq, "crm"); n != 1 || err != nil {
+	if n, err := s.Redeliver(ctx, r.Seq, spool.RouteWish{Route: "crm"}); n != 1 || err != nil {
 		t.Fatal("to a route of its own:", n, err)
 	}
 	rec := readAll(t, s, spool.Query{Seq: r.Seq})
 	if len(rec) != 1 || len(rec[0].Deliveries) != 1 || rec[0].Deliveries[0].Replay != 1 || rec[0].Deliveries[0].Route != "crm" || rec[0].Deliveries[0].State != spool.Available {
 		t.Fatalf("%+v", rec)
 	}
-	if n, err := s.Redeliver(ctx, r.Seq, "crm"); n != 0 || err != nil {
+	if n, err := s.Redeliver(ctx, r.Seq, spool.RouteWish{Route: "crm"}); n != 0 || err != nil {
 		t.Error("redelivered what waits:", n, err)
 	}
 }
@@ -325,7 +325,7 @@ func TestRedeliverFromTwoMembers(t *testing.T) {
 	for i := range 20 {
 		s := []*Store{a, b}[i%2]
 		go func() {
-			n, err := s.Redeliver(t.Context(), r.Seq, fmt.Sprint("r", i/2))
+			n, err := s.Redeliver(t.Context(), r.Seq, spool.RouteWish{Route: fmt.Sprint("r", i/2)})
 			if err == nil && n > 1 {
 				err = fmt.Errorf("%d wait", n)
 			}

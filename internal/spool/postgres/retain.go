@@ -33,9 +33,9 @@ type walk struct {
 
 // kept is a delivery of an event that may go.
 type kept struct {
-	number, route, fence, due int64
-	state                     int16
-	attempts, replay          int32
+	number, route, key, fence, due int64
+	state                          int16
+	attempts, replay               int32
 }
 
 // old is an event that may go, with its deliveries.
@@ -46,7 +46,7 @@ type old struct {
 }
 
 const readOld = `SELECT e.seq, e.at, e.source, e.id, e.type, octet_length(e.head)+octet_length(e.body)+400,
-	coalesce(d.number,0), coalesce(d.route,0), coalesce(d.fence,0), coalesce(d.due,0), coalesce(d.state,0::smallint), coalesce(d.attempts,0), coalesce(d.replay,0)
+	coalesce(d.number,0), coalesce(d.route,0), coalesce(d.key,0), coalesce(d.fence,0), coalesce(d.due,0), coalesce(d.state,0::smallint), coalesce(d.attempts,0), coalesce(d.replay,0)
 	FROM (SELECT seq, at, source, id, type, head, body FROM @.events WHERE seq>$1 ORDER BY seq LIMIT $2) e
 	LEFT JOIN @.deliveries d ON d.number BETWEEN e.seq<<12 AND e.seq<<12|4095 ORDER BY e.seq, d.number`
 
@@ -59,7 +59,7 @@ func (w *walk) read(ctx context.Context, after int64) (all []*old, err error) {
 			for rows.Next() {
 				var e old
 				var d kept
-				if err := rows.Scan(&e.seq, &e.at, &e.source, &e.id, &e.typ, &e.bytes, &d.number, &d.route, &d.fence, &d.due, &d.state, &d.attempts, &d.replay); err != nil {
+				if err := rows.Scan(&e.seq, &e.at, &e.source, &e.id, &e.typ, &e.bytes, &d.number, &d.route, &d.key, &d.fence, &d.due, &d.state, &d.attempts, &d.replay); err != nil {
 					return err
 				}
 				if n := len(all); n == 0 || all[n-1].seq != e.seq {
@@ -87,6 +87,7 @@ func (w *walk) retire(ctx context.Context) (more bool, err error) {
 	}
 	before := w.r.age - dur(w.s.fleet.settings().Retention)
 	var drop []*old
+	var late []overdue
 	more = len(all) == retireStep
 	for _, e := range all {
 		if e.at >= before {
@@ -94,13 +95,16 @@ func (w *walk) retire(ctx context.Context) (more bool, err error) {
 			break
 		}
 		w.retired = e.seq
-		gone, late := w.judge(e)
+		gone, waited := w.judge(e)
 		if gone {
 			drop = append(drop, e)
 		}
-		if err := w.expire(ctx, e, late); err != nil {
-			return false, err
+		for _, d := range waited {
+			late = append(late, overdue{d, e})
 		}
+	}
+	if err := w.expire(ctx, late); err != nil {
+		return false, err
 	}
 	return more, w.drop(ctx, drop)
 }
@@ -143,27 +147,38 @@ func (w *walk) mayExpire(d kept) bool {
 }
 
 const expireDeliveries = `WITH u AS (SELECT * FROM unnest($1::bigint[],$2::bigint[],$3::bigint[]) AS u(n,f,due)),
- k AS MATERIALIZED (SELECT d.number FROM @.deliveries d JOIN u ON u.n=d.number WHERE d.fence=u.f AND d.due=u.due AND d.state IN (1,3,6) ORDER BY d.number FOR UPDATE OF d SKIP LOCKED),
+ k AS MATERIALIZED (SELECT d.number FROM @.deliveries d JOIN u ON u.n=d.number WHERE d.fence=u.f AND d.due=u.due AND d.state IN (1,3,6,8) ORDER BY d.number FOR UPDATE OF d SKIP LOCKED),
  l AS (UPDATE @.deliveries d SET state=5, ended=$4, reason=$5, due=$6 FROM k WHERE d.number=k.number RETURNING d.number, d.route),
  c AS (INSERT INTO @.counts AS c SELECT route,$7::bigint,$8::smallint,-count(*),0,count(*) FROM l GROUP BY route ORDER BY route
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, dead=c.dead+excluded.dead)
 SELECT number FROM l`
 
-// expire makes dead letters of what has waited for too long.
-func (w *walk) expire(ctx context.Context, e *old, late []kept) error {
+// overdue is a delivery that has waited for too long, and its event.
+type overdue struct {
+	kept
+	event *old
+}
+
+// expire makes dead letters of what has waited for too long. What waited behind them, and
+// may still wait, is due: all of a step end in one commit, so that it is none of those.
+func (w *walk) expire(ctx context.Context, late []overdue) error {
 	if len(late) == 0 {
 		return nil
 	}
-	var numbers, fences, dues []int64
-	byNumber := map[int64]kept{}
+	var numbers, fences, dues, keys []int64
+	var heads []keyed
+	byNumber := map[int64]overdue{}
 	for _, d := range late {
 		numbers, fences, dues = append(numbers, d.number), append(fences, d.fence), append(dues, d.due)
+		keys, heads = append(keys, d.key), append(heads, keyed{d.route, d.key})
 		byNumber[d.number] = d
 	}
-	var done []kept
+	var done []overdue
+	var promoted *promotion
 	err := w.s.beats.run(ctx, false, func() *trip {
 		done = nil
 		t := w.s.durably()
+		t.lockKeys(keys)
 		t.do(expireDeliveries, numbers, fences, dues, nanos(w.r.Wall()), reasonWaited, w.r.age, w.s.me, linkBeats).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				var n int64
@@ -174,16 +189,18 @@ func (w *walk) expire(ctx context.Context, e *old, late []kept) error {
 			}
 			return rows.Err()
 		})
+		promoted = t.promote(heads, w.r.now)
 		return t
 	})
 	if err != nil {
 		return err
 	}
+	w.s.notePromoted(promoted)
 	for _, d := range done {
 		k := w.s.catalog.key(d.route)
 		w.s.expired.Notify(expiry{spool.Delivery{
 			Lease: spool.Lease{Delivery: d.number}, Route: k,
-			Event:    &spool.Event{Seq: e.seq, Source: k.Source, ID: e.id, Type: e.typ},
+			Event:    &spool.Event{Seq: d.event.seq, Source: k.Source, ID: d.event.id, Type: d.event.typ},
 			Attempts: int(d.attempts), Replay: int(d.replay),
 		}})
 	}

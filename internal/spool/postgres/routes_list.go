@@ -17,7 +17,9 @@ const (
 	// oldestOf are the lowest waiting numbers of routes, with the heads of their events:
 	// numbers rise with the commits, so the lowest is the oldest.
 	oldestOf = `SELECT u.r, x.number, e.head FROM unnest($1::bigint[]) u(r)
-		CROSS JOIN LATERAL (SELECT number FROM @.deliveries WHERE route>=u.r AND route<=u.r AND state IN (1,3,6) ORDER BY route, number LIMIT 1) x
+		CROSS JOIN LATERAL (SELECT number FROM (
+			(SELECT number FROM @.deliveries WHERE route>=u.r AND route<=u.r AND state IN (1,3,6) ORDER BY route, number LIMIT 1)
+			UNION ALL (SELECT number FROM @.deliveries WHERE route>=u.r AND route<=u.r AND state=8 ORDER BY route, number LIMIT 1)) y ORDER BY number LIMIT 1) x
 		CROSS JOIN LATERAL (SELECT head FROM @.events WHERE seq=x.number>>12 OFFSET 0) e`
 )
 

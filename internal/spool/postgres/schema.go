@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -15,19 +16,12 @@ import (
 	"github.com/inboxgate/inboxgate/internal/spool"
 )
 
-//go:embed schema.sql
-var firstSchema string
-
-// step is one version of the schema. A step only adds, so that programs that know the
-// version before go on beside those that know this one: both run during an upgrade.
-// What removes something has to wait until the lowest version that a live member knows
-// is above the one that used it.
-type step struct {
-	sql string
-}
-
-// steps lead from an empty schema to the present version, which is their number.
-var steps = []step{{sql: firstSchema}}
+var (
+	//go:embed schema.sql
+	firstSchema string
+	//go:embed schema_order.sql
+	orderSchema string
+)
 
 // schemaVersion is the version that this program makes. It runs on any later one that
 // keeps its meta "lowest" at or below this.
@@ -41,6 +35,7 @@ func Migrate(ctx context.Context, dsn string, o Options) (from, to int, err erro
 	if err != nil {
 		return 0, 0, fmt.Errorf("migrating store: %w", err)
 	}
+	o.atOnce = cmp.Or(o.atOnce, atOnce)
 	s := &Store{o: o, target: target, dsn: dsn, closeBegun: make(chan struct{})}
 	s.settings.Store(new(spool.Settings))
 	s.calls = newLink(s, "migrate")
@@ -123,38 +118,31 @@ func (s *Store) migrate(ctx context.Context) (from, to int, err error) {
 // takeStep takes the step behind the present version, unless another has, and returns
 // the version then. Two that begin at once with no table meet at the schema's name.
 func (s *Store) takeStep(ctx context.Context, c *pgx.Conn) (int, error) {
+	version, err := s.version(ctx, c)
+	if err != nil || version >= schemaVersion() {
+		return version, err
+	}
+	if version > 0 {
+		return s.changeTables(ctx, version)
+	}
 	tx, err := c.Begin(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // After a commit it does nothing.
-	var version int
-	if version, err = s.version(ctx, c); err != nil {
+	if err := s.makeSchema(ctx, tx); err != nil {
+		return 0, s.whileOthersMake(ctx, err)
+	}
+	if _, err := tx.Exec(ctx, strings.ReplaceAll(steps[0].sql, "@.", s.target.Schema+"."), pgx.QueryExecModeSimpleProtocol); err != nil {
+		return 0, s.whileOthersMake(ctx, err)
+	}
+	if err := s.drawIdentity(ctx, tx); err != nil {
 		return 0, err
 	}
-	if version == 0 {
-		if err := s.makeSchema(ctx, tx); err != nil {
-			return 0, s.whileOthersMake(ctx, err)
-		}
+	if _, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('schema', 1)`), unprepared); err != nil {
+		return 0, err
 	}
-	if version > 0 {
-		if err := tx.QueryRow(ctx, s.sql(`SELECT value FROM @.meta WHERE name='schema' FOR UPDATE`), unprepared).Scan(&version); err != nil || version >= schemaVersion() {
-			return version, err
-		}
-	}
-	if _, err := tx.Exec(ctx, strings.ReplaceAll(steps[version].sql, "@.", s.target.Schema+"."), pgx.QueryExecModeSimpleProtocol); err != nil {
-		return version, s.whileOthersMake(ctx, err)
-	}
-	if version == 0 {
-		if err := s.drawIdentity(ctx, tx); err != nil {
-			return 0, err
-		}
-	}
-	version++
-	if _, err := tx.Exec(ctx, s.sql(`INSERT INTO @.meta VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value=excluded.value`), unprepared, version); err != nil {
-		return version, err
-	}
-	return version, tx.Commit(ctx)
+	return 1, tx.Commit(ctx)
 }
 
 // makeSchema makes the schema where it is missing. A role that owns one which is there
@@ -215,6 +203,7 @@ func (s *Store) checkServer(ctx context.Context) error {
 		return fmt.Errorf("%w: a table there is unlogged, so that a crash would empty it: ALTER TABLE … SET LOGGED", errSetUp)
 	}
 	s.identity = fmt.Sprintf("%016x", identity)
+	s.lockClass = int32(identity) //nolint:gosec // Any 32 bits will do.
 	return nil
 }
 

@@ -45,7 +45,12 @@ func (s *Store) settle(ctx context.Context, st spool.Settlement) error {
 	if st.State == spool.Dead {
 		e.reason = st.Reason
 	}
-	if err := s.settles.submit(ctx, []*ending{e}); err != nil {
+	by := s.settles
+	if mine.key != 0 && st.State != spool.Retrying {
+		// It may have to wait for the lock of its key: those without one do not wait along.
+		e.of, by = keyed{mine.route, mine.key}, s.ordered
+	}
+	if err := by.submit(ctx, []*ending{e}); err != nil {
 		return err
 	}
 	s.leases.drop(mine)
@@ -60,11 +65,11 @@ func (s *Store) readLease(ctx context.Context, l spool.Lease) (mine *lease, err 
 	err = s.reads.run(ctx, true, func() *trip {
 		t := s.relaxedly()
 		mine = nil
-		t.do(`SELECT route, attempts, replay, log FROM @.deliveries WHERE number=$1 AND fence=$2 AND state=2`, l.Delivery, l.Fence).
+		t.do(`SELECT route, coalesce(key,0), attempts, replay, log FROM @.deliveries WHERE number=$1 AND fence=$2 AND state=2`, l.Delivery, l.Fence).
 			Query(func(rows pgx.Rows) error {
 				for rows.Next() {
 					mine = &lease{number: l.Delivery, fence: l.Fence}
-					if err := rows.Scan(&mine.route, &mine.attempts, &mine.replay, &mine.log); err != nil {
+					if err := rows.Scan(&mine.route, &mine.key, &mine.attempts, &mine.replay, &mine.log); err != nil {
 						return err
 					}
 				}

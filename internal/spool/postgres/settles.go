@@ -17,8 +17,9 @@ import (
 // flushes but the server within a second: a settle that a power cut takes back repeats
 // an attempt, which the contract allows. What must be durable has the whole batch so.
 type settles struct {
-	s    *Store
-	link *link
+	s      *Store
+	link   *link
+	number int16
 
 	mu      sync.Mutex // guards pending
 	pending []*ending
@@ -34,6 +35,8 @@ const (
 // ending is what becomes of one lease.
 type ending struct {
 	number, fence int64
+	// of is the key whose head it ends, the zero value for none.
+	of keyed
 	// state is the one it goes to, or extended or released.
 	state int16
 	// due is when it is tried next, or the end of the extension from now.
@@ -49,8 +52,8 @@ type ending struct {
 	done *sync.WaitGroup
 }
 
-func newSettles(s *Store) *settles {
-	return &settles{s: s, link: newLink(s, "settles"), wake: make(chan struct{}, 1)}
+func newSettles(s *Store, duty string, number int16) *settles {
+	return &settles{s: s, link: newLink(s, duty), number: number, wake: make(chan struct{}, 1)}
 }
 
 func (x *settles) start() {
@@ -181,7 +184,9 @@ func (x *settles) write(ctx context.Context, all []*ending) error {
 	if slices.ContainsFunc(all, func(e *ending) bool { return e.durable }) {
 		t = x.s.durably()
 	}
+	t.lockKeys(keysOf(all))
 	var numbers, fences, dues, ended []int64
+	var heads []keyed
 	var states []int16
 	var counted []int32
 	var reasons []string
@@ -189,6 +194,7 @@ func (x *settles) write(ctx context.Context, all []*ending) error {
 	byNumber := map[int64]*ending{}
 	for _, e := range all {
 		e.lost = true
+		heads = append(heads, e.of)
 		byNumber[e.number] = e
 		due, end := e.due, int64(0)
 		switch e.state {
@@ -209,7 +215,7 @@ func (x *settles) write(ctx context.Context, all []*ending) error {
 		state      int16
 	}
 	var changes []change
-	t.do(endLeases, numbers, fences, states, dues, counted, ended, reasons, logs, x.s.me, linkSettles).Query(func(rows pgx.Rows) error {
+	t.do(endLeases, numbers, fences, states, dues, counted, ended, reasons, logs, x.s.me, x.number).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var number int64
 			var c change
@@ -221,9 +227,11 @@ func (x *settles) write(ctx context.Context, all []*ending) error {
 		}
 		return rows.Err()
 	})
+	promoted := t.promote(heads, r.now)
 	if err := x.link.send(ctx, t); err != nil {
 		return err
 	}
+	x.s.notePromoted(promoted)
 	for _, c := range changes {
 		switch c.state {
 		case fresh, retrying, requeued:
@@ -233,6 +241,16 @@ func (x *settles) write(ctx context.Context, all []*ending) error {
 		}
 	}
 	return nil
+}
+
+// keysOf returns the keys whose heads are ended.
+func keysOf(all []*ending) (keys []int64) {
+	for _, e := range all {
+		if e.of.key != 0 {
+			keys = append(keys, e.of.key)
+		}
+	}
+	return keys
 }
 
 const askLeases = `SELECT d.number, d.fence, d.state, d.attempts, d.log FROM unnest($1::bigint[]) u(n) JOIN @.deliveries d ON d.number=u.n`

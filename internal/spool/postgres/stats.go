@@ -99,5 +99,5 @@ func (s *Store) Health() Health {
 
 // links returns all connections.
 func (s *Store) links() []*link {
-	return append(s.accepts.links(), s.settles.link, s.calls, s.reads, s.beats)
+	return append(s.accepts.links(), s.settles.link, s.ordered.link, s.calls, s.reads, s.beats)
 }

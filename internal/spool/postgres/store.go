@@ -14,11 +14,13 @@
 // Limits: nothing here makes a database safe that answers before it has flushed
 // (fsync off, an asynchronous standby that is promoted). Another member's hold by
 // hand is obeyed within a second; Lease obeys it at once. A newer event may overtake
-// an older one of another member by a second. The store goes by the size of what it
+// an older one of another member by a second, unless they have one key: those are in
+// order once every member's program knows of it. The store goes by the size of what it
 // keeps and not of the database's files, and knows nothing of the free disk there.
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +86,7 @@ type Options struct {
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 	beat     time.Duration // the pause between beats
 	patience time.Duration // how long a batch is tried
+	atOnce   int64         // up to which size a table is locked while an index is made
 }
 
 // Store is the engine on PostgreSQL. It implements spool.Store and spool.Shared.
@@ -91,17 +94,19 @@ type Options struct {
 // A call goes to the database by one of five connections, each with its duty, so that
 // a long one never keeps the others waiting: events by the accepts' (accepts.go), ends
 // of leases by the settles' (settles.go), what else changes something by calls, what
-// only reads by reads, and the beat with the chores by beats. No lock is held across
+// only reads by reads, and the beat with the chores by beats. Where routes are ordered, a
+// sixth has the ends of what others wait behind. No lock is held across
 // I/O but the turn of a connection.
 //
 // Where to read on:
 //
-//	schema.go, schema.sql              the tables, and how they change
+//	schema*.sql, schema.go, migrate.go the tables, and how they change
 //	link.go, connect.go, outcome.go    a connection, and what an error says of a commit
 //	accept.go, accepts.go, columns.go  batches of events: what is new is stored
 //	known.go                           what is known, or odd
 //	lease.go, leased.go                what is handed out, and taken over
 //	settle.go, settles.go              how a lease ends
+//	order.go, mend.go                  one after another, where deliveries have a key
 //	catalog.go, configure.go, hold.go  names, queues, holds, and what is known of them here
 //	beat.go, clock.go, members.go      the other members, and time
 //	fleet.go, stats.go                 what the last beat said
@@ -123,6 +128,8 @@ type Store struct {
 	// me is the number of this member, identity that of the storage.
 	me       int64
 	identity string
+	// lockClass tells this storage's locks of keys from others' in the database.
+	lockClass int32
 	// fences counts those that this member has given.
 	fences atomic.Int64
 	// catalog is what is known here of sources, routes and holds. It locks itself.
@@ -132,13 +139,17 @@ type Store struct {
 	// leases are the running deliveries of this process. It locks itself.
 	leases leases
 
-	// accepts and settles write in batches; calls, reads and beats serve one caller
-	// after the other.
+	// accepts, settles and ordered write in batches; calls, reads and beats serve one
+	// caller after the other. ordered are settles that end the head of a key.
 	accepts *accepts
 	settles *settles
+	ordered *settles
 	calls   *link
 	reads   *link
 	beats   *link
+
+	// mender looks for keys whose turn nobody has given on. It locks itself.
+	mender mender
 
 	// crowded has room for a signal to the chores: the store is nearly full.
 	crowded chan struct{}
@@ -191,9 +202,10 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if o.patience == 0 {
 		o.patience = acceptWithin
 	}
+	o.atOnce = cmp.Or(o.atOnce, atOnce)
 	s := &Store{
 		o: o, log: o.Log, target: target, dsn: dsn,
-		closeBegun: make(chan struct{}), callsEnded: make(chan struct{}), crowded: make(chan struct{}, 1),
+		closeBegun: make(chan struct{}), callsEnded: make(chan struct{}), crowded: make(chan struct{}, 1), mender: mender{at: firstKey},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -201,13 +213,14 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	set := o.Settings.WithDefaults()
 	s.settings.Store(&set)
 	s.calls, s.reads, s.beats = newLink(s, "calls"), newLink(s, "reads"), newLink(s, "beats")
-	s.accepts, s.settles = newAccepts(s), newSettles(s)
+	s.accepts, s.settles, s.ordered = newAccepts(s), newSettles(s, "settles", linkSettles), newSettles(s, "ordered settles", linkOrdered)
 	if err := s.begin(ctx); err != nil {
 		s.hangUp()
 		return nil, fmt.Errorf("opening store %s: %w", target, err)
 	}
 	s.accepts.start()
 	s.settles.start()
+	s.ordered.start()
 	s.goroutines.Add(2)
 	go s.beatOn()
 	go s.keep()

@@ -56,7 +56,9 @@ type EventRow struct {
 // DeliveryRow is a delivery with its log. It belongs to no process: what ran is running,
 // without a lease.
 type DeliveryRow struct {
-	Number, Route    int64
+	Number, Route int64
+	// Key is the spool.KeyHash that orders it, 0 for none.
+	Key              int64
 	State            int16
 	Attempts, Replay int32
 	// Due is by Now, and for one that has ended the age at which it did; Ended is shown

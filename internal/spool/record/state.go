@@ -10,12 +10,15 @@ const (
 	Requeued = 6
 	// Discarded is spool.Discarded.
 	Discarded = 7
+	// Behind is shown as Available with DeliveryRecord.Behind: it waits for another
+	// delivery of its key to end, and is in no queue until then.
+	Behind = 8
 )
 
 // PublicState returns the state that callers see for a stored one.
 func PublicState[T int16 | int64](state T) spool.State {
 	switch state {
-	case Requeued:
+	case Requeued, Behind:
 		return spool.Available
 	case Discarded:
 		return spool.Discarded

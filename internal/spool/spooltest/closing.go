@@ -33,7 +33,7 @@ func closing(t testing.TB, mk Make) {
 	_, errLease := r.st.Lease(bg, pickOf("a", 1))
 	_, errExtend := r.st.Extend(bg, []spool.Lease{d.Lease}, leaseFor)
 	_, errRoutes := r.st.Routes(bg)
-	_, errRedeliver := r.st.Redeliver(bg, 1, "")
+	_, errRedeliver := r.st.Redeliver(bg, 1, spool.RouteWish{})
 	_, errRecords := r.st.Records(bg, spool.Query{})
 	for what, err := range map[string]error{
 		"Accept": errAccept, "Lease": errLease, "Extend": errExtend, "Routes": errRoutes,
@@ -209,7 +209,7 @@ func watch(t testing.TB, mk Make) {
 	r.settle(r.failed(r.lease1("a"), 0))
 	expect("Settle with a retry at once", key("a"))
 	r.settle(r.ended(r.lease1("a")))
-	if _, err := r.st.Redeliver(bg, seq, "a"); err != nil {
+	if _, err := r.st.Redeliver(bg, seq, spool.RouteWish{Route: "a"}); err != nil {
 		t.Fatalf("Redeliver: %v", err)
 	}
 	expect("Redeliver", key("a"))

@@ -52,7 +52,7 @@ func discard(t testing.TB, mk Make) {
 	if left := r.odd(); len(left) != 1 || left[0].Event.Seq == entry {
 		t.Errorf("%d entries in quarantine, want the other one", len(left))
 	}
-	n, err := r.st.Redeliver(bg, seq, "a")
+	n, err := r.st.Redeliver(bg, seq, spool.RouteWish{Route: "a"})
 	r.ok(err, "Redeliver")
 	if n != 1 || r.delivery("e", "a").State != spool.Available {
 		t.Errorf("what was discarded cannot be sent again: %d", n)

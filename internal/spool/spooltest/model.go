@@ -29,6 +29,9 @@ func init() {
 // life is a delivery as the model has it.
 type life struct {
 	id, route string
+	key       string // orders it, empty for none
+	behind    bool   // waits for another one of its key to end
+	passed    bool   // was let go by that end, and waits since
 	seq       int64
 	state     spool.State
 	attempts  int
@@ -120,12 +123,15 @@ func (l *life) dueAt() time.Time {
 }
 
 func (m *model) isDue(l *life) bool {
-	return !l.ended() && !m.runs(l) && !l.dueAt().After(m.now())
+	return !l.ended() && !l.behind && !m.runs(l) && !l.dueAt().After(m.now())
 }
 
-func (m *model) hasDue(route string) bool {
+func (m *model) hasDue(route string) bool { return m.hasDueBut(route, false) }
+
+// hasDueBut leaves out, where so asked, what the end of another of its key has let go.
+func (m *model) hasDueBut(route string, passed bool) bool {
 	for _, l := range m.lives {
-		if l.route == route && m.isDue(l) {
+		if l.route == route && m.isDue(l) && !(passed && l.passed) {
 			return true
 		}
 	}
@@ -136,16 +142,18 @@ func (m *model) acceptNew() {
 	id := fmt.Sprint(len(m.ids) + 1)
 	in := starting(intake(m.event(id), [][]string{{"a"}, {"a", "b"}, {}}[m.draw(3, "routes")]...), "two")
 	start := m.draw(2, "start") == 1
-	want := map[string]bool{}
+	key := m.drawKey()
+	may, want := map[string]bool{}, map[string]bool{}
 	for i, w := range in.Routes {
-		in.Routes[i].Start = start
-		want[w.Route] = start && !m.held[w.Route] && !m.hasDue(w.Route)
+		in.Routes[i].Start, in.Routes[i].Key = start, key
+		may[w.Route] = start && !m.held[w.Route] && !m.hasDueBut(w.Route, true) && !m.taken(w.Route, key)
+		want[w.Route] = start && !m.held[w.Route] && !m.hasDue(w.Route) && !m.taken(w.Route, key)
 	}
 	got := m.want(in, spool.Accepted)
 	m.born(in, got.Seq)
 	for _, d := range got.Running {
 		l := m.find(d.Event.ID, d.Route.Route)
-		if !want[l.route] && (len(m.stores) == 0 || m.held[l.route]) {
+		if !may[l.route] && (len(m.stores) == 0 || m.held[l.route] || l.behind) {
 			m.Fatalf("event %s was born running for route %s out of turn", id, l.route)
 		}
 		delete(want, l.route)
@@ -162,7 +170,9 @@ func (m *model) acceptNew() {
 func (m *model) born(in spool.Intake, seq int64) {
 	m.ids = append(m.ids, in.Event.ID)
 	for _, w := range in.Routes {
-		m.lives = append(m.lives, &life{id: in.Event.ID, route: w.Route, seq: seq, state: spool.Available, due: m.now()})
+		m.lives = append(m.lives, &life{
+			id: in.Event.ID, route: w.Route, key: w.Key, behind: m.taken(w.Route, w.Key), seq: seq, state: spool.Available, due: m.now(),
+		})
 	}
 }
 
@@ -196,7 +206,7 @@ func (m *model) acceptFailing() {
 			m.rt.Skip("a lease is out")
 		}
 	}
-	in := intake(m.event(fmt.Sprint(len(m.ids)+1)), "a", "b")
+	in := keyed(intake(m.event(fmt.Sprint(len(m.ids)+1)), "a", "b"), m.drawKey())
 	m.FailSyncs(m.draw(2, "after"), 1)
 	if _, err := m.st.Accept(bg, in); err == nil {
 		// The fault was not met, and must not be met later.
@@ -209,8 +219,8 @@ func (m *model) acceptFailing() {
 
 // took notes a lease, and that everything before it is now durable.
 func (m *model) took(l *life, d spool.Delivery) {
-	if l.ended() || m.runs(l) {
-		m.Fatalf("event %s was leased for route %s while it is %v", l.id, l.route, l.state)
+	if l.ended() || m.runs(l) || l.behind {
+		m.Fatalf("event %s was leased for route %s while it is %v, behind another of its key: %v", l.id, l.route, l.state, l.behind)
 	}
 	if l.state == spool.Running {
 		m.old = append(m.old, l.lease)
@@ -219,7 +229,7 @@ func (m *model) took(l *life, d spool.Delivery) {
 	if d.Attempts != l.attempts || d.Replay != l.replay {
 		m.Fatalf("event %s for route %s: %d attempts, replay %d, want %d, %d", l.id, l.route, d.Attempts, d.Replay, l.attempts, l.replay)
 	}
-	l.state, l.lease, l.fuzzy, l.loose = spool.Running, d.Lease, false, false
+	l.state, l.lease, l.fuzzy, l.loose, l.passed = spool.Running, d.Lease, false, false, false
 }
 
 func (m *model) wait() {
@@ -236,9 +246,9 @@ func (m *model) compare() {
 			// When a lease that ran out is counted is the engine's own affair.
 			over := l.state == spool.Running && !m.runs(l)
 			counted := over && d.State != spool.Running && d.Attempts == l.attempts+1
-			if !counted && (d.State != l.state || d.Attempts != l.attempts) || d.Replay != l.replay {
-				m.Fatalf("event %s for route %s is %v with %d attempts, replay %d, want %v, %d, %d",
-					l.id, l.route, d.State, d.Attempts, d.Replay, l.state, l.attempts, l.replay)
+			if !counted && (d.State != l.state || d.Attempts != l.attempts) || d.Replay != l.replay || d.Behind != l.behind {
+				m.Fatalf("event %s for route %s is %v with %d attempts, replay %d, behind %v, want %v, %d, %d, %v",
+					l.id, l.route, d.State, d.Attempts, d.Replay, d.Behind, l.state, l.attempts, l.replay, l.behind)
 			}
 		}
 	}

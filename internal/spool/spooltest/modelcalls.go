@@ -40,7 +40,7 @@ func (m *model) leaseSome() {
 	p.IgnoreDue = m.draw(4, "ignore due") == 0
 	var may []*life
 	for _, l := range m.lives {
-		if l.route == p.Route.Route && !m.held[l.route] && (m.isDue(l) || p.IgnoreDue && !l.ended() && !m.runs(l)) {
+		if l.route == p.Route.Route && !m.held[l.route] && (m.isDue(l) || p.IgnoreDue && !l.ended() && !l.behind && !m.runs(l)) {
 			may = append(may, l)
 		}
 	}
@@ -119,6 +119,7 @@ func (m *model) settleOne() {
 	if !s.Attempt.Free {
 		l.attempts++
 	}
+	m.next(l)
 }
 
 func (m *model) settleLate() {
@@ -162,11 +163,14 @@ func (m *model) holdOrResume() {
 
 func (m *model) replay() {
 	l := m.one((*life).ended)
-	n, err := m.st.Redeliver(bg, l.seq, l.route)
+	n, err := m.st.Redeliver(bg, l.seq, spool.RouteWish{Route: l.route})
 	if err != nil || n != 1 {
 		m.Fatalf("Redeliver: %d, %v, want 1", n, err)
 	}
-	*l = life{id: l.id, route: l.route, seq: l.seq, state: spool.Available, due: m.now(), replay: l.replay + 1}
+	*l = life{
+		id: l.id, route: l.route, key: l.key, behind: m.taken(l.route, l.key), seq: l.seq,
+		state: spool.Available, due: m.now(), replay: l.replay + 1,
+	}
 }
 
 // restartPeer ends the second process in some way, and begins another.
@@ -214,6 +218,9 @@ func (m *model) restart() {
 			l.state = d.State
 		}
 		l.loose = false
+	}
+	if e.name == "PowerCut" {
+		m.undoneKeys()
 	}
 }
 

@@ -66,6 +66,15 @@ func TestMutants(t *testing.T) {
 		"passes on behind the end":        {memstore.PassesOn, []string{"a pass ends at a number"}},
 		"counts an owner that has left":   {memstore.StaysAfterLeave, []string{"a route is served while its owner is there"}},
 		"counts each owner as a member":   {memstore.CountsOwners, []string{"a route is served while its owner is there"}},
+		"lets nothing go after an end":    {memstore.PromotesNothing, []string{"the end of one lets the next of its key go", "of a key one goes at a time", "random calls agree with the model", "random calls keep keys in order"}},
+		"lets two of a key go":            {memstore.PromotesTwo, []string{"of a key one goes at a time", "keys go one at a time under load", "random calls agree with the model", "random calls keep keys in order"}},
+		"lets the newest of a key go":     {memstore.PromotesNewest, []string{"of a key one goes at a time", "keys go one at a time under load", "random calls agree with the model", "random calls keep keys in order"}},
+		"overlooks what runs of a key":    {memstore.OverlooksRunning, []string{"one of a key is born running", "keys go one at a time under load", "random calls agree with the model", "random calls keep keys in order"}},
+		"overlooks what waits of a key":   {memstore.OverlooksWaiting, []string{"one of a key is born running"}},
+		"lets nothing go after retention": {memstore.ExpiresInPlace, []string{"the next of a key goes when retention ends the first", "random calls keep keys in order"}},
+		"replays beside its key":          {memstore.ReplaysBeside, []string{"a replay waits for its key", "random calls agree with the model"}},
+		"leaves joined keys apart":        {memstore.JoinsBeside, []string{"keys of joined routes are joined"}},
+		"gives a place away":              {memstore.ReleasesPlaces, []string{"nothing but its end takes a place in a key", "random calls agree with the model", "keys go one at a time under load"}},
 		"drops what waits to make room":   {memstore.DropsForRoom, []string{"a full store loses nothing undelivered"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +109,8 @@ func TestSharedMutants(t *testing.T) {
 		"counts each owner as a member":    {memstore.CountsOwners, []string{"what another process serves is not parked"}},
 		"counts an owner that has left":    {memstore.StaysAfterLeave, []string{"what another process serves is not parked"}},
 		"passes on behind the end":         {memstore.PassesOn, []string{"a pass of two processes ends at a number"}},
+		"lets two of a key go":             {memstore.PromotesTwo, []string{"keys go one at a time over two processes"}},
+		"overlooks what runs of a key":     {memstore.OverlooksRunning, []string{"keys go one at a time over two processes", "random calls of two processes agree with the model"}},
 		"expires for all":                  {memstore.ExpiresForAll, []string{"what retention makes dead letters is told once"}},
 		"shows what is not settled":        {memstore.ShowsUnsettled, []string{"who follows what is settled misses nothing"}},
 	} {

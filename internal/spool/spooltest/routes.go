@@ -280,7 +280,7 @@ func redeliver(t testing.TB, mk Make) {
 	seq := r.queue("1", "a", "b").Seq
 	replay := func(route string, want int) {
 		t.Helper()
-		if n, err := r.st.Redeliver(bg, seq, route); err != nil || n != want {
+		if n, err := r.st.Redeliver(bg, seq, spool.RouteWish{Route: route}); err != nil || n != want {
 			t.Fatalf("Redeliver to %q: %d, %v, want %d", route, n, err, want)
 		}
 	}
@@ -319,7 +319,7 @@ func redeliver(t testing.TB, mk Make) {
 	if d := r.lease1("c"); d.Replay != 2 {
 		t.Errorf("the next replay there has number %d, want 2", d.Replay)
 	}
-	_, err := r.st.Redeliver(bg, seq+1000, "")
+	_, err := r.st.Redeliver(bg, seq+1000, spool.RouteWish{})
 	r.wantErr("Redeliver of no event", err, spool.ErrNotFound)
 
 	unrouted := r.want(intake(r.event("2")), spool.Accepted)

@@ -33,7 +33,10 @@ func (s *Store) Accept(ctx context.Context, in spool.Intake) (spool.Receipt, err
 	if received.IsZero() {
 		received = s.clock.Read().Wall()
 	}
-	a := &intake{Intake: in, received: received, head: record.EncodeHead(in.Event, received)}
+	a := &intake{Intake: in, received: received, head: record.EncodeHead(in.Event, received), keys: make([]int64, len(in.Routes))}
+	for i, wish := range in.Routes {
+		a.keys[i] = spool.KeyHash(wish.Key)
+	}
 	if err := s.enter(); err != nil {
 		return spool.Receipt{}, err
 	}
@@ -68,6 +71,8 @@ type intake struct {
 	received time.Time
 	// head is the event packed without id, type and body.
 	head []byte
+	// keys are those of its deliveries, in the order of Routes.
+	keys []int64
 	// receipt is the answer. It counts once the batch is committed.
 	receipt spool.Receipt
 }
@@ -166,7 +171,8 @@ func (w *writer) answerKnown(src *source, a *intake) (bool, error) {
 
 // deliver makes the deliveries of an accepted event. One is born running, under a
 // lease of the owner, only where its route is not held and nothing of it is due: what
-// has waited longest goes first. A lease that has run out counts as due.
+// has waited longest goes first. A lease that has run out counts as due. Of a key one is
+// born running, and only where none of it waits.
 func (a *intake) deliver(w *writer, src *source) error {
 	for i, wish := range a.Routes {
 		rt, err := w.route(src, wish.Route)
@@ -175,26 +181,29 @@ func (a *intake) deliver(w *writer, src *source) error {
 		}
 		start := wish.Start && a.Owner != "" && rt.hold == nil
 		if start {
-			due, err := w.hasDue(rt)
+			due, err1 := w.hasDue(rt)
+			taken, err2 := w.keyTaken(rt, a.keys[i])
+			if err := errors.Join(err1, err2); err != nil {
+				return err
+			}
+			start = !due && !taken
+		}
+		number := w.seq<<ordinalBits | int64(i)
+		if !start {
+			state, err := w.await(rt, fresh, w.now, a.keys[i])
 			if err != nil {
 				return err
 			}
-			start = !due
-		}
-		number := w.seq<<ordinalBits | int64(i)
-		q := w.q.delivery.int(number).int(rt.id)
-		if !start {
-			if err := q.int(fresh).int(w.now).int(0).int(0).exec(); err != nil {
+			if err := w.q.delivery.int(number).int(rt.id).int(state).int(w.now).int(0).int(0).int(a.keys[i]).exec(); err != nil {
 				return err
 			}
-			w.queue(rt, fresh, w.now)
 			continue
 		}
 		l := &lease{
-			number: number, fence: w.fence(), until: w.now + dur(a.LeaseFor),
+			number: number, key: a.keys[i], fence: w.fence(), until: w.now + dur(a.LeaseFor),
 			route: rt, due: w.now, fresh: true,
 		}
-		if err := q.int(running).int(w.now).int(l.until).int(l.fence).exec(); err != nil {
+		if err := w.q.delivery.int(number).int(rt.id).int(running).int(w.now).int(l.until).int(l.fence).int(l.key).exec(); err != nil {
 			return err
 		}
 		w.grant(l)

@@ -112,19 +112,18 @@ func openReadOnly(path string, log bool) (*conn, error) {
 	return &conn{Conn: c}, nil
 }
 
-// identify refuses a file that is no store of this version: nothing can be said of its
-// damage.
+// identify refuses a file that is no store of a version that this program knows: nothing
+// can be said of its damage.
 func (k *checker) identify() error {
 	app, err := k.c.one("PRAGMA application_id")
 	if err == nil && app != applicationID {
 		return unmarked(k.c, app, k.r.Path)
 	}
-	var version int64
 	if err == nil {
-		version, err = k.c.one("PRAGMA user_version")
+		k.version, err = k.c.one("PRAGMA user_version")
 	}
-	if err == nil && version != schemaVersion {
-		return fmt.Errorf("the store has version %d, this program knows %d: use the program it belongs to", version, schemaVersion)
+	if err == nil && (k.version < 1 || k.version > schemaVersion) {
+		return fmt.Errorf("the store has version %d, this program knows up to %d: use the program it belongs to", k.version, schemaVersion)
 	}
 	if errors.Is(err, sqlite3.NOTADB) {
 		return fmt.Errorf("%s is no database, or its first page is damaged: %w", k.r.Path, err)

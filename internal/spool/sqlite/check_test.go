@@ -160,14 +160,16 @@ func TestCheckFindsDamage(t *testing.T) {
 			clear(bad[at : at+pageSize])
 			put(t, path, bad)
 		}, "structure: "},
-		"cut short": {func(t *testing.T, path string) { put(t, path, raw[:len(raw)/2]) }, "was cut short"},
-		"a head":    {exec("UPDATE events SET head=x'02' WHERE id='evt_5'"), "what came with its body cannot be read"},
-		"a log":     {exec("UPDATE deliveries SET log=x'ff' WHERE number=(SELECT min(number) FROM deliveries)"), "its attempts cannot be read"},
-		"an orphan": {exec("DELETE FROM events WHERE id='evt_5'"), "has no event"},
-		"no route":  {exec("DELETE FROM routes"), "has no route"},
-		"no source": {exec("DELETE FROM sources"), "has no source"},
-		"a state":   {exec("UPDATE deliveries SET state=9 WHERE number=(SELECT min(number) FROM deliveries)"), "unknown state 9"},
-		"an entry":  {exec("UPDATE quarantine SET body=x'00'"), "entry 2001: its body is not the one"},
+		"cut short":            {func(t *testing.T, path string) { put(t, path, raw[:len(raw)/2]) }, "was cut short"},
+		"a head":               {exec("UPDATE events SET head=x'02' WHERE id='evt_5'"), "what came with its body cannot be read"},
+		"a log":                {exec("UPDATE deliveries SET log=x'ff' WHERE number=(SELECT min(number) FROM deliveries)"), "its attempts cannot be read"},
+		"an orphan":            {exec("DELETE FROM events WHERE id='evt_5'"), "has no event"},
+		"no route":             {exec("DELETE FROM routes"), "has no route"},
+		"no source":            {exec("DELETE FROM sources"), "has no source"},
+		"a state":              {exec("UPDATE deliveries SET state=9 WHERE number=(SELECT min(number) FROM deliveries)"), "unknown state 9"},
+		"a key with two heads": {exec("UPDATE deliveries SET key=5, state=1 WHERE number IN (SELECT number FROM deliveries LIMIT 2)"), "more than one delivery of the key 5 may go"},
+		"a key without a head": {exec("UPDATE deliveries SET key=5, state=8 WHERE number IN (SELECT number FROM deliveries LIMIT 2)"), "wait for one that is not there"},
+		"an entry":             {exec("UPDATE quarantine SET body=x'00'"), "entry 2001: its body is not the one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,8 @@ type checker struct {
 	// r gets what is found.
 	r        *Report
 	progress spool.Progress
+	// version is that of the store, which may be an older one.
+	version int64
 
 	// sources and routes are the numbers that are in their tables, for all that names one.
 	sources, routes map[int64]bool
@@ -24,7 +26,7 @@ type checker struct {
 
 // run does all parts. Damage does not end it: an operator is to see how much there is.
 func (k *checker) run(ctx context.Context) error {
-	for _, part := range []func() error{k.structure, k.schema, k.names, k.events, k.deliveries, k.quarantine} {
+	for _, part := range []func() error{k.structure, k.schema, k.names, k.events, k.deliveries, k.keys, k.quarantine} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -65,7 +67,7 @@ func (k *checker) structure() error {
 
 // schema lists what other programs have added, and counts as damage what would change ours.
 func (k *checker) schema() error {
-	added, err := compareSchema(k.c)
+	added, err := compareSchema(k.c, k.version)
 	k.r.Added = added
 	if errors.Is(err, errAdded) || errors.Is(err, sqlite3.CORRUPT) {
 		k.r.damage("%v", err)
@@ -135,7 +137,7 @@ func (k *checker) deliveries() error {
 		if !k.routes[q.ColumnInt64(1)] {
 			k.r.damage("delivery %d has no route", number)
 		}
-		if s := q.ColumnInt64(2); s < fresh || s > discarded {
+		if s := q.ColumnInt64(2); s < fresh || s > behind {
 			k.r.damage("delivery %d has the unknown state %d", number, s)
 		}
 		if _, err := record.DecodeLog(q.ColumnRawBlob(3)); err != nil {

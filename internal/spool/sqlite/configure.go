@@ -150,6 +150,7 @@ func (w *writer) merge(src *source, old, mine *route) error {
 			return err
 		}
 	}
+	mine.joinKeys(old)
 	w.moving = append(w.moving, move{from: old, to: mine})
 	return nil
 }
@@ -168,10 +169,13 @@ func (w *writer) moveSome() (bool, error) {
 		return false, nil
 	}
 	m := w.moving[0]
+	if more, err := w.moveHeads(m); more || err != nil {
+		return more, err
+	}
 	moved := int64(0)
 	for _, set := range []struct {
 		index, where string
-	}{{"fresh", "state=1"}, {"later", "state IN (3, 6)"}, {"dead", "state=5"}} {
+	}{{"fresh", "state=1"}, {"later", "state IN (3, 6)"}, {"waits", "state=8"}, {"dead", "state=5"}} {
 		st := w.c.prepare(`UPDATE deliveries SET route=?2 WHERE number IN (SELECT number FROM deliveries
 			INDEXED BY ` + set.index + ` WHERE route=?1 AND ` + set.where + ` LIMIT 500)`)
 		if w.c.err != nil {
@@ -194,6 +198,8 @@ func (w *writer) moveSome() (bool, error) {
 		return true, nil
 	}
 	w.moving = w.moving[1:]
+	to := w.routes[m.to.id]
+	to.parts = slices.DeleteFunc(to.parts, func(id int64) bool { return id == m.from.id })
 	return len(w.moving) > 0, nil
 }
 

@@ -17,6 +17,8 @@ import (
 // recovered: what was running when its process ended is shown as running.
 type CopySource struct {
 	c *conn
+	// version is that of the store, which may be an older one.
+	version int64
 	// recent are the ids that the table may lack, from the events above merged.
 	recent map[idKey]knownID
 	// numbers has what readMeta reads.
@@ -41,7 +43,7 @@ func OpenCopySource(path string) (*CopySource, error) {
 		f.release()
 		return nil, errors.Join(fmt.Errorf("reading store: %w", err), c.shut())
 	}
-	s, err := newCopySource(c, f.path)
+	s, err := newCopySource(c, f.path, k.version)
 	if err != nil {
 		f.release()
 		return nil, errors.Join(fmt.Errorf("reading store: %w", err), c.shut())
@@ -51,12 +53,12 @@ func OpenCopySource(path string) (*CopySource, error) {
 }
 
 // newCopySource reads by a connection, which the caller closes where it fails.
-func newCopySource(c *conn, path string) (*CopySource, error) {
+func newCopySource(c *conn, path string, version int64) (*CopySource, error) {
 	owner := &Store{path: path, dir: filepath.Dir(path)}
 	owner.o.limits = limits{}.withDefaults()
 	w := newWriter(owner)
 	w.c = c
-	s := &CopySource{c: c, numbers: w, recent: map[idKey]knownID{}, release: func() {}}
+	s := &CopySource{c: c, version: version, numbers: w, recent: map[idKey]knownID{}, release: func() {}}
 	if _, err := w.readMeta(true); err != nil {
 		return nil, err
 	}
@@ -167,10 +169,14 @@ func (s *CopySource) Events(ctx context.Context, f func(record.EventRow) error) 
 
 // Deliveries runs f on each delivery, in the order of their numbers.
 func (s *CopySource) Deliveries(ctx context.Context, f func(record.DeliveryRow) error) error {
-	return s.rows(ctx, `SELECT number, route, state, attempts, replay, due, ended, reason, log FROM deliveries ORDER BY number`, func(q *stmt) error {
+	key := "key"
+	if s.version < orderVersion {
+		key = "0"
+	}
+	return s.rows(ctx, `SELECT number, route, state, attempts, replay, due, ended, reason, log, `+key+` FROM deliveries ORDER BY number`, func(q *stmt) error {
 		return f(record.DeliveryRow{
 			Number: q.ColumnInt64(0), Route: q.ColumnInt64(1), State: int16(q.ColumnInt64(2)), Attempts: int32(min(q.ColumnInt64(3), math.MaxInt32)),
-			Replay: int32(min(q.ColumnInt64(4), math.MaxInt32)), Due: q.ColumnInt64(5), Ended: q.ColumnInt64(6), Reason: q.ColumnText(7), Log: notNull(q, 8),
+			Replay: int32(min(q.ColumnInt64(4), math.MaxInt32)), Due: q.ColumnInt64(5), Ended: q.ColumnInt64(6), Reason: q.ColumnText(7), Log: notNull(q, 8), Key: q.ColumnInt64(9),
 		})
 	})
 }

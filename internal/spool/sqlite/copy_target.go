@@ -105,7 +105,7 @@ func (t *CopyTarget) make() error {
 		err = own.Exec(`PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY`)
 	}
 	if err == nil {
-		t.CopySource, err = newCopySource(own, t.part)
+		t.CopySource, err = newCopySource(own, t.part, schemaVersion)
 	}
 	if err != nil {
 		return errors.Join(err, own.shut())
@@ -191,10 +191,10 @@ func (t *CopyTarget) PutEvents(_ context.Context, all []record.EventRow) error {
 
 // PutDeliveries writes deliveries.
 func (t *CopyTarget) PutDeliveries(_ context.Context, all []record.DeliveryRow) error {
-	return t.in(`INSERT INTO deliveries VALUES (?,?,?,?,0,0,?,?,?,?,?)`, func(q *stmt) error {
+	return t.in(`INSERT INTO deliveries VALUES (?,?,?,?,0,0,?,?,?,?,?,nullif(?,0))`, func(q *stmt) error {
 		return every(all, func(d record.DeliveryRow) error {
 			return q.int(d.Number).int(d.Route).int(int64(d.State)).int(d.Due).int(int64(d.Attempts)).int(int64(d.Replay)).
-				int(d.Ended).text(d.Reason).blob(d.Log).exec()
+				int(d.Ended).text(d.Reason).blob(d.Log).int(d.Key).exec()
 		})
 	})
 }

@@ -26,7 +26,7 @@ var (
 
 // storedStates are a delivery's states as the table has them.
 var storedStates = map[spool.State]string{
-	spool.Available: "1, 6", spool.Running: "2", spool.Retrying: "3",
+	spool.Available: "1, 6, 8", spool.Running: "2", spool.Retrying: "3",
 	spool.Delivered: "4", spool.Dead: "5", spool.Discarded: "7",
 }
 

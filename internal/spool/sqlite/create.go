@@ -63,7 +63,7 @@ func makeStore(path string) (err error) {
 func createIn(c *conn) error {
 	sql := fmt.Sprintf(`PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;
 		PRAGMA synchronous=FULL; BEGIN IMMEDIATE; %s
-		PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT`, pageSize, schema, applicationID, schemaVersion)
+		PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT`, pageSize, schemaUpTo(0, schemaVersion), applicationID, schemaVersion)
 	if err := c.Exec(sql); err != nil {
 		return fmt.Errorf("creating store: %w", err)
 	}

@@ -56,6 +56,9 @@ func TestGolden(t *testing.T) {
 			if d := rec.Deliveries; len(d) != 1 || d[0].Route != "a" || d[0].State != want[n] {
 				t.Errorf("format %d: the delivery of event %d is %+v", format, n, d)
 			}
+			if behind := format >= orderVersion && n == 3; rec.Deliveries[0].Behind != behind {
+				t.Errorf("format %d: event %d waits behind another of its key: %v, want %v", format, n, !behind, behind)
+			}
 		}
 		odd, err := s.Records(bg, spool.Query{Kind: spool.Quarantined})
 		if err != nil || len(odd.Records) != 1 || odd.Records[0].Reason != "broken JSON" {
@@ -137,7 +140,14 @@ func makeGolden(t *testing.T) {
 			s.Close()
 			s = mustOpen(t, dir, o)
 		}
-		rc := accept(t, s, goldenEvent(n), "a", n < 3)
+		in := spool.Intake{Event: goldenEvent(n), Owner: "one", LeaseFor: time.Minute, Routes: []spool.RouteWish{{Route: "a", Start: n < 3}}}
+		if n > 1 {
+			in.Routes[0].Key = "x"
+		}
+		rc, err := s.Accept(bg, in)
+		if err != nil || len(rc.Running) != 1 && n < 3 {
+			t.Fatalf("event %d: %+v, %v", n, rc, err)
+		}
 		st := spool.Settlement{Attempt: spool.Attempt{N: 1, Start: goldenTime, Status: 500, Response: []byte("no")}}
 		switch n {
 		case 0:

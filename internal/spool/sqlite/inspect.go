@@ -49,6 +49,7 @@ func (w *writer) inspect(first bool) error {
 func (w *writer) countIndexed() error {
 	for index, where := range map[string]string{
 		"fresh": "state=1", "later": "state IN (3, 6)", "inorder": "state IN (3, 6)", "running": "state=2", "dead": "state=5",
+		"heads": "key IS NOT NULL AND state IN (1, 3, 6)", "behind": "state=8", "waits": "state=8",
 	} {
 		listed, err1 := w.c.one(`SELECT count(*) FROM deliveries INDEXED BY ` + index + ` WHERE ` + where)
 		there, err2 := w.c.one(`SELECT count(*) FROM deliveries NOT INDEXED WHERE ` + where)

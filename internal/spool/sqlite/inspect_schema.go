@@ -20,13 +20,19 @@ func unmarked(c *conn, mark int64, path string) error {
 	if mark != 0 {
 		return errNotOurs
 	}
-	if _, err := compareSchema(c); err != nil {
+	version := int64(schemaVersion)
+	for ; version > 0; version-- {
+		if _, err := compareSchema(c, version); err == nil {
+			break
+		}
+	}
+	if version == 0 {
 		return errNotOurs
 	}
 	return fmt.Errorf("%w: it holds inboxgate's tables without the store's mark, as a copy by `.dump` or `.clone` does. "+
 		"Copy the original again, by `inboxgate store backup`, by `.backup` or by VACUUM INTO. If it is gone, set what the copy lacks with "+
 		"`sqlite3 %s 'PRAGMA application_id=%d; PRAGMA user_version=%d; PRAGMA auto_vacuum=2; VACUUM'` and look at it with `inboxgate store check`",
-		errUnmarked, path, applicationID, schemaVersion)
+		errUnmarked, path, applicationID, version)
 }
 
 var errUnmarked = errors.New("the file is no whole copy of a store")
@@ -38,16 +44,16 @@ const listSchema = `SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_s
 // while the structure of every page is sound. Tables that a tool keeps beside ours are
 // its own affair, and are logged; a trigger or an index on one of ours is refused.
 func (w *writer) compareSchema() error {
-	added, err := compareSchema(w.c)
+	added, err := compareSchema(w.c, schemaVersion)
 	if err == nil && len(added) > 0 {
 		w.s.log.Info("other programs keep tables of their own in the store", "path", w.s.path, "added", strings.Join(added, ", "))
 	}
 	return err
 }
 
-// compareSchema returns what was added beside ours, in words.
-func compareSchema(c *conn) (added []string, err error) {
-	want, err := ownSchema()
+// compareSchema returns what was added beside ours of a version, in words.
+func compareSchema(c *conn, version int64) (added []string, err error) {
+	want, err := ownSchema(version)
 	if err != nil {
 		return nil, err
 	}
@@ -78,21 +84,6 @@ func compareSchema(c *conn) (added []string, err error) {
 		return added, fmt.Errorf("its schema is not the one of this version: %w", sqlite3.CORRUPT)
 	}
 	return added, err
-}
-
-// ownSchema returns the schema that this program makes, from a database in memory: SQLite
-// itself says how it writes it down.
-func ownSchema() ([]object, error) {
-	c, err := sqlite3.OpenFlags(":memory:", sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE|sqlite3.OPEN_MEMORY)
-	if err != nil {
-		return nil, err
-	}
-	model := &conn{Conn: c}
-	defer func() { _ = model.shut() }()
-	if err := model.Exec(schema); err != nil {
-		return nil, err
-	}
-	return schemaOf(model)
 }
 
 // schemaOf returns the schema of a database.

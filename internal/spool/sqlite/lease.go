@@ -123,7 +123,7 @@ func (w *writer) nameOf(k spool.RouteKey) routeName {
 
 // candidate is a delivery that a pick may take, as its row says.
 type candidate struct {
-	number, due, attempts, replay, state int64
+	number, key, due, attempts, replay, state int64
 	// logged reports that its log holds attempts.
 	logged bool
 	// expired is the lease that ran out, nil for a delivery that waits.
@@ -191,7 +191,7 @@ func collect(found []candidate, q *stmt) ([]candidate, error) {
 	err := q.each(func() error {
 		found = append(found, candidate{
 			number: q.ColumnInt64(0), due: q.ColumnInt64(1), attempts: q.ColumnInt64(2),
-			replay: q.ColumnInt64(3), logged: q.ColumnInt64(4) > 0, state: q.ColumnInt64(5),
+			replay: q.ColumnInt64(3), logged: q.ColumnInt64(4) > 0, state: q.ColumnInt64(5), key: q.ColumnInt64(6),
 		})
 		return nil
 	})
@@ -206,7 +206,7 @@ func (w *writer) addExpiredLeases(rt *route, found []candidate, after, last int6
 	for _, l := range rt.leases {
 		if l.until <= w.now && l.number > after && l.number <= last {
 			found = append(found, candidate{
-				number: l.number, due: l.until, attempts: l.attempts, replay: l.replay,
+				number: l.number, key: l.key, due: l.until, attempts: l.attempts, replay: l.replay,
 				state: running, logged: l.logged, expired: l,
 			})
 		}
@@ -218,7 +218,7 @@ func (w *writer) addExpiredLeases(rt *route, found []candidate, after, last int6
 // that nobody reported on, as a crash does.
 func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, error) {
 	l := &lease{
-		number: c.number, fence: w.fence(), until: w.now + dur(p.LeaseFor), route: rt,
+		number: c.number, key: c.key, fence: w.fence(), until: w.now + dur(p.LeaseFor), route: rt,
 		due: c.due, attempts: c.attempts, replay: c.replay, logged: c.logged, fresh: c.state == fresh,
 	}
 	if old := c.expired; old != nil {
@@ -229,7 +229,8 @@ func (w *writer) start(rt *route, c candidate, p spool.Pick) (spool.Delivery, er
 			return spool.Delivery{}, err
 		}
 	} else {
-		w.unqueue(rt, c.state, c.due)
+		w.unqueue(rt, c.state, c.due, c.key)
+		delete(rt.passed, c.number)
 	}
 	w.grant(l)
 	return l.delivery(p.Route), w.q.start.int(l.number).int(l.fence).int(l.until).exec()
@@ -310,7 +311,7 @@ func (w *writer) release(leases []spool.Lease) error {
 			state = fresh
 		}
 		w.end(mine)
-		w.queue(mine.route, state, due)
+		w.queue(mine.route, state, due, mine.key)
 		if err := w.q.giveBack.int(mine.number).int(state).int(due).exec(); err != nil {
 			return err
 		}

@@ -79,6 +79,36 @@ var mutants = []overlay.Mutant{
 		}},
 		Tests: []string{"TestContract/a raised window makes nothing fresh"},
 	},
+	{
+		Name: "nothing takes the place of what has ended",
+		Change: []overlay.Replacement{{
+			File: here + "settle.go", Old: "	return w.promote(l.route, l.key)\n",
+			New: "	if CHOSEN {\n		return nil\n	}\n	return w.promote(l.route, l.key)\n",
+		}},
+		Tests: []string{"TestContract/the end of one lets the next of its key go"},
+	},
+	{
+		Name: "nothing takes the place of what retention ends",
+		Change: []overlay.Replacement{{
+			File: here + "retention.go", Old: "ended = append(ended, d)", New: "if !CHOSEN {\n					ended = append(ended, d)\n				}",
+		}},
+		Tests: []string{"TestContract/the next of a key goes when retention ends the first"},
+	},
+	{
+		Name: "what runs of a key is overlooked",
+		Change: []overlay.Replacement{{
+			File: here + "keys.go", Old: "key == 0 || rt.runs[key] > 0 {\n", New: "key == 0 || rt.runs[key] > 0 && !CHOSEN {\n",
+		}},
+		Tests: []string{"TestContract/one of a key is born running"},
+	},
+	{
+		Name: "the newest of a key goes next",
+		Change: []overlay.Replacement{{
+			File: here + "statements.go", Old: "INDEXED BY behind\n			WHERE route=? AND key=? AND state=8 ORDER BY number LIMIT 1`}",
+			New: "INDEXED BY behind\n			WHERE route=? AND key=? AND state=8 ORDER BY number ` + map[bool]string{true: `DESC `}[CHOSEN] + `LIMIT 1`}",
+		}},
+		Tests: []string{"TestContract/of a key one goes at a time"},
+	},
 }
 
 // TestMutants: the tests see the mistakes that this engine could be making, each

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	_ "embed"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 const (
 	// applicationID stands in the header of the database: it is "ibgx".
 	applicationID = 0x69626778
-	schemaVersion = 1
 	pageSize      = 4096
 	// The writer's cache holds the inner pages of the id table and the hot ends of
 	// the others. More would cost: a commit that has split a page walks all of it.
@@ -29,9 +27,6 @@ const (
 	// seen, as after a small correction, before that is logged.
 	clockBehind = time.Minute
 )
-
-//go:embed schema.sql
-var schema string
 
 var errNotOurs = errors.New("the file is a database of another program; choose another directory")
 
@@ -100,6 +95,11 @@ func (w *writer) openFiles(first bool) error {
 	whole, err := w.recoverLog()
 	if err != nil {
 		return err
+	}
+	if first {
+		if err := w.upgrade(); err != nil {
+			return err
+		}
 	}
 	if err := w.prepare(); err != nil {
 		return err
@@ -222,7 +222,7 @@ func (w *writer) identify(first bool) error {
 		return unmarked(w.c, app, w.s.path)
 	case version > schemaVersion:
 		return fmt.Errorf("the store has version %d, this program knows up to %d: use the newer program", version, schemaVersion)
-	case version < schemaVersion:
+	case version < 1 || version < schemaVersion && !first:
 		return fmt.Errorf("the store has the unknown version %d", version)
 	}
 	if err := w.c.Exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"); err != nil {

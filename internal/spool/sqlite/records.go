@@ -201,6 +201,7 @@ var stateIndexes = map[spool.State][]string{
 	spool.Available: {
 		`INDEXED BY fresh WHERE route=?1 AND state=1`,
 		`INDEXED BY inorder WHERE route=?1 AND state IN (3, 6)`,
+		`INDEXED BY waits WHERE route=?1 AND state=8`,
 	},
 	spool.Running:  {`INDEXED BY running WHERE state=2 AND ?1`},
 	spool.Retrying: {`INDEXED BY inorder WHERE route=?1 AND state IN (3, 6)`},
@@ -276,7 +277,7 @@ func (l *listing) record(seq int64) (spool.Record, bool, error) {
 			Number: o.ColumnInt64(0), Route: l.s.view.routeName(o.ColumnInt64(1)), State: record.PublicState(o.ColumnInt64(2)),
 			Attempts: o.ColumnInt(4), Replay: o.ColumnInt(5), Ended: record.Time(o.ColumnInt64(6)), Reason: o.ColumnText(7),
 		}
-		if d.State == spool.Available || d.State == spool.Retrying {
+		if d.Behind = o.ColumnInt64(2) == behind; !d.Behind && (d.State == spool.Available || d.State == spool.Retrying) {
 			d.Due = l.s.displayDue(o.ColumnInt64(3))
 		}
 		var err error

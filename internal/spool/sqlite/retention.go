@@ -153,6 +153,7 @@ func (w *writer) retire(seq int64) error {
 		return err
 	}
 	gone := true
+	var ended []storedDelivery // those that held the place of their key
 	for _, d := range all {
 		switch d.state {
 		case delivered, discarded:
@@ -165,7 +166,14 @@ func (w *writer) retire(seq int64) error {
 			if w.isRecentReplay(d) || !w.mayExpire(d) {
 				continue
 			}
-			w.unqueue(d.route, d.state, d.due)
+			if d.state == behind {
+				d.route.behind.out(d.key)
+				w.touch(d.route, false)
+			} else {
+				w.unqueue(d.route, d.state, d.due, d.key)
+				delete(d.route.passed, d.number)
+				ended = append(ended, d)
+			}
 			d.route.dead++
 			if err := w.q.expire.int(d.number).int(w.wall()).text(reasonWaited).int(w.age).exec(); err != nil {
 				return err
@@ -173,6 +181,11 @@ func (w *writer) retire(seq int64) error {
 			if err := w.recordExpired(seq, d); err != nil {
 				return err
 			}
+		}
+	}
+	for _, d := range ended { // Only now: it could be of this event.
+		if err := w.promote(d.route, d.key); err != nil {
+			return err
 		}
 	}
 	if !gone {

@@ -33,7 +33,7 @@ func TestReplayOfOld(t *testing.T) {
 		}
 	}
 	wait(100*time.Hour, 0, 1)
-	if n, err := s.Redeliver(bg, r.Seq, ""); n != 1 || err != nil {
+	if n, err := s.Redeliver(bg, r.Seq, spool.RouteWish{}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	wait(time.Hour, 1, 0)

@@ -72,7 +72,8 @@ func (s *Store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 func (s *Store) oldest(c *conn, states []spool.RouteState, ids []int64) error {
 	first := c.prepare(`SELECT min(
 		coalesce((SELECT number FROM deliveries INDEXED BY fresh WHERE route=?1 AND state=1 ORDER BY number LIMIT 1), ?2),
-		coalesce((SELECT number FROM deliveries INDEXED BY inorder WHERE route=?1 AND state IN (3, 6) ORDER BY number LIMIT 1), ?2))`)
+		coalesce((SELECT number FROM deliveries INDEXED BY inorder WHERE route=?1 AND state IN (3, 6) ORDER BY number LIMIT 1), ?2),
+		coalesce((SELECT number FROM deliveries INDEXED BY waits WHERE route=?1 AND state=8 ORDER BY number LIMIT 1), ?2))`)
 	head := c.prepare(`SELECT head FROM events WHERE seq=?`)
 	if c.err != nil {
 		return c.err

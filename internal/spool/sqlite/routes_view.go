@@ -61,7 +61,7 @@ func (rt *route) fill(v *routeView) {
 	v.next = min(rt.due, rt.until)
 	v.queue = rt.fresh + rt.later
 	v.state.Key = rt.key
-	v.state.Waiting, v.state.Running, v.state.Dead = rt.fresh+rt.later, int64(len(rt.leases)), rt.dead
+	v.state.Waiting, v.state.Running, v.state.Dead = rt.fresh+rt.later+rt.behind.total, int64(len(rt.leases)), rt.dead
 	v.state.Hold = rt.hold
 }
 

@@ -47,21 +47,25 @@ func (w *writer) settle(l *lease, st spool.Settlement) error {
 	switch st.State {
 	case spool.Retrying:
 		due, ended = record.Nanos(st.Due), 0
-		w.queue(l.route, retrying, due)
+		w.queue(l.route, retrying, due, l.key)
 	case spool.Dead:
 		reason = st.Reason
 		l.route.dead++
 	}
-	return w.q.settle.int(l.number).int(int64(st.State)).int(due).int(attempts).
+	err := w.q.settle.int(l.number).int(int64(st.State)).int(due).int(attempts).
 		int(ended).text(reason).blob(record.AppendAttempt(log, st.Attempt)).exec()
+	if err != nil || st.State == spool.Retrying {
+		return err
+	}
+	return w.promote(l.route, l.key)
 }
 
 // Redeliver implements spool.Store.
-func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+func (s *Store) Redeliver(ctx context.Context, seq int64, to spool.RouteWish) (int, error) {
 	n := 0
 	err := s.do(ctx, true, 0, func(w *writer) error {
 		var err error
-		n, err = w.redeliver(seq, route)
+		n, err = w.redeliver(seq, to)
 		return err
 	})
 	if err != nil {
@@ -72,8 +76,8 @@ func (s *Store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 
 // storedDelivery is a delivery as its row says, for work on all those of an event.
 type storedDelivery struct {
-	number, state, replay, fence, due, attempts int64
-	route                                       *route
+	number, key, state, replay, fence, due, attempts int64
+	route                                            *route
 }
 
 // deliveries returns those of an event in the order of their numbers.
@@ -87,7 +91,7 @@ func (w *writer) deliveries(seq int64) ([]storedDelivery, error) {
 		}
 		all = append(all, storedDelivery{
 			number: q.ColumnInt64(0), route: rt, state: q.ColumnInt64(2),
-			replay: q.ColumnInt64(3), fence: q.ColumnInt64(4), due: q.ColumnInt64(5), attempts: q.ColumnInt64(6),
+			replay: q.ColumnInt64(3), fence: q.ColumnInt64(4), due: q.ColumnInt64(5), attempts: q.ColumnInt64(6), key: q.ColumnInt64(7),
 		})
 		return nil
 	})
@@ -97,7 +101,7 @@ func (w *writer) deliveries(seq int64) ([]storedDelivery, error) {
 // redeliver makes the next replay of what has ended, for one route or for all. A
 // route that the event was never sent to gets a delivery of its own, whose number is
 // the next of the event.
-func (w *writer) redeliver(seq int64, name string) (int, error) {
+func (w *writer) redeliver(seq int64, to spool.RouteWish) (int, error) {
 	src, err := w.sourceOf(seq)
 	if err != nil {
 		return 0, err
@@ -106,8 +110,8 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 		return 0, refuse(spool.ErrNotFound)
 	}
 	var only *route
-	if name != "" {
-		if only, err = w.route(src, name); err != nil {
+	if to.Route != "" {
+		if only, err = w.route(src, to.Route); err != nil {
 			return 0, err
 		}
 	}
@@ -128,8 +132,12 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 		if d.state == dead {
 			d.route.dead--
 		}
-		w.queue(d.route, requeued, w.now)
-		if err := w.q.replay.int(d.number).int(w.now).exec(); err != nil {
+		state, err := w.await(d.route, requeued, w.now, d.key)
+		if err != nil {
+			return 0, err
+		}
+		// What has ended keeps the number of a queue that was taken over until now.
+		if err := w.q.replay.int(d.number).int(state).int(w.now).int(d.route.id).exec(); err != nil {
 			return 0, err
 		}
 		n++
@@ -141,8 +149,12 @@ func (w *writer) redeliver(seq int64, name string) (int, error) {
 		return 0, refuse(fmt.Errorf("redelivering event: it has %d deliveries already", last+1))
 	}
 	number := seq<<ordinalBits | (last + 1)
-	w.queue(only, requeued, w.now)
-	return 1, w.q.extra.int(number).int(only.id).int(w.now).exec()
+	key := spool.KeyHash(to.Key)
+	state, err := w.await(only, requeued, w.now, key)
+	if err != nil {
+		return 0, err
+	}
+	return 1, w.q.extra.int(number).int(only.id).int(state).int(w.now).int(key).exec()
 }
 
 // sourceOf returns the source of an event, or nil where there is no such event.

@@ -20,6 +20,7 @@ const (
 	dead      = int64(spool.Dead)
 	requeued  = int64(record.Requeued)
 	discarded = int64(record.Discarded)
+	behind    = int64(record.Behind)
 )
 
 // never is a time that does not come, in nanoseconds.
@@ -62,6 +63,17 @@ type route struct {
 	// due is the earliest due time of the later ones, in nanoseconds, or never.
 	due      int64
 	dueExact bool
+	// heads counts those of fresh and later that have a key, behind those that wait for
+	// another one of their key and are in neither.
+	heads, behind keyCount
+	// runs counts the running deliveries of each key that has any.
+	runs map[int64]int
+	// passed are those of fresh that the end of another of their key has let go, by their
+	// number, and when: at most maxPassed.
+	passed map[int64]int64
+	// parts are the numbers under which deliveries of it are stored: its own, and those
+	// of queues that it has taken over until all of theirs have moved.
+	parts []int64
 	// leases are its running deliveries by number.
 	leases map[int64]*lease
 	// until is the earliest end of those leases, in nanoseconds, or never.
@@ -74,13 +86,15 @@ func newRoute(id int64, src *source, name string) *route {
 	return &route{
 		id: id, source: src, key: spool.RouteKey{Source: src.name, Route: name},
 		due: never, dueExact: true, until: never, untilExact: true,
-		leases: map[int64]*lease{},
+		leases: map[int64]*lease{}, runs: map[int64]int{}, passed: map[int64]int64{}, parts: []int64{id},
 	}
 }
 
 // lease is a running delivery. It belongs to the writer. Times are in nanoseconds.
 type lease struct {
 	number int64
+	// key orders the delivery, 0 for none.
+	key int64
 	// fence is what a settle must show. It is new with every lease.
 	fence int64
 	until int64
@@ -99,6 +113,9 @@ type lease struct {
 func (w *writer) grant(l *lease) {
 	w.leases[l.number] = l
 	l.route.leases[l.number] = l
+	if l.key != 0 {
+		l.route.runs[l.key]++
+	}
 	l.route.until = min(l.route.until, l.until)
 	w.touch(l.route, false)
 }
@@ -108,6 +125,11 @@ func (w *writer) end(l *lease) {
 	delete(w.leases, l.number)
 	rt := l.route
 	delete(rt.leases, l.number)
+	if l.key != 0 {
+		if rt.runs[l.key]--; rt.runs[l.key] == 0 {
+			delete(rt.runs, l.key)
+		}
+	}
 	rt.untilExact = rt.untilExact && l.until > rt.until
 	if len(rt.leases) == 0 {
 		rt.until, rt.untilExact = never, true
@@ -115,29 +137,39 @@ func (w *writer) end(l *lease) {
 	w.touch(rt, false)
 }
 
+// countWaiting adds n to the count of a waiting state.
+func (rt *route) countWaiting(state, n int64) {
+	if state == fresh {
+		rt.fresh += n
+	} else {
+		rt.later += n
+	}
+}
+
 // queue counts a waiting delivery in, due at d. Watchers are notified after the
 // commit.
-func (w *writer) queue(rt *route, state, d int64) {
-	if state == fresh {
-		rt.fresh++
-	} else {
-		rt.later++
+func (w *writer) queue(rt *route, state, d, key int64) {
+	rt.countWaiting(state, 1)
+	if state != fresh {
 		rt.due = min(rt.due, d)
+	}
+	if key != 0 {
+		rt.heads.in(key)
 	}
 	w.touch(rt, true)
 }
 
 // unqueue counts a waiting delivery out, which was due at d. Where it was the
 // earliest, due stays as a lower bound: the next one is not known without a query.
-func (w *writer) unqueue(rt *route, state, d int64) {
-	if state == fresh {
-		rt.fresh--
-	} else {
-		rt.later--
+func (w *writer) unqueue(rt *route, state, d, key int64) {
+	if rt.countWaiting(state, -1); state != fresh {
 		rt.dueExact = rt.dueExact && d > rt.due
 		if rt.later == 0 {
 			rt.due, rt.dueExact = never, true
 		}
+	}
+	if key != 0 {
+		rt.heads.out(key)
 	}
 	w.touch(rt, false)
 }
@@ -171,10 +203,18 @@ func (w *writer) laterDue(rt *route) (int64, error) {
 }
 
 // hasDue reports whether something of the route is to be leased before anything
-// newer. A lease that has run out counts: its delivery will be taken over.
+// newer. A lease that has run out counts: its delivery will be taken over. What was just
+// let go by the end of another of its key does not: the dispatcher, which was told, leases
+// it in its turn beside what is born running, and else one such key would send all others
+// through the store.
 func (w *writer) hasDue(rt *route) (bool, error) {
-	if rt.fresh > 0 || rt.until <= w.now && rt.leaseEnd() <= w.now {
+	if rt.fresh > int64(len(rt.passed)) || rt.until <= w.now && rt.leaseEnd() <= w.now {
 		return true, nil
+	}
+	for _, since := range rt.passed {
+		if w.now-since > int64(passedFor) {
+			return true, nil
+		}
 	}
 	if rt.due > w.now {
 		return false, nil

@@ -156,6 +156,14 @@ func (w *writer) countQueues() error {
 			`SELECT route, count(*) FROM deliveries INDEXED BY dead WHERE state=5 GROUP BY route`,
 			func(rt *route, n int64) { rt.dead = n },
 		},
+		{
+			`SELECT route, count(*) FROM deliveries INDEXED BY heads WHERE key IS NOT NULL AND state IN (1, 3, 6) GROUP BY route`,
+			func(rt *route, n int64) { rt.heads.add(n) },
+		},
+		{
+			`SELECT route, count(*) FROM deliveries INDEXED BY waits WHERE state=8 GROUP BY route`,
+			func(rt *route, n int64) { rt.behind.add(n) },
+		},
 	} {
 		err := w.rows(set.sql, func(q *stmt) error {
 			rt := w.routes[q.ColumnInt64(0)]
@@ -192,6 +200,7 @@ func (w *writer) redirectMerged(mergedInto map[int64]int64) error {
 	}
 	for _, m := range w.moving {
 		w.routes[m.from.id] = m.to
+		m.to.joinKeys(m.from)
 	}
 	return nil
 }
@@ -215,7 +224,7 @@ func (w *writer) finishMoves(mergedInto map[int64]int64) error {
 // the file was reopened, leases live on, but for those that the failed batch began.
 func (w *writer) recoverRunning(first bool) error {
 	var found []*lease
-	err := w.rows(`SELECT number, route, fence, until, due, attempts, replay, length(log)
+	err := w.rows(`SELECT number, route, fence, until, due, attempts, replay, length(log), key
 		FROM deliveries INDEXED BY running WHERE state=2`, func(q *stmt) error {
 		rt := w.routes[q.ColumnInt64(1)]
 		if rt == nil {
@@ -223,7 +232,7 @@ func (w *writer) recoverRunning(first bool) error {
 		}
 		l := &lease{
 			number: q.ColumnInt64(0), route: rt, fence: q.ColumnInt64(2), until: q.ColumnInt64(3),
-			due: q.ColumnInt64(4), attempts: q.ColumnInt64(5), replay: q.ColumnInt64(6), logged: q.ColumnInt64(7) > 0,
+			due: q.ColumnInt64(4), attempts: q.ColumnInt64(5), replay: q.ColumnInt64(6), logged: q.ColumnInt64(7) > 0, key: q.ColumnInt64(8),
 		}
 		l.fresh = l.attempts == 0 && l.replay == 0 && !l.logged
 		found = append(found, l)
@@ -254,13 +263,13 @@ func (w *writer) recoverOne(l *lease, first, unsure bool) error {
 	due := min(l.due, w.now)
 	switch {
 	case first:
-		w.queue(l.route, retrying, due)
+		w.queue(l.route, retrying, due, l.key)
 		return w.interrupt(l, retrying, due, reasonProcessEnded)
 	case unsure && l.fresh:
-		w.queue(l.route, fresh, due)
+		w.queue(l.route, fresh, due, l.key)
 		return w.q.giveBack.int(l.number).int(fresh).int(due).exec()
 	case unsure:
-		w.queue(l.route, requeued, due)
+		w.queue(l.route, requeued, due, l.key)
 		return w.q.giveBack.int(l.number).int(requeued).int(due).exec()
 	}
 	w.grant(l)

@@ -24,6 +24,8 @@ type statements struct {
 	settle                                 *stmt
 	ofEvent, replay, eventSource, expire   *stmt
 	discard, extra                         *stmt
+	// Keys: who holds the place of one, and who is next.
+	headOf, headsOf, nextOf, one, letGo *stmt
 
 	// Retention and room.
 	oldBuckets, dropBucket        *stmt
@@ -70,7 +72,7 @@ func (q *statements) toAccept() []prepared {
 		{&q.forget, `DELETE FROM ids WHERE source=? AND id=?`},
 		{&q.bucket, `INSERT INTO forgets VALUES (?,?,?)`},
 		{&q.event, `INSERT INTO events VALUES (?,?,?,?,?,?,?)`},
-		{&q.delivery, `INSERT INTO deliveries VALUES (?,?,?,?,?,?,0,0,0,'',x'')`},
+		{&q.delivery, `INSERT INTO deliveries VALUES (?,?,?,?,?,?,0,0,0,'',x'',nullif(?,0))`},
 
 		{&q.findOdd, `SELECT number FROM quarantine WHERE source=? AND digest=?`},
 		{&q.copyOdd, `UPDATE quarantine SET copies=copies+1 WHERE number=?`},
@@ -84,7 +86,7 @@ func (q *statements) toAccept() []prepared {
 // toDeliver are those of deliveries. Those that look for one name its partial index: a plan
 // of SQLite's own choice could walk through the table of all deliveries.
 func (q *statements) toDeliver() []prepared {
-	const row = `SELECT number, due, attempts, replay, length(log), state FROM deliveries `
+	const row = `SELECT number, due, attempts, replay, length(log), state, key FROM deliveries `
 	return []prepared{
 		{&q.firstLater, `SELECT due FROM deliveries INDEXED BY later
 			WHERE route=? AND state IN (3, 6) ORDER BY due LIMIT 1`},
@@ -103,14 +105,24 @@ func (q *statements) toDeliver() []prepared {
 		{&q.giveBack, `UPDATE deliveries SET state=?2, due=?3 WHERE number=?1`},
 		{&q.log, `SELECT log FROM deliveries WHERE number=?`},
 		{&q.settle, `UPDATE deliveries SET state=?2, due=?3, attempts=?4, ended=?5, reason=?6, log=?7 WHERE number=?1`},
-		{&q.ofEvent, `SELECT number, route, state, replay, fence, due, attempts FROM deliveries
+		{&q.ofEvent, `SELECT number, route, state, replay, fence, due, attempts, key FROM deliveries
 			WHERE number BETWEEN ? AND ? ORDER BY number`},
-		{&q.replay, `UPDATE deliveries SET state=6, due=?2, attempts=0, replay=replay+1, ended=0, reason='' WHERE number=?1`},
-		{&q.extra, `INSERT INTO deliveries (number, route, state, due, until, fence, attempts, replay, ended, reason, log)
-			VALUES (?1, ?2, 6, ?3, 0, 0, 0, 1, 0, '', x'')`},
+		{&q.replay, `UPDATE deliveries SET state=?2, due=?3, route=?4, attempts=0, replay=replay+1, ended=0, reason=''
+			WHERE number=?1`},
+		{&q.extra, `INSERT INTO deliveries (number, route, state, due, until, fence, attempts, replay, ended, reason, log, key)
+			VALUES (?, ?, ?, ?, 0, 0, 0, 1, 0, '', x'', nullif(?, 0))`},
 		{&q.eventSource, `SELECT source FROM events WHERE seq=?`},
 		{&q.discard, `UPDATE deliveries SET state=7, ended=?2 WHERE number=?1`},
 		{&q.expire, `UPDATE deliveries SET state=5, ended=?2, reason=?3, due=?4 WHERE number=?1`},
+
+		{&q.headOf, `SELECT number FROM deliveries INDEXED BY heads
+			WHERE route=? AND key=? AND state IN (1, 3, 6) ORDER BY number LIMIT 1`},
+		{&q.headsOf, `SELECT number, key, state, due FROM deliveries INDEXED BY heads
+			WHERE route=? AND key IS NOT NULL AND state IN (1, 3, 6) LIMIT ?`},
+		{&q.nextOf, `SELECT number FROM deliveries INDEXED BY behind
+			WHERE route=? AND key=? AND state=8 ORDER BY number LIMIT 1`},
+		{&q.one, `SELECT due, attempts, replay, length(log), state FROM deliveries WHERE number=?`},
+		{&q.letGo, `UPDATE deliveries SET state=?2, due=?3, route=?4 WHERE number=?1`},
 	}
 }
 

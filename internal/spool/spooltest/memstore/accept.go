@@ -150,12 +150,12 @@ func (tx *tx) deliver(in spool.Intake, seq int64) (running []spool.Delivery) {
 		q := tx.queueOf(spool.RouteKey{Source: in.Event.Source, Route: w.Route})
 		start := w.Start && in.Owner != "" && tx.heldHere(q) == nil &&
 			(tx.faults[StartsOutOfTurn] || !tx.hasDue(q))
-		d := delivery{number: tx.im.number + 1, seq: seq, queue: q, state: spool.Available, due: tx.now}
+		d := delivery{number: tx.im.number + 1, seq: seq, queue: q, key: spool.KeyHash(w.Key), state: spool.Available, due: tx.now}
 		tx.put(func(im *image) { im.number = d.number })
-		if start {
+		if start && !tx.mayNotStart(d) {
 			running = append(running, tx.start(d, in.LeaseFor))
 		} else {
-			tx.setDelivery(d)
+			tx.await(d)
 		}
 	}
 	return running

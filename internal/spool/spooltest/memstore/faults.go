@@ -91,6 +91,25 @@ const (
 	// CopiesOdd keeps every copy of an odd body.
 	CopiesOdd
 
+	// PromotesNothing leaves the next of a key behind when one has ended.
+	PromotesNothing
+	// PromotesTwo lets two of a key go when one has ended.
+	PromotesTwo
+	// PromotesNewest lets the newest of a key go next.
+	PromotesNewest
+	// OverlooksRunning takes a key for free while a delivery of it runs.
+	OverlooksRunning
+	// OverlooksWaiting starts a new delivery while one of its key waits.
+	OverlooksWaiting
+	// ExpiresInPlace lets nothing go when retention has ended the first of a key.
+	ExpiresInPlace
+	// ReplaysBeside has a replay wait beside others of its key.
+	ReplaysBeside
+	// JoinsBeside leaves two of a key side by side where a route takes over another.
+	JoinsBeside
+	// ReleasesPlaces has what is given back wait behind others of its key.
+	ReleasesPlaces
+
 	// LeasesHeld hands out deliveries of a route that an operator holds.
 	LeasesHeld
 	// PassesOn takes what lies behind the end of a pass, too.

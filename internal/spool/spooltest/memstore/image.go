@@ -45,6 +45,8 @@ type queue struct {
 
 type delivery struct {
 	number, seq, queue int64
+	key                int64 // spool.KeyHash, 0 for none
+	behind             bool  // Available, but waits for another one of its key to end
 	state              spool.State
 	due, until, ended  time.Time
 	endedAge           time.Duration
@@ -87,7 +89,7 @@ func (im *image) clone() *image {
 func (d delivery) waiting(now time.Time) bool {
 	switch d.state {
 	case spool.Available, spool.Retrying:
-		return true
+		return !d.behind
 	case spool.Running:
 		return !d.until.After(now)
 	}

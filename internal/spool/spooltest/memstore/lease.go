@@ -89,7 +89,7 @@ func byEvent(a, b delivery) int {
 // next returns when something of the queue is to be leased again.
 func (tx *tx) next(queue int64) (next time.Time) {
 	for _, d := range tx.im.deliveries {
-		if d.queue != queue || d.finished() {
+		if d.queue != queue || d.finished() || d.behind {
 			continue
 		}
 		if at := d.dueAt(); next.IsZero() || at.Before(next) {
@@ -153,6 +153,7 @@ func (s *store) Settle(ctx context.Context, st spool.Settlement) error {
 				return fmt.Errorf("settling delivery: state %v ends no lease", st.State)
 			}
 			tx.setDelivery(d)
+			tx.promote(d)
 			return nil
 		})
 	})
@@ -171,7 +172,9 @@ func (s *store) Release(ctx context.Context, leases []spool.Lease) error {
 				if s.faults[CountsReleased] {
 					d.attempts++
 				}
-				tx.setDelivery(d)
+				if tx.setDelivery(d); s.faults[ReleasesPlaces] && d.key != 0 {
+					tx.yield(d)
+				}
 			}
 			return nil
 		})

@@ -85,7 +85,7 @@ func (tx *tx) deliveries(seq int64) (found []spool.DeliveryRecord) {
 			Number: d.number, Route: tx.im.queues[d.queue].key.Route, State: d.state,
 			Attempts: d.attempts, Replay: d.replay, Ended: d.ended, Reason: d.reason, Log: d.log,
 		}
-		if d.state == spool.Available || d.state == spool.Retrying {
+		if r.Behind = d.behind; d.waiting(tx.now) && d.state != spool.Running {
 			r.Due = d.due
 		}
 		found = append(found, r)

@@ -51,14 +51,18 @@ func (tx *tx) expireOld() {
 	for _, d := range tx.im.deliveries {
 		old := tx.age-tx.im.ages[d.seq] > tx.settings.Retention
 		tried := d.process == tx.process || tx.age-tx.begun >= time.Hour || tx.faults[ExpiresUntried]
-		if !old || !tried || !d.waiting(tx.now) {
+		if !old || !tried || !d.waiting(tx.now) && !d.behind {
 			continue
 		}
 		if d.state == spool.Running {
 			d = d.cutShort(tx.now, "lease ran out")
 		}
 		d.state, d.ended, d.endedAge, d.reason = spool.Dead, tx.now, tx.age, "waited longer than retention"
+		d.behind = false
 		tx.setDelivery(d)
+		if !tx.faults[ExpiresInPlace] {
+			tx.promote(d)
+		}
 		if !tx.faults[ExpiresSilently] {
 			tx.expired = append(tx.expired, d)
 		}

@@ -71,6 +71,7 @@ func (tx *tx) configure(k, was spool.RouteKey) {
 				tx.setDelivery(d)
 			}
 		}
+		tx.joinKeys(mine)
 		tx.put(func(im *image) { im.queues[old] = queue{}; im.names[was] = mine })
 	}
 }
@@ -179,7 +180,7 @@ func (s *store) HeldByHand(k spool.RouteKey) (spool.Hold, bool) {
 	return *h, true
 }
 
-func (s *store) Redeliver(ctx context.Context, seq int64, route string) (int, error) {
+func (s *store) Redeliver(ctx context.Context, seq int64, to spool.RouteWish) (int, error) {
 	return do(ctx, s, func() (n int, err error) {
 		err = s.update(true, func(tx *tx) error {
 			ev := tx.im.events[seq]
@@ -187,17 +188,17 @@ func (s *store) Redeliver(ctx context.Context, seq int64, route string) (int, er
 				return spool.ErrNotFound
 			}
 			q := int64(0)
-			if route != "" {
-				q = tx.queueOf(spool.RouteKey{Source: ev.Source, Route: route})
+			if to.Route != "" {
+				q = tx.queueOf(spool.RouteKey{Source: ev.Source, Route: to.Route})
 			}
-			n = tx.redeliver(seq, q)
+			n = tx.redeliver(seq, q, spool.KeyHash(to.Key))
 			return nil
 		})
 		return n, err
 	})
 }
 
-func (tx *tx) redeliver(seq, queue int64) (n int) {
+func (tx *tx) redeliver(seq, queue, key int64) (n int) {
 	found := false
 	for _, d := range tx.im.deliveries {
 		if d.seq != seq || queue != 0 && d.queue != queue {
@@ -205,17 +206,17 @@ func (tx *tx) redeliver(seq, queue int64) (n int) {
 		}
 		found = true
 		if d.finished() || tx.faults[ReplaysRunning] {
-			tx.setDelivery(delivery{
-				number: d.number, seq: seq, queue: d.queue, state: spool.Available, due: tx.now,
+			tx.await(delivery{
+				number: d.number, seq: seq, queue: d.queue, key: d.key, state: spool.Available, due: tx.now,
 				fence: d.fence, replay: d.replay + 1, log: d.log,
 			})
 			n++
 		}
 	}
 	if queue != 0 && !found {
-		d := delivery{number: tx.im.number + 1, seq: seq, queue: queue, state: spool.Available, due: tx.now, replay: 1}
+		d := delivery{number: tx.im.number + 1, seq: seq, queue: queue, key: key, state: spool.Available, due: tx.now, replay: 1}
 		tx.put(func(im *image) { im.number = d.number })
-		tx.setDelivery(d)
+		tx.await(d)
 		n++
 	}
 	return n

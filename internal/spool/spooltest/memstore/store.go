@@ -167,7 +167,7 @@ func (tx *tx) put(c change) {
 
 func (tx *tx) setDelivery(d delivery) {
 	tx.put(func(im *image) { im.deliveries[d.number] = d })
-	if d.state == spool.Available || d.state == spool.Retrying {
+	if !d.behind && (d.state == spool.Available || d.state == spool.Retrying) {
 		tx.due = append(tx.due, tx.im.queues[d.queue].key)
 	}
 }

@@ -1,28 +1,30 @@
-package caddymodule
+// Package connections bounds the connections that wait for the head of a request.
+//
+// Guarantee: of those that have sent no whole head yet, and of those that are idle, at
+// most a fixed number of each stays open; what is beyond it ends the one that has
+// waited longest, and never one that works on a request. Nothing is kept of a
+// connection that is closed.
+//
+// Limits: the bound follows the memory limit that the process has when it is first
+// asked for.
+package connections
 
 import (
-	"log/slog"
 	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/inboxgate/inboxgate/internal/loghandler"
 )
 
-// connections are those of the process that wait for the head of a request. Each
+// Queues are the connections of the process that wait for the head of a request. Each
 // takes memory, and anybody may open some: what is beyond the bound ends the one that
 // has waited longest. A head that somebody really sends is whole within milliseconds,
 // so that however many never are, they end each other.
-type connections struct {
-	max int // In each of the two queues.
-
+type Queues struct {
 	mu  sync.Mutex
-	all map[net.Conn]*connection // Guarded by mu, like all below.
+	max int // In each of the two queues; guarded by mu, like all below.
+	all map[net.Conn]*connection
 	// fresh have sent no whole head yet; idle wait for the next one.
 	fresh, idle connQueue
 }
@@ -40,26 +42,26 @@ type connQueue struct {
 	oldest, newest *connection
 }
 
-// waiting are the connections of the process, made when the first server is guarded.
-var waiting = sync.OnceValue(func() *connections { return newConnections(debug.SetMemoryLimit(-1)) })
+// Process returns the connections of the process, made when the first server is guarded.
+var Process = sync.OnceValue(func() *Queues { return newQueues(debug.SetMemoryLimit(-1)) })
 
 // connectionCost is what a connection takes whose head has come almost whole: its
 // buffers, the stack, and what was read. Caddy ends heads beyond 16 KiB.
 const connectionCost = 32 << 10
 
-// newConnections bounds connections by a memory limit in bytes. Each queue may have a
-// sixteenth of it, half of what bodies of a kind have (newBudgets): 460 at 256 MiB.
-func newConnections(limit int64) *connections {
+// newQueues bounds connections by a memory limit in bytes. Each queue may have a
+// sixteenth of it, half of what bodies of a kind have (package body): 460 at 256 MiB.
+func newQueues(limit int64) *Queues {
 	const least, most = 256, 32 << 10
 	if limit == math.MaxInt64 {
 		limit = 1 << 30 // Nobody has set one.
 	}
-	return &connections{max: int(min(max(limit/16/connectionCost, least), most)), all: make(map[net.Conn]*connection)}
+	return &Queues{max: int(min(max(limit/16/connectionCost, least), most)), all: make(map[net.Conn]*connection)}
 }
 
-// changed follows a connection from state to state. It returns the one that makes
+// Changed follows a connection from state to state. It returns the one that makes
 // room, or nil.
-func (s *connections) changed(conn net.Conn, state http.ConnState) net.Conn {
+func (s *Queues) Changed(conn net.Conn, state http.ConnState) net.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.all[conn]
@@ -82,7 +84,7 @@ func (s *connections) changed(conn net.Conn, state http.ConnState) net.Conn {
 	return nil
 }
 
-func (s *connections) push(q *connQueue, c *connection) (evicted net.Conn) {
+func (s *Queues) push(q *connQueue, c *connection) (evicted net.Conn) {
 	c.in, c.older = q, q.newest
 	if q.newest != nil {
 		q.newest.newer = c
@@ -98,7 +100,7 @@ func (s *connections) push(q *connQueue, c *connection) (evicted net.Conn) {
 	return last.conn
 }
 
-func (s *connections) remove(c *connection) {
+func (s *Queues) remove(c *connection) {
 	q := c.in
 	if q == nil {
 		return
@@ -117,17 +119,17 @@ func (s *connections) remove(c *connection) {
 	c.in, c.older, c.newer = nil, nil, nil
 }
 
-// bound has a server's connections counted among those of the process.
-func (s *connections) bound(server *caddyhttp.Server, log *slog.Logger) {
-	ended := &loghandler.Seldom{Every: missedEvery}
-	server.RegisterConnState(func(conn net.Conn, state http.ConnState) {
-		c := s.changed(conn, state)
-		if c == nil {
-			return
-		}
-		go c.Close() // TLS may have something to say first.
-		if n, ok := ended.Add(time.Now()); ok {
-			log.Warn("more connections wait for a request than the memory limit allows: those that have waited longest are closed", "limit", s.max, "connections", n)
-		}
-	})
+// SetMax bounds each of the queues by n, and returns what bounded it before.
+func (s *Queues) SetMax(n int) (before int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, s.max = s.max, n
+	return before
+}
+
+// Max returns how many connections each of the queues may hold.
+func (s *Queues) Max() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.max
 }

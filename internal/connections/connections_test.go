@@ -1,4 +1,4 @@
-package caddymodule
+package connections
 
 import (
 	"net"
@@ -13,14 +13,14 @@ import (
 // kept of what is closed.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	if n := newConnections(241591910).max; n != 460 {
+	if n := newQueues(241591910).max; n != 460 {
 		t.Errorf("at 256 MiB the bound is %d", n)
 	}
-	if n := newConnections(1 << 20).max; n != 256 {
+	if n := newQueues(1 << 20).max; n != 256 {
 		t.Errorf("at 1 MiB the bound is %d", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		s := newConnections(0)
+		s := newQueues(0)
 		s.max = rapid.IntRange(1, 4).Draw(t, "max")
 		var conns []net.Conn
 		states := make(map[net.Conn]http.ConnState)
@@ -58,7 +58,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 					want, queue[state] = q[0], q[1:]
 				}
 			}
-			if got := s.changed(c, state); got != want {
+			if got := s.Changed(c, state); got != want {
 				t.Fatalf("ended %p, want %p", got, want)
 			}
 			if s.fresh.n != len(queue[http.StateNew]) || s.idle.n != len(queue[http.StateIdle]) {
@@ -66,7 +66,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			}
 		}
 		for _, c := range conns {
-			s.changed(c, http.StateClosed)
+			s.Changed(c, http.StateClosed)
 		}
 		if len(s.all) != 0 || s.fresh.oldest != nil || s.idle.newest != nil {
 			t.Fatalf("%d are kept", len(s.all))

@@ -1,4 +1,11 @@
-package caddymodule
+// Package audit follows the deliveries of one configuration: it counts them, keeps the
+// audit log, and emits an event for what is rare and matters.
+//
+// Guarantee: each delivery that ends has one line in the audit log, after the store has
+// taken its end, and each dead letter one event and one count. No line holds a body.
+//
+// Limits: what ends after a crash and before the line is in the store alone.
+package audit
 
 import (
 	"context"
@@ -7,10 +14,9 @@ import (
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/metrics"
 	"github.com/inboxgate/inboxgate/internal/spool"
-	"github.com/inboxgate/inboxgate/internal/storage"
 )
 
-// Events that the app emits through Caddy's event system. They are rare.
+// Names of the events that the app emits through Caddy's event system. They are rare.
 const (
 	// EventRejected: many requests had no valid signature in a short time.
 	EventRejected = "inbox_rejected"
@@ -23,9 +29,8 @@ const (
 	EventDiskLow = "inbox_disk_low"
 )
 
-// observer follows the deliveries of one configuration: it counts them, and
-// keeps the audit log.
-type observer struct {
+// Observer implements deliver.Observer.
+type Observer struct {
 	log    *slog.Logger // The app's.
 	audit  *slog.Logger // The app's audit log.
 	emit   func(name string, data map[string]any)
@@ -33,16 +38,19 @@ type observer struct {
 	routes map[spool.RouteKey]*metrics.Route // Of the configuration; not changed once made.
 }
 
-func newObserver(a *App, st *storage.Storage) *observer {
-	o := &observer{log: a.log, audit: a.audit, emit: a.emit, notify: st.DeliveryEnded, routes: make(map[spool.RouteKey]*metrics.Route)}
-	for k := range a.configured() {
+// New returns an observer of the deliveries of those routes, which writes to the app's
+// log and its audit log, and emits events. notify is called with the number of each event
+// of which a delivery has ended.
+func New(routes map[spool.RouteKey]bool, log, audit *slog.Logger, emit func(name string, data map[string]any), notify func(seq int64)) *Observer {
+	o := &Observer{log: log, audit: audit, emit: emit, notify: notify, routes: make(map[spool.RouteKey]*metrics.Route)}
+	for k := range routes {
 		o.routes[k] = metrics.Process().Route(k)
 	}
 	return o
 }
 
 // Attempted implements deliver.Observer.
-func (o *observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
+func (o *Observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
 	o.routes[k].Attempted(d, a, state) // Only what is configured is delivered.
 	if state == spool.Retrying {
 		return
@@ -55,16 +63,16 @@ func (o *observer) Attempted(k spool.RouteKey, d spool.Delivery, a spool.Attempt
 
 // died counts a dead letter and emits its event. Labels come from the configuration
 // only, so one of a route that is parked is not counted.
-func (o *observer) died(k spool.RouteKey, d spool.Delivery) {
+func (o *Observer) died(k spool.RouteKey, d spool.Delivery) {
 	if m := o.routes[k]; m != nil {
 		m.Died()
 	}
 	o.emit(EventDeadLetter, map[string]any{"source": k.Source, "route": k.Route, "event_id": d.Event.ID, "event_type": d.Event.Type})
 }
 
-// expired records a dead letter that retention has made: the log has the line
+// Expired records a dead letter that retention has made: the log has the line
 // of any other.
-func (o *observer) expired(d spool.Delivery, reason string) {
+func (o *Observer) Expired(d spool.Delivery, reason string) {
 	o.log.Warn("dead letter", "source", d.Route.Source, "route", d.Route.Route,
 		"event_id", d.Event.ID, "delivery", d.Lease.Delivery, "attempts", d.Attempts, "reason", reason)
 	o.ended(d.Route, d, spool.Attempt{N: d.Attempts}, spool.Dead)
@@ -72,7 +80,7 @@ func (o *observer) expired(d spool.Delivery, reason string) {
 }
 
 // ended writes one line about a delivery that has ended to the audit log.
-func (o *observer) ended(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
+func (o *Observer) ended(k spool.RouteKey, d spool.Delivery, a spool.Attempt, state spool.State) {
 	o.notify(d.Event.Seq)
 	if !o.audit.Enabled(context.Background(), slog.LevelInfo) {
 		return
@@ -90,17 +98,17 @@ func (o *observer) ended(k spool.RouteKey, d spool.Delivery, a spool.Attempt, st
 }
 
 // Held implements deliver.Observer.
-func (o *observer) Held(k spool.RouteKey, h spool.Hold) {
+func (o *Observer) Held(k spool.RouteKey, h spool.Hold) {
 	o.emit(EventRouteHeld, map[string]any{"source": k.Source, "route": k.Route, "reason": h.Reason, "by_hand": h.ByHand})
 }
 
 // Resumed implements deliver.Observer.
-func (o *observer) Resumed(k spool.RouteKey) {
+func (o *Observer) Resumed(k spool.RouteKey) {
 	o.emit(EventRouteResumed, map[string]any{"source": k.Source, "route": k.Route})
 }
 
 // Slower implements deliver.Observer.
-func (o *observer) Slower(k spool.RouteKey) { o.routes[k].Slower() }
+func (o *Observer) Slower(k spool.RouteKey) { o.routes[k].Slower() }
 
 // Interface guards.
-var _ deliver.Observer = (*observer)(nil)
+var _ deliver.Observer = (*Observer)(nil)
