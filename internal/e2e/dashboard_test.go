@@ -217,6 +217,7 @@ func TestDashboardCommandOpensARunningInstance(t *testing.T) {
 	dir := t.TempDir()
 	p := proctest.Start(t, gate(t, dir, "INBOX_UPSTREAM="+app.Addr, "INBOX_LISTEN="+proctest.FreeAddress(t), "INBOX_ADMIN=", "INBOX_DATA_DIR="+filepath.Join(dir, "d")))
 	p.Await(t, started, 1)
+	p.Await(t, "finished cleaning storage units", 1) // Caddy's own files are there by then.
 	before := files(t, dir)
 	c := command(t, dir, []string{"SSH_CONNECTION=192.0.2.7 50000 192.0.2.1 2222", "INBOX_DATA_DIR=" + filepath.Join(dir, "d")}, "dashboard", "--reveal")
 	d := proctest.Start(t, c)
