@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
-
 	"time"
 
 	"github.com/inboxgate/inboxgate/internal/spool"
