@@ -137,6 +137,7 @@ func (a *api) walk(r *request, s *stream, b Bulk, q spool.Query, do func(spool.R
 				if err := s.send(begun.at(step, sent)); err != nil {
 					return step, err
 				}
+				s.last = step // It may be the last, which has no rest and no rate.
 			}
 		}
 		if q.Cursor = page.Next; q.Cursor == 0 {

@@ -138,8 +138,9 @@ func (w *worker) conclude(j *job, a Answer, start, end time.Time) outcome {
 		back = w.noteChange(c)
 	}
 	// On a held route a free attempt comes again with a probe and not sooner: its own
-	// pause is for routes that are not held.
-	if h := w.hold.current; h != nil && o.free {
+	// pause is for routes that are not held. Unless other members serve the route: they may
+	// reach the app, and must get the delivery before the next probe takes it from them again.
+	if h := w.hold.current; h != nil && o.free && w.live.Load() <= 1 {
 		o.after = max(o.after, h.NextProbe.Sub(end))
 	}
 	if c == nowHeld {

@@ -69,6 +69,10 @@ func besideStore(t *testing.T, s *Store) *sqlite3.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	// Another process waits its turn: the store's own writer may be in a transaction.
+	if err := c.BusyTimeout(busyFor); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Exec("PRAGMA wal_autocheckpoint=0; CREATE TABLE IF NOT EXISTS other (n INTEGER); BEGIN; SELECT count(*) FROM events"); err != nil {
 		t.Fatal(err)
 	}

@@ -32,5 +32,5 @@ func shareDir(dir string) (release func(), err error) {
 		}
 		return nil, fmt.Errorf("locking: %w", err)
 	}
-	return func() { f.Close() }, nil
+	return func() { unlock(f) }, nil
 }

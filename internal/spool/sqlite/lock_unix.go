@@ -86,7 +86,7 @@ func (l *dirLock) release(well bool) {
 	if well {
 		_ = l.f.Truncate(0)
 	}
-	_ = l.f.Close()
+	unlock(l.f)
 }
 
 // undo frees the lock and leaves the file as it was found, for a start that changes
@@ -95,7 +95,14 @@ func (l *dirLock) undo() {
 	if l.f.Truncate(0) == nil {
 		_, _ = l.f.WriteAt(l.was, 0)
 	}
-	_ = l.f.Close()
+	unlock(l.f)
+}
+
+// unlock frees the lock on a file and closes it. To close alone is not enough: a child that
+// the process is starting has the file too, until the moment it becomes another program.
+func unlock(f *os.File) {
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	_ = f.Close()
 }
 
 // syncDir makes the names of new files durable. An fsync of a file does not do that.

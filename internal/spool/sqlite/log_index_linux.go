@@ -82,8 +82,12 @@ func (x *logIndex) invalidate() error {
 	return nil
 }
 
-// release lets other processes copy the log again. The lock goes with the open file.
-func (x *logIndex) release() { _ = x.f.Close() }
+// release lets other processes copy the log again. To close the file alone is not enough,
+// as in unlock.
+func (x *logIndex) release() {
+	_ = unix.FcntlFlock(x.f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Start: indexCopier, Len: 1})
+	_ = x.f.Close()
+}
 
 // whoReads names a process that reads or writes the store besides this one, as far as
 // the system says. An operator is to know which one to end.
