@@ -127,30 +127,17 @@ func (a *App) configured() map[spool.RouteKey]bool {
 
 // release takes a quarantined body as an event. With dryRun it returns what would
 // become of it.
-func (a *App) release(ctx context.Context, run *engine, rec spool.Record, dryRun bool) (became control.Released, err error) {
+func (a *App) release(ctx context.Context, run *engine, rec spool.Record, dryRun bool) (control.Released, error) {
 	src := a.sources.find(rec.Event.Source)
 	if src == nil {
-		return became, &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("source %s is not configured any more: configure it, or discard the entry", rec.Event.Source)}
+		return control.Release(ctx, run.Store, rec, nil, dryRun)
 	}
-	e := *rec.Event
-	e.ID = spool.ReleaseID(rec.Event, rec.Reason)
-	became = control.Released{ID: e.ID, Type: e.Type, Routes: []string{}}
-	in := spool.Intake{Event: &e, DeliverStale: true, Release: rec.Event.Seq}
-	for _, m := range src.table.Match(&e) {
-		in.Routes = append(in.Routes, spool.RouteWish{Route: src.Routes[m.Route].Name, Key: m.Key})
-		became.Routes = append(became.Routes, src.Routes[m.Route].Name)
-	}
-	if dryRun {
-		return became, nil
-	}
-	receipt, err := run.Store.Accept(ctx, in)
-	if err != nil {
-		return became, err
-	}
-	if receipt.Verdict != spool.Accepted {
-		return became, &control.Error{Status: http.StatusConflict, Message: fmt.Sprintf("event %s is known already (%s): discard the entry", e.ID, receipt.Verdict)}
-	}
-	return became, nil
+	return control.Release(ctx, run.Store, rec, func(e *spool.Event) (wishes []spool.RouteWish) {
+		for _, m := range src.table.Match(e) {
+			wishes = append(wishes, spool.RouteWish{Route: src.Routes[m.Route].Name, Key: m.Key})
+		}
+		return wishes
+	}, dryRun)
 }
 
 // orderKey returns what orders an event on a configured route, empty for nothing.

@@ -247,7 +247,7 @@ func (a *App) Start() error {
 	if err != nil {
 		return fmt.Errorf("starting deliveries: %w", err)
 	}
-	a.warnParked(ctx, st.Store, a.done)
+	storage.WarnParked(ctx, st.Store, a.configured(), a.log, a.done)
 	a.dispatcher = d
 	st.Began(d)
 	d.Start()

@@ -15,6 +15,7 @@ import (
 	"github.com/inboxgate/inboxgate/internal/env"
 	"github.com/inboxgate/inboxgate/internal/nearest"
 	"github.com/inboxgate/inboxgate/internal/secrets"
+	"github.com/inboxgate/inboxgate/internal/settings"
 )
 
 // parseWebhook sets up the handler from Caddyfile tokens. Syntax:
@@ -273,7 +274,7 @@ func parseSize(d argParser, to *int64) error {
 	if err != nil {
 		return err
 	}
-	if n, err := strconv.ParseUint(value, 10, 64); err == nil && n < minMaxBody { // More than that can be meant as bytes.
+	if n, err := strconv.ParseUint(value, 10, 64); err == nil && n < settings.MinMaxBody { // More than that can be meant as bytes.
 		return d.Errf("%s %s has no unit: write it as %sMiB, or as %[2]sB for bytes", word, value, value)
 	}
 	n, err := humanize.ParseBytes(value)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/inboxgate/inboxgate/internal/access"
 )
 
 var dashboardWords = []string{"actions", "reveal", "user", "unauthenticated_ok", "prefix"}
@@ -60,11 +62,11 @@ func (d *Dashboard) parse(h httpcaddyfile.Helper) (err error) {
 		seen[word] = h.Line()
 		switch word {
 		case "actions":
-			d.Actions, err = oneArg(at, actionsOperate)
+			d.Actions, err = oneArg(at, access.ActionsOperate)
 		case "reveal":
-			d.Reveal, err = oneArg(at, revealOperate)
+			d.Reveal, err = oneArg(at, access.RevealOperate)
 		case "user":
-			d.User, err = oneArg(at, basicUser)
+			d.User, err = oneArg(at, access.BasicUser)
 		case "prefix":
 			d.Prefix, err = oneArg(at, "/ops")
 		case "unauthenticated_ok":
@@ -78,8 +80,10 @@ func (d *Dashboard) parse(h httpcaddyfile.Helper) (err error) {
 			return err
 		}
 		// A line that stands here already is judged here; `actions` may follow.
-		if one := (&Dashboard{Actions: cmp.Or(d.Actions, actionsOperate), Reveal: d.Reveal, User: d.User, Prefix: d.Prefix}).Validate(); one != nil {
-			return h.WrapErr(one)
+		one := d.settings()
+		one.Actions = cmp.Or(one.Actions, access.ActionsOperate)
+		if err := one.Check(); err != nil {
+			return h.WrapErr(err)
 		}
 	}
 	if err := d.Validate(); err != nil {

@@ -3,28 +3,24 @@ package caddymodule
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/inboxgate/inboxgate/internal/body"
 	"github.com/inboxgate/inboxgate/internal/control"
 	"github.com/inboxgate/inboxgate/internal/deliver"
 	"github.com/inboxgate/inboxgate/internal/handlers"
 	"github.com/inboxgate/inboxgate/internal/routing"
+	"github.com/inboxgate/inboxgate/internal/settings"
 )
 
 // Defaults of a webhook.
 const (
 	defaultName        = "inbox"
 	defaultMaxBody     = 1 << 20
-	minMaxBody         = 1000
 	defaultReadTimeout = 5 * time.Second
-	defaultAckTimeout  = 8 * time.Second
-	// The platform gives up after 10 s; by then our answer is long there.
-	answerWithin = 8 * time.Second
+	defaultAckTimeout  = settings.MaxAckTimeout
+	answerWithin       = settings.AnswerWithin
 )
 
 // Source is the configuration of one webhook endpoint. Handlers of the same
@@ -232,141 +228,29 @@ func (s *Source) setDefaults() {
 }
 
 const (
-	staleQuarantine = "quarantine"
-	staleDeliver    = "deliver"
+	staleQuarantine = settings.StaleQuarantine
+	staleDeliver    = settings.StaleDeliver
 )
 
 // check lists every mistake of the configuration, each with its fix.
-func (s *Source) check() []error {
-	var errs []error
-	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := routing.CheckName("name", s.Name); err != nil {
-		errs = append(errs, err)
-	}
-	if most := body.Process().Largest(); s.MaxBody < 0 || s.MaxBody > most {
-		add("max_body is %d bytes: give a size such as 1MiB, at most %dMiB: an eighth of the memory limit, and never more than 128MiB", s.MaxBody, most>>20)
-	}
-	if s.MaxBody > 0 && s.MaxBody < minMaxBody {
-		add("max_body is %d bytes, which hardly an event fits into: give at least 1kB, for example 1MiB", s.MaxBody)
-	}
-	if t := time.Duration(s.ReadTimeout); t < 0 || t > answerWithin-time.Second {
-		add("read_timeout is %s: it must lie between 0 and 7s, because the answer comes within 8s", t)
-	}
-	if t := time.Duration(s.AckTimeout); t != 0 && !s.Pass {
-		add("ack_timeout without pass: remove it, or give the route a `timeout` (events that are stored are answered without waiting for an app)")
-	} else if t < 0 || t > defaultAckTimeout {
-		add("ack_timeout is %s: it must lie between 0 and 8s, because the platform waits 10s", t)
-	}
-	if s.Stale != staleQuarantine && s.Stale != staleDeliver {
-		add("stale is %q: say `stale quarantine` or `stale deliver`", s.Stale)
-	}
-	switch {
-	case s.Pass && len(s.Routes) > 0:
-		add("both pass and routes: remove `pass`, or remove every `on` and `to`")
-	case !s.Pass && len(s.Routes) == 0:
-		add("no routes: say where events go (`to app:3000` or `on message.failed alerts:9000`), or `pass` to hand them to the next handler")
-	}
-	names := make(map[string]bool)
-	for i := range s.Routes {
-		r := &s.Routes[i]
-		if names[r.Name] {
-			add("two routes are named %q: give one of them another `name`", r.Name)
-		}
-		names[r.Name] = true
-		errs = append(errs, r.check(s.Types)...)
-	}
-	heirs := make(map[string]string)
-	for _, r := range s.Routes {
-		if other, ok := heirs[r.Was]; ok && r.Was != "" {
-			add("routes %q and %q were both %q: only one of them can take its deliveries over", other, r.Name, r.Was)
-		}
-		heirs[r.Was] = r.Name
-		if r.Was != "" && names[r.Was] {
-			add("route %q was %q, which is a route still: remove `was %s`, or rename the other", r.Name, r.Was, r.Was)
-		}
-	}
-	if n := countFallbacks(s.Routes); n > 1 {
-		add("%d routes without types: one `to` takes what no `on` took; several addresses in it are replicas", n)
-	} else if n == 1 {
-		for _, r := range s.Routes {
-			if slices.Contains(r.Types, "*") && r.If == "" {
-				add("`on *` (route %q) takes every event, so that nothing is left for `to`: remove the `to`, or make it an `on *` too if both apps shall get every event", r.Name)
-			}
-		}
-	}
-	return errs
-}
-
-func countFallbacks(routes []Route) (n int) {
-	for _, r := range routes {
-		if len(r.Types) == 0 {
-			n++
-		}
-	}
-	return n
-}
-
-func (r *Route) check(own []string) []error {
-	var errs []error
-	add := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("route %q: %w", r.Name, fmt.Errorf(format, args...)))
-	}
-	if err := routing.CheckName("name", r.Name); err != nil {
-		add("%w", err)
-	}
-	for _, t := range r.Types {
-		if err := routing.CheckType(t, own); err != nil {
-			add("%w", err)
-		}
-	}
-	if err := r.rule().Check(); err != nil {
-		add("%w", err)
-	}
-	if len(r.Retry) > 0 {
-		if err := r.schedule().Validate(); err != nil {
-			add("retry: %w", err)
-		}
-	}
-	if r.Timeout < 0 {
-		add("timeout is negative: give a duration such as 10s")
-	}
-	if r.MaxInFlight < 0 {
-		add("max_in_flight is negative: give a number such as 32")
-	}
-	if r.MaxInFlightEach && r.MaxInFlight == 0 {
-		add("max_in_flight_each without max_in_flight: give a number such as 32 too, or leave it out")
-	}
-	if r.RateEach && r.Rate == 0 {
-		add("rate_each without rate: give the attempts a second too, as rate 50, or leave it out")
-	}
-	if err := deliver.CheckRate(r.Rate, r.Burst); err != nil {
-		add("%w", err)
-	}
-	if len(r.HandleRaw) == 0 {
-		add("no upstream: give an address such as app:3000, or a handle block")
-	}
-	for _, raw := range r.HandleRaw {
-		if handlers.Mentions(raw, directiveName) {
-			add("%s inside its own route: an event would come back to itself", directiveName)
-		}
-	}
-	return errs
-}
+func (s *Source) check() []error { return s.plain().Check(directiveName) }
 
 // fits refuses schedules that retention would cut short.
-func (s *Source) fits(retention time.Duration) error {
-	for _, r := range s.Routes {
-		schedule := r.schedule()
-		if schedule == nil {
-			schedule = deliver.Platform
-		}
-		var total time.Duration
-		for _, d := range schedule {
-			total += d
-		}
-		if total >= retention {
-			return fmt.Errorf("route %q: its retries span %s, but what waits for longer than retention (%s) becomes a dead letter: raise retention in the global option %s, or shorten retry", r.Name, total, retention, appID)
-		}
+func (s *Source) fits(retention time.Duration) error { return s.plain().Fits(retention, appID) }
+
+// plain returns the configuration without what Caddy needs of it.
+func (s *Source) plain() settings.Source {
+	plain := settings.Source{
+		Name: s.Name, MaxBody: s.MaxBody, ReadTimeout: time.Duration(s.ReadTimeout), AckTimeout: time.Duration(s.AckTimeout),
+		Stale: s.Stale, Types: s.Types, Pass: s.Pass,
 	}
-	return nil
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		plain.Routes = append(plain.Routes, settings.Route{
+			Route: r.rule(), Was: r.Was, Schedule: r.schedule(), Timeout: time.Duration(r.Timeout),
+			MaxInFlight: r.MaxInFlight, MaxInFlightEach: r.MaxInFlightEach,
+			Rate: r.Rate, Burst: r.Burst, RateEach: r.RateEach, Handlers: r.HandleRaw,
+		})
+	}
+	return plain
 }

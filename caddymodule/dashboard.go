@@ -3,12 +3,9 @@ package caddymodule
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -62,15 +59,7 @@ type Dashboard struct {
 	pages  http.Handler // Made by once.
 }
 
-const (
-	dashboardDirective = "inbox_dashboard"
-
-	actionsRead, actionsOperate = "read", "operate"
-	revealNever, revealOperate  = "never", "operate"
-	basicUser                   = "{http.auth.user.id}"
-	clientCertificate           = "{http.request.tls.client."
-	requestHeader               = "{http.request.header."
-)
+const dashboardDirective = "inbox_dashboard"
 
 // changes are the bulk changes of all dashboards of this process: one that runs is to be
 // found after a reload.
@@ -91,69 +80,25 @@ func (d *Dashboard) Provision(ctx caddy.Context) error {
 	d.server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	d.app.guards.bound(ctx, d.app.log)
 	d.app.guards.shown(d)
-	d.User = cmp.Or(d.User, basicUser)
-	d.rule = access.Rule{Anyone: d.UnauthenticatedOK, Fix: d.fix()}
+	d.User = cmp.Or(d.User, access.BasicUser)
+	d.rule = access.Rule{Anyone: d.UnauthenticatedOK, Fix: d.settings().Fix(dashboardDirective)}
 	if d.UnauthenticatedOK {
 		d.app.log.Warn(dashboardDirective + " asks nobody who they are: whoever reaches the site sees every event, and may do what `actions` says. Remove unauthenticated_ok, and put basic_auth, forward_auth or client certificates before it")
 	}
 	return nil
 }
 
-// fix returns in one sentence what makes users known.
-func (d *Dashboard) fix() string {
-	switch {
-	case d.User == basicUser:
-		return "Put basic_auth before " + dashboardDirective + " in the same site; for forward_auth or client certificates, name with `user` the placeholder that holds the user's name."
-	case strings.HasPrefix(d.User, clientCertificate):
-		return "Have the site verify client certificates: tls { client_auth { mode require_and_verify and a trust_pool } }."
-	}
-	return "Have forward_auth, before " + dashboardDirective + " in the same site, set what `user` names: " + d.User + "."
+// settings returns what the configuration says of users and paths.
+func (d *Dashboard) settings() access.Settings {
+	return access.Settings{Actions: d.Actions, Reveal: d.Reveal, User: d.User, Prefix: d.Prefix}
 }
-
-// placeholder is one placeholder and nothing else. tellsUser are those that only the site
-// sets; what a client may write itself is none of them, but for a header.
-var (
-	placeholder = regexp.MustCompile(`^\{[^{}\s]+\}$`)
-	tellsUser   = []string{"{http.auth.user.", clientCertificate, requestHeader, "{http.vars."}
-	// private are headers that hold what no log should.
-	private = []string{"authorization", "proxy-authorization", "cookie"}
-)
 
 // Validate refuses settings that make no sense, or would let strangers in.
-func (d *Dashboard) Validate() error {
-	switch {
-	case !slices.Contains([]string{"", actionsRead, actionsOperate}, d.Actions):
-		return fmt.Errorf("actions is '%s': write read, to look only, or operate, to change things too", d.Actions)
-	case !slices.Contains([]string{"", revealNever, revealOperate}, d.Reveal):
-		return fmt.Errorf("reveal is '%s': write never, or operate to show phone numbers to users who may operate", d.Reveal)
-	case d.Reveal == revealOperate && d.Actions != actionsOperate:
-		return errors.New("reveal operate is for users who may operate: write actions operate too, or leave reveal out")
-	case d.Prefix != "" && (!strings.HasPrefix(d.Prefix, "/") || strings.HasSuffix(d.Prefix, "/") || strings.ContainsAny(d.Prefix, "*?#{} ") || strings.Contains(d.Prefix, "//")):
-		return fmt.Errorf("prefix is '%s': write the beginning of a path without a slash at its end, such as /ops", d.Prefix)
-	case d.User == "":
-		return nil
-	case !placeholder.MatchString(d.User):
-		return fmt.Errorf("user is '%s', which is the same for everybody: write the placeholder that holds the user's name, such as %s", d.User, basicUser)
-	case !slices.ContainsFunc(tellsUser, func(begin string) bool { return strings.HasPrefix(d.User, begin) }):
-		return fmt.Errorf("user is %s, which names no user: write %s, %ssubject}, or %sRemote-User} with forward_auth before it", d.User, basicUser, clientCertificate, requestHeader)
-	case slices.Contains(private, strings.ToLower(d.header())):
-		return fmt.Errorf("user is the header %s, which would bring secrets into the audit log: write one that holds a name alone, such as %sRemote-User}", d.header(), requestHeader)
-	}
-	return nil
-}
-
-// header returns the name of the header that `user` names, or "".
-func (d *Dashboard) header() string {
-	name, ok := strings.CutPrefix(d.User, requestHeader)
-	if !ok {
-		return ""
-	}
-	return strings.TrimSuffix(name, "}")
-}
+func (d *Dashboard) Validate() error { return d.settings().Check() }
 
 // ServeHTTP serves the pages to callers whom it may.
 func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !d.takes(r.URL.Path) {
+	if !d.settings().Takes(r.URL.Path) {
 		return next.ServeHTTP(w, r)
 	}
 	if r.URL.Path == d.Prefix { // The links of a page need the slash.
@@ -175,38 +120,16 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	d.once.Do(func() { d.pages = d.newPages(run) })
 	r = r.WithContext(context.WithValue(access.With(r.Context(), name), beforeKey{}, d.before(r)))
 	if d.Prefix != "" {
-		r.URL = cut(r.URL, d.Prefix)
+		r.URL = d.settings().Cut(r.URL)
 	}
 	d.pages.ServeHTTP(w, r)
 	return nil
 }
 
-// takes reports whether a path is that of a page.
-func (d *Dashboard) takes(path string) bool {
-	rest, ok := strings.CutPrefix(path, d.Prefix)
-	return ok && (d.Prefix == "" || rest == "" || rest[0] == '/')
-}
-
-// cut returns a URL without the prefix of its path.
-func cut(u *url.URL, prefix string) *url.URL {
-	c := *u
-	c.Path = strings.TrimPrefix(u.Path, prefix)
-	if raw, ok := strings.CutPrefix(u.RawPath, prefix); ok {
-		c.RawPath = raw
-	} else {
-		c.RawPath = "" // The prefix was written in another way: the path is whole without it.
-	}
-	return &c
-}
-
-// known returns the name of the user whom the site has authenticated, or "". A client
-// certificate that nobody has verified names nobody: whoever makes one chooses its subject.
+// known returns the name of the user whom the site has authenticated, or "".
 func (d *Dashboard) known(r *http.Request) string {
-	if strings.HasPrefix(d.User, clientCertificate) && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
-		return ""
-	}
 	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if repl == nil {
+	if repl == nil || !d.settings().Verified(r) {
 		return ""
 	}
 	return repl.ReplaceAll(d.User, "")
@@ -222,22 +145,14 @@ func (d *Dashboard) before(r *http.Request) string {
 	if !ok || was.URL == nil {
 		return d.Prefix
 	}
-	taken, ok := strings.CutSuffix(was.URL.Path, r.URL.Path)
-	if !ok {
-		return d.Prefix
-	}
-	// Two slashes at its begin would make a link lead to another host.
-	if taken = strings.TrimRight(taken, "/"); taken != "" {
-		taken = "/" + strings.TrimLeft(taken, "/")
-	}
-	return taken + d.Prefix
+	return d.settings().Before(was.URL.Path, r.URL.Path)
 }
 
 // newPages returns the pages on a store.
 func (d *Dashboard) newPages(run *engine) http.Handler {
-	operate := d.Actions == actionsOperate
+	operate := d.Actions == access.ActionsOperate
 	return dashboard.New(dashboard.Options{
-		Client: control.Over(d.app.api(run)), Operate: operate, Reveal: operate && d.Reveal == revealOperate,
+		Client: control.Over(d.app.api(run)), Operate: operate, Reveal: operate && d.Reveal == access.RevealOperate,
 		User: access.User, Refused: d.refused, Jobs: changes(),
 		Prefix: func(r *http.Request) string {
 			before, _ := r.Context().Value(beforeKey{}).(string)
@@ -267,7 +182,7 @@ func (d *Dashboard) Cleanup() error {
 // believed returns a warning if `user` is a header that any client can send: nothing
 // before the dashboard sets or removes it.
 func (d *Dashboard) believed() string {
-	name := d.header()
+	name := d.settings().Header()
 	if name == "" || d.server == nil {
 		return ""
 	}

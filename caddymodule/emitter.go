@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"log/slog"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
@@ -19,33 +18,21 @@ const (
 	EventDiskLow      = audit.EventDiskLow
 )
 
-// emitter hands events to Caddy in their order. Handlers may take their time,
-// so it does that beside the caller, and what waits is bounded.
+// emitter hands events to Caddy in their order.
 type emitter struct {
 	ctx    caddy.Context // Of the configuration: it ends with it.
 	events *caddyevents.App
-	log    *slog.Logger
-
-	mu      sync.Mutex // Guards all that follows.
-	waiting []emission // Oldest first, maxEmissions at most.
-	busy    bool       // work runs.
-	dropped int        // Since work was last done.
+	queue  *audit.Queue
 }
-
-type emission struct {
-	name string
-	data map[string]any
-}
-
-// maxEmissions bounds what waits for slow handlers.
-const maxEmissions = 256
 
 func newEmitter(ctx caddy.Context, log *slog.Logger) (*emitter, error) {
 	v, err := ctx.App("events")
 	if err != nil {
 		return nil, err
 	}
-	return &emitter{ctx: ctx, events: v.(*caddyevents.App), log: log}, nil
+	e := &emitter{ctx: ctx, events: v.(*caddyevents.App)}
+	e.queue = audit.NewQueue(e.hand, log)
+	return e, nil
 }
 
 // emit returns at once. What happens after a reload, at the end of an attempt
@@ -57,44 +44,18 @@ func (e *emitter) emit(name string, data map[string]any) {
 		}
 		return
 	}
-	if !e.events.ShouldEmit(name) {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.waiting) >= maxEmissions {
-		e.dropped++
-		return
-	}
-	e.waiting = append(e.waiting, emission{name, data})
-	if !e.busy {
-		e.busy = true
-		go e.work()
+	if e.events.ShouldEmit(name) {
+		e.queue.Add(name, data)
 	}
 }
 
-// work ends when nothing waits.
-func (e *emitter) work() {
-	for {
-		e.mu.Lock()
-		if len(e.waiting) == 0 {
-			n := e.dropped
-			e.busy, e.dropped = false, 0
-			e.mu.Unlock()
-			if n > 0 {
-				e.log.Warn("Caddy events were dropped: their handlers are too slow", "dropped", n)
-			}
-			return
-		}
-		next := e.waiting[0]
-		e.waiting = e.waiting[1:]
-		e.mu.Unlock()
-		if e.ctx.Err() != nil {
-			e.emit(next.name, next.data)
-			continue
-		}
-		e.events.Emit(e.ctx, next.name, next.data)
+// hand gives an event to Caddy, which calls its handlers.
+func (e *emitter) hand(name string, data map[string]any) {
+	if e.ctx.Err() != nil {
+		e.emit(name, data)
+		return
 	}
+	e.events.Emit(e.ctx, name, data)
 }
 
 // activeApp returns the app of the configuration that is in force, nil if there is

@@ -80,7 +80,7 @@ func TestARollingStartParksNothing(t *testing.T) {
 				}}
 				a := serving(f, slog.New(slog.NewTextHandler(&log, nil)), Route{Name: "app"})
 				done := make(chan struct{})
-				a.warnParked(t.Context(), f, done)
+				storage.WarnParked(t.Context(), f, a.configured(), a.log, done)
 				time.Sleep(10 * time.Second)
 				synctest.Wait()
 				if said := log.String(); said != "" {
@@ -92,7 +92,7 @@ func TestARollingStartParksNothing(t *testing.T) {
 				if c.ends < time.Minute {
 					close(done)
 				}
-				time.Sleep(2 * parkedAfter)
+				time.Sleep(2 * time.Minute)
 				synctest.Wait()
 				if got := strings.Contains(log.String(), "deliveries are parked"); got != c.want || strings.Contains(log.String(), "route=app") {
 					t.Errorf("warned %v, want %v: %s", got, c.want, log.String())
@@ -108,7 +108,7 @@ func TestParkedAtOnceInAStoreOfOurOwn(t *testing.T) {
 	var log bytes.Buffer
 	f := &fleet{states: []spool.RouteState{{Key: keyOf("old"), Running: 1, Served: 1}}}
 	a := serving(f, slog.New(slog.NewTextHandler(&log, nil)), Route{Name: "app"})
-	a.warnParked(t.Context(), struct{ spool.Store }{f}, nil) // Not Shared.
+	storage.WarnParked(t.Context(), struct{ spool.Store }{f}, a.configured(), a.log, nil) // Not Shared.
 	if !strings.Contains(log.String(), "route=old") {
 		t.Errorf("the log is %s", &log)
 	}

@@ -182,7 +182,7 @@ func (p *passage) handler(h caddyhttp.MiddlewareHandler) (e end, ended bool) {
 	case *caddyhttp.StaticError:
 		return end{by: "error", status: p.status(h.StatusCode, http.StatusInternalServerError)}, true
 	case *Dashboard:
-		if h.takes(p.r.URL.Path) {
+		if h.settings().Takes(p.r.URL.Path) {
 			return end{by: dashboardDirective, status: http.StatusForbidden}, true
 		}
 	case *reverseproxy.Handler:

@@ -73,6 +73,7 @@ var house = []room{
 	{path: "internal/loghandler"},
 	{path: "internal/routing", may: []string{"event", "internal/condition", "internal/nearest", "internal/orderkey", "internal/spool"}},
 	{path: "internal/secrets", may: []string{"internal/diagnose", "internal/loghandler", "verify"}},
+	{path: "internal/settings", may: []string{"internal/body", "internal/deliver", "internal/handlers", "internal/routing"}},
 	{path: "internal/storecopy", may: []string{"internal/spool", "internal/spool/postgres", "internal/spool/record", "internal/spool/sqlite"}, tests: []string{"internal/pgtest"}},
 	{path: "internal/storage", may: []string{"dedupe", "internal/deliver", "internal/env", "internal/loghandler", "internal/metrics", "internal/minutes", "internal/nearest", "internal/spool", "internal/spool/postgres", "internal/spool/sqlite"}, tests: []string{"internal/pgtest"}},
 	{path: "internal/upstream", may: []string{"internal/deliver", "internal/env", "internal/spool", "internal/via"}},

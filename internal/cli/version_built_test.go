@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"runtime/debug"
@@ -33,7 +33,7 @@ func TestVersion(t *testing.T) {
 		"nothing known":        {own("(devel)"), "", "(devel)"},
 		"no build info":        {nil, "", "unknown"},
 	} {
-		if got := versionOf(c.info, c.custom); got != c.want {
+		if got := VersionOf(c.info, c.custom); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
