@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,6 +117,8 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	defer res.Body.Close()
 	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
+		// An answer that is cut because the caller's time is over is no broken answer.
+		err = cmp.Or(context.Cause(ctx), err)
 		return fmt.Errorf("reading the answer of %s: %w", c.at, err)
 	}
 	return nil

@@ -113,6 +113,15 @@ func TestOverEndsWithItsContext(t *testing.T) {
 	if _, err := c.Status(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
+	ctx, cancel = context.WithCancel(t.Context())
+	c = control.Over(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"version":`)
+		cancel()
+		<-r.Context().Done()
+	}))
+	if _, err := c.Status(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("in the middle of an answer: %v", err)
+	}
 }
 
 // Trust is a matter of the process: no header gives it.

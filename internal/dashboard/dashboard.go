@@ -55,6 +55,8 @@ type Dashboard struct {
 	// status and minutes are asked for once for all who look.
 	status  *glance[control.Status]
 	minutes *glance[control.Minutes]
+	// within bounds the work for one page.
+	within time.Duration
 }
 
 // New returns the pages as a handler. The paths of requests begin after Prefix.
@@ -75,7 +77,7 @@ func New(o Options) *Dashboard {
 		o.Now = time.Now
 	}
 	o.Reveal = o.Reveal && o.Operate
-	d := &Dashboard{Options: o}
+	d := &Dashboard{Options: o, within: within}
 	d.status = newGlance(o.Now, o.Client.Status)
 	d.minutes = newGlance(o.Now, o.Client.Minutes)
 	mux := http.NewServeMux()
@@ -134,7 +136,7 @@ func (d *Dashboard) allowed(next http.Handler) http.Handler {
 }
 
 const (
-	// within bounds the work for one page.
+	// within bounds the work for one page, outside of tests.
 	within = 15 * time.Second
 	// longestForm is how many bytes a form may have.
 	longestForm = 64 << 10
@@ -153,7 +155,7 @@ type call struct {
 func (d *Dashboard) handle(f func(*call) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		user := d.User(r)
-		ctx, cancel := context.WithTimeout(control.AsOperator(r.Context(), user), within)
+		ctx, cancel := context.WithTimeout(control.AsOperator(r.Context(), user), d.within)
 		defer cancel()
 		r.Body = http.MaxBytesReader(w, r.Body, longestForm)
 		c := &call{w: w, r: r.WithContext(ctx), d: d, user: user, now: d.Now()}

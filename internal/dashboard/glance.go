@@ -19,6 +19,7 @@ const askWithin = 10 * time.Second
 type glance[T any] struct {
 	now    func() time.Time
 	ask    func(context.Context) (T, error)
+	within time.Duration // of one call
 	flight singleflight.Group
 
 	mu    sync.Mutex // guards what follows
@@ -28,7 +29,7 @@ type glance[T any] struct {
 }
 
 func newGlance[T any](now func() time.Time, ask func(context.Context) (T, error)) *glance[T] {
-	return &glance[T]{now: now, ask: ask}
+	return &glance[T]{now: now, ask: ask, within: askWithin}
 }
 
 // get returns an answer that is not older than fresh.
@@ -44,7 +45,7 @@ func (g *glance[T]) getWithin(ctx context.Context, age time.Duration) (T, error)
 	}
 	c := g.flight.DoChan("", func() (any, error) {
 		// Not of the first who asks alone: others wait for the answer.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.within)
 		defer cancel()
 		at := g.now()
 		v, err := g.ask(ctx)

@@ -122,6 +122,21 @@ func TestPager(t *testing.T) {
 	}
 }
 
+// whole returns a page of counts that says that everything was counted: the API counts for
+// a moment only, which may pass before the machine has a turn for it.
+func (r *rig) whole(path string) string {
+	r.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		text := r.page(path)
+		if !strings.Contains(text, "more than was counted") {
+			return text
+		}
+		if time.Now().After(end) {
+			r.Fatalf("%s is never whole: %s", path, text)
+		}
+	}
+}
+
 // Events are counted by their properties, and each count leads to its events.
 func TestCounts(t *testing.T) {
 	t.Parallel()
@@ -130,7 +145,7 @@ func TestCounts(t *testing.T) {
 	for by, want := range map[string]string{
 		"type&route=crm": "message.action 4", "state&type=message.action": "dead 4", "route&state=dead": "crm 4, oncall 1", "source": "inbox 29", "nonsense&state=parked": "message.read 1",
 	} {
-		all, err := parse(r.page("/counts?by=" + by))
+		all, err := parse(r.whole("/counts?by=" + by))
 		r.ok(err)
 		var got []string
 		for _, e := range all {
@@ -147,7 +162,7 @@ func TestCounts(t *testing.T) {
 	}
 	link := regexp.MustCompile(`<th scope="row"><a href="([^"]+)"`)
 	for _, path := range []string{"/counts?by=type&state=dead", "/counts?by=day&state=dead", "/counts?by=hour&state=dead"} {
-		to := link.FindStringSubmatch(r.page(path))
+		to := link.FindStringSubmatch(r.whole(path))
 		if to == nil || !strings.Contains(r.ids(strings.ReplaceAll(to[1], "&amp;", "&")), "evt_dead") {
 			t.Errorf("%s leads to %v", path, to)
 		}
@@ -229,7 +244,11 @@ func TestRefreshLeavesNothing(t *testing.T) {
 	}
 	turn(20)
 	before, memory := runtime.NumGoroutine(), heap()
-	turn(1000 / 4)
+	turns := 1000 / 4
+	if underRace {
+		turns /= 5
+	}
+	turn(turns)
 	end := time.Now().Add(20 * time.Second)
 	for runtime.NumGoroutine() > before && time.Now().Before(end) {
 		runtime.Gosched()

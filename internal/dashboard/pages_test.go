@@ -157,7 +157,9 @@ func TestPagesDown(t *testing.T) {
 // 10,000 routes, and as many kinds of dead letters, make pages of bounded length.
 func TestPagesHuge(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, operator)
+	o, now := operator, time.Now()
+	o.Now = func() time.Time { return now } // All pages see one answer of the API, which is large.
+	r := newRig(t, o)
 	var names []string
 	for n := range 10_000 {
 		names = append(names, fmt.Sprintf("route-%05d", n))
@@ -167,7 +169,11 @@ func TestPagesHuge(t *testing.T) {
 		r.accept(letter{id: fmt.Sprintf("evt_%d", n), route: names[n], state: spool.Dead, status: 500, error: fmt.Sprintf("status 500: kind %d", n), reason: "attempts used up"})
 	}
 	r.ok(r.store.Hold(t.Context(), "", spool.RouteKey{Source: "inbox", Route: names[9999]}, spool.Hold{Since: time.Now(), Reason: "down", ByHand: true}))
-	r.check([]string{"/", "/events", "/decide", "/?from=9950", "/?named=route-00", "/?from=99999999", "/?from=-1"})
+	paths := []string{"/?from=9950", "/", "/events", "/decide", "/?named=route-00", "/?from=99999999", "/?from=-1"}
+	if underRace {
+		paths = paths[:1] // The rest is of what the pages say, and not of who writes at once.
+	}
+	r.check(paths)
 	for path, wants := range map[string][]string{
 		"/":                      {"10,002", "route-09999</bdi>", "after ›"},
 		"/?from=9990":            {"9991 and following of 10,002", "‹ before"},

@@ -99,6 +99,7 @@ func newRig(t testing.TB, o dashboard.Options) *rig {
 		r.mu.Unlock()
 	}
 	r.pages = dashboard.New(o)
+	r.pages.Patient()
 	t.Cleanup(r.pages.Close)
 	return r
 }

@@ -55,8 +55,25 @@ type model struct {
 	stores []spool.Store
 }
 
-func playModel(t testing.TB, mk Make) {
+// gamesFor is how long games are begun: an engine whose every failure has to be waited for
+// takes minutes for as many as another plays in a second.
+const gamesFor = caseLimit / 2
+
+// games plays random games until there were as many as rapid is told, or limit is over. One that
+// was lost is played again, for the shortest that is.
+func games(t testing.TB, limit time.Duration, play func(*rapid.T)) {
+	began, lost := time.Now(), false
 	rapid.Check(t, func(rt *rapid.T) {
+		if !lost && time.Since(began) >= limit {
+			return
+		}
+		defer func() { lost = lost || rt.Failed() }()
+		play(rt)
+	})
+}
+
+func playModel(t testing.TB, mk Make) {
+	games(t, gamesFor, func(rt *rapid.T) {
 		m := &model{rig: newRig(player{t, rt}, mk, spool.Settings{}), rt: rt, held: map[string]bool{}}
 		defer m.Kill(t)
 		rt.Repeat(m.calls())
@@ -66,7 +83,7 @@ func playModel(t testing.TB, mk Make) {
 // playPeers plays the same on two processes, of which one comes and goes.
 func playPeers(t testing.TB, mk Make) {
 	(&rig{TB: t, Engine: mk(t)}).sharer()
-	rapid.Check(t, func(rt *rapid.T) {
+	games(t, gamesFor, func(rt *rapid.T) {
 		r, p := newPair(player{t, rt}, mk, spool.Settings{})
 		m := &model{rig: r, rt: rt, held: map[string]bool{}, stores: []spool.Store{r.st, p.st}}
 		defer m.Kill(t)

@@ -1,0 +1,6 @@
+//go:build race
+
+package dashboard_test
+
+// underRace means that all takes ten times as long.
+const underRace = true
