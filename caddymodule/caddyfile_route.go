@@ -54,6 +54,9 @@ func (p *webhookParser) on() error {
 // may be listed further down, so only near misses are found here.
 func (p *webhookParser) typeOrPort(word string) error {
 	if err := routing.CheckType(word, p.hook.Types); err != nil && !p.laterOwn(word) {
+		if slices.Contains(routeWords, word) {
+			return p.Errf("%s", inItsBlock(word))
+		}
 		if !strings.Contains(word, ".") {
 			return p.Errf("'%s' is neither an event type nor an address: an upstream needs a port, for example %s:3000", word, word)
 		}

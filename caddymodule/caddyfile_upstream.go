@@ -27,6 +27,9 @@ func (p *webhookParser) proxy(start caddyfile.Token, addresses []caddyfile.Token
 	var first address.Upstream
 	for i, t := range addresses {
 		u, err := address.ParseUpstream(t.Text)
+		if err != nil && slices.Contains(routeWords, t.Text) {
+			return nil, errAt(t, "%s", inItsBlock(t.Text))
+		}
 		if err != nil {
 			return nil, errAt(t, "%w", err)
 		}

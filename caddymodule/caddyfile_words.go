@@ -22,6 +22,11 @@ var meantWords = map[string]string{
 
 const exampleIf = `if data.error_code == "expired"`
 
+// inItsBlock says where a word of a route belongs.
+func inItsBlock(word string) string {
+	return "'" + word + "' belongs into the block of an `on` or of `to`: move it there, as in to app:3000 { " + word + " … }"
+}
+
 // misplaced returns where a word of ours belongs that stands in the wrong block, or
 // how a word of other programs is written here, and nothing if that is not known.
 func misplaced(word string, here []string) string {
@@ -31,7 +36,7 @@ func misplaced(word string, here []string) string {
 	case slices.Contains(webhookWords, word) && word != "name":
 		return "'" + word + "' belongs into the block of " + directiveName + " in a site: move it there"
 	case slices.Contains(routeWords, word) && word != "name":
-		return "'" + word + "' belongs into the block of an `on` or of `to`: move it there, as in to app:3000 { " + word + " … }"
+		return inItsBlock(word)
 	case slices.Contains(storageWords, word) && word != "name":
 		return "'" + word + "' belongs into the block of storage: move it there, as in storage " + storage.Postgres + " { " + word + " … }"
 	case slices.Contains(dashboardWords, word):

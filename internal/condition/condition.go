@@ -100,12 +100,17 @@ func explain(issues *cel.Issues) error {
 	if strings.Contains(what, "'<EOF>'") {
 		what = "the expression ends too early"
 	}
+	if strings.Contains(what, "“") || strings.Contains(what, "”") {
+		what = "“ is no quote of an expression; write \""
+	}
+	for word, write := range map[string]string{"and": "&&", "or": "||", "AND": "&&", "OR": "||", "not": "! before what must be false", "NOT": "! before what must be false"} {
+		if strings.HasSuffix(what, " input '"+word+"'") {
+			what = fmt.Sprintf("'%s' is no word of an expression; write %s", word, write)
+		}
+	}
 	if name, ok := strings.CutPrefix(what, "undeclared reference to "); ok {
 		name = strings.Trim(name, "'")
-		what = fmt.Sprintf("nothing is called '%s'; an expression knows event and data", name)
-		if near := nearest.Word(name, []string{eventName, dataName}); near != "" {
-			what += fmt.Sprintf(", did you mean '%s'?", near)
-		}
+		what = unknown(name)
 	}
 	if name, ok := strings.CutPrefix(what, "undefined field "); ok {
 		name = strings.Trim(name, "'")
@@ -122,6 +127,24 @@ func explain(issues *cel.Issues) error {
 		line = fmt.Sprintf("line %d, ", n)
 	}
 	return fmt.Errorf("%scolumn %d: %s", line, first.Location.Column()+1, what)
+}
+
+// spelled are words of expressions as they are written.
+var spelled = []string{"true", "false", "null", "startsWith", "endsWith", "contains", "matches", "size", "has", "duration", "timestamp"}
+
+// unknown returns what is said of a name that nothing has: it may be a slip of another
+// name, a text without its quotes, or a member without data before it.
+func unknown(name string) string {
+	what := fmt.Sprintf("nothing is called '%s'; an expression knows event and data", name)
+	for _, f := range spelled {
+		if strings.EqualFold(name, f) {
+			return what + fmt.Sprintf(", did you mean '%s'?", f)
+		}
+	}
+	if near := nearest.Word(name, []string{eventName, dataName}); near != "" && 2*nearest.Distance(name, near) <= len(near) {
+		return what + fmt.Sprintf(", did you mean '%s'?", near)
+	}
+	return what + fmt.Sprintf(": write \"%s\" if it is a text, data.%s if it is a member of the body's data", name, name)
 }
 
 func notBool(text string, t *cel.Type) error {

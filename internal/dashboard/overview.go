@@ -70,7 +70,7 @@ func (r *routeRow) Why() string {
 	var parts []string
 	switch {
 	case r.Hold != nil:
-		parts = append(parts, r.Hold.Reason)
+		parts = append(parts, r.heldFor())
 	case r.HeldHere != nil:
 		parts = append(parts, "held by this process alone: "+r.HeldHere.Reason)
 	case r.Pace != nil && r.Pace.Limit > 0:
@@ -106,6 +106,14 @@ func said(o *control.Outcome) string {
 		return o.Error
 	}
 	return "its app answered " + ended(o.Status, o.Error)
+}
+
+// heldFor returns why a route is held: of an answer a hold tells the status alone.
+func (r *routeRow) heldFor() string {
+	if rest, ok := strings.CutPrefix(r.Hold.Reason, "status "); ok && r.State == control.RouteHeld {
+		return "its app answered " + rest
+	}
+	return r.Hold.Reason
 }
 
 // Held returns the hold of a route, nil for none.
@@ -311,7 +319,7 @@ func problems(s control.Status, all []*routeRow, now time.Time) (list []problem)
 		switch {
 		case r.State == control.RouteHeld:
 			if held++; held <= mostProblems {
-				list = append(list, problem{Text: "Route " + r.Route.Route + " is held: " + r.Hold.Reason + ". " + page.Count(r.Waiting) + " wait.", Path: r.Path(), Link: r.Route.Route})
+				list = append(list, problem{Text: "Route " + r.Route.Route + " is held: " + r.heldFor() + ". " + page.Count(r.Waiting) + " wait.", Path: r.Path(), Link: r.Route.Route})
 			}
 		case r.State == control.RouteHeldByHand:
 			if byHand++; byHand <= mostProblems {

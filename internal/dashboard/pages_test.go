@@ -97,6 +97,18 @@ func TestPagesBusy(t *testing.T) {
 	}
 }
 
+// A route that an answer holds says whose answer it was, as one that fails does.
+func TestHeldByAnAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, operator)
+	r.configure("inbox", "app")
+	r.accept(letter{id: "evt_1", route: "app"})
+	r.ok(r.store.Hold(r.Context(), "", spool.RouteKey{Source: "inbox", Route: "app"}, spool.Hold{Since: time.Now(), Reason: "status 503"}))
+	if text := r.page("/"); !strings.Contains(text, "Route <bdi>app</bdi> is held: its app answered 503. 1 wait.") && !strings.Contains(text, "Route app is held: its app answered 503. 1 wait.") {
+		t.Errorf("the overview does not say who answered 503:\n%s", text)
+	}
+}
+
 func TestPagesEmpty(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, operator)

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -29,13 +30,20 @@ func (d *Desk) Handler() http.Handler {
 	all := http.NewServeMux()
 	all.HandleFunc("GET /{$}", d.look)
 	all.HandleFunc("POST /switch", d.post(func(r *http.Request) (string, error) {
-		return d.Switch(r.PostFormValue("app"), Mode(r.PostFormValue("mode")))
+		app, mode := r.PostFormValue("app"), r.PostFormValue("mode")
+		_, err := d.Switch(app, Mode(mode))
+		return "switch-" + app + "-" + mode, err
 	}))
-	all.HandleFunc("POST /send", d.post(func(r *http.Request) (string, error) { return d.Send(r.PostFormValue("wave")) }))
+	all.HandleFunc("POST /send", d.post(func(r *http.Request) (string, error) {
+		wave := r.PostFormValue("wave")
+		_, err := d.Send(wave)
+		return "send-" + wave, err
+	}))
 	return page.OnlyLoopbackHost(page.Secure(all, nil))
 }
 
-// post does what a form asks for, and leads back to the page, which says what was done.
+// post does what a form asks for, and leads back to the page, which says what was done:
+// to the button, whose id do returns. Who presses keys goes on from there.
 func (d *Desk) post(do func(*http.Request) (string, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
@@ -43,11 +51,12 @@ func (d *Desk) post(do func(*http.Request) (string, error)) http.HandlerFunc {
 			http.Error(w, "400: the form did not come whole", http.StatusBadRequest)
 			return
 		}
-		if _, err := do(r); err != nil {
+		button, err := do(r)
+		if err != nil {
 			http.Error(w, "422: "+page.Plain(page.Short(300, err.Error())), http.StatusUnprocessableEntity)
 			return
 		}
-		http.Redirect(w, r, "/", http.StatusSeeOther)
+		http.Redirect(w, r, "/#"+url.PathEscape(button), http.StatusSeeOther)
 	}
 }
 

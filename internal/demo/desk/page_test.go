@@ -100,6 +100,28 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// A form leads back to its button, so that who presses keys goes on from there.
+func TestPageLeadsBackToTheButton(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	b := browse(t, d)
+	text, to := b.look(), ""
+	b.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		to = r.URL.Fragment
+		return nil
+	}
+	for path, form := range map[string]url.Values{
+		"/switch": {"app": {"on-call"}, "mode": {"410"}},
+		"/send":   {"wave": {"forged"}},
+	} {
+		to = ""
+		if status, _ := b.do(http.MethodPost, path, form, nil); status != http.StatusOK || to == "" || !strings.Contains(text, `<button id="`+to+`"`) {
+			t.Errorf("%s: %d leads to %q, which is no button of the page", path, status, to)
+		}
+	}
+	d.settled(t)
+}
+
 // Nothing is switched by another page, by a program without an origin, by a foreign name
 // of this machine, by a look, or by nonsense.
 func TestPageRefuses(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -29,20 +30,22 @@ const (
 func (e *Emulator) addPage(to *http.ServeMux) {
 	all := http.NewServeMux()
 	all.HandleFunc("GET /{$}", e.look)
-	all.HandleFunc("POST /page/test", e.press(func(r *http.Request) error {
-		_, err := e.Test(r.PostFormValue("webhook"), r.PostFormValue("type"))
-		return err
+	all.HandleFunc("POST /page/test", e.press(func(r *http.Request) (string, error) {
+		id, kind := r.PostFormValue("webhook"), r.PostFormValue("type")
+		_, err := e.Test(id, kind)
+		return "send-" + id + "-" + kind, err
 	}))
-	all.HandleFunc("POST /page/forge", e.press(func(r *http.Request) error {
+	all.HandleFunc("POST /page/forge", e.press(func(r *http.Request) (string, error) {
 		id := r.PostFormValue("webhook")
 		if id == "" {
-			return noWebhook(id) // No id would mean all webhooks.
+			return "", noWebhook(id) // No id would mean all webhooks.
 		}
 		_, err := e.Send(SendRequest{WebhookID: id, WrongSecret: 1, BadSignature: 1})
-		return err
+		return "forge-" + id, err
 	}))
-	all.HandleFunc("POST /page/pause", e.press(func(r *http.Request) error {
-		return e.Pause(r.PostFormValue("webhook"), r.PostFormValue("paused") == "true")
+	all.HandleFunc("POST /page/pause", e.press(func(r *http.Request) (string, error) {
+		id := r.PostFormValue("webhook")
+		return "pause-" + id, e.Pause(id, r.PostFormValue("paused") == "true")
 	}))
 	h := fromHere(page.OnlyLoopbackHost(page.Secure(all, nil)))
 	for _, path := range []string{"/{$}", "/-/", "/page/"} {
@@ -62,15 +65,17 @@ func fromHere(next http.Handler) http.Handler {
 	})
 }
 
-// press does what a form asks for and leads back to the page.
-func (e *Emulator) press(do func(*http.Request) error) http.HandlerFunc {
+// press does what a form asks for and leads back to the page: to the button, whose id do
+// returns. Who presses keys goes on from there.
+func (e *Emulator) press(do func(*http.Request) (string, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
 		if err := r.ParseForm(); err != nil {
 			http.Error(w, "400: the form did not come whole", http.StatusBadRequest)
 			return
 		}
-		if err := do(r); err != nil {
+		button, err := do(r)
+		if err != nil {
 			status := http.StatusInternalServerError
 			if refused := (*platform.APIError)(nil); errors.As(err, &refused) {
 				status, err = refused.Status, errors.New(refused.Message)
@@ -78,7 +83,7 @@ func (e *Emulator) press(do func(*http.Request) error) http.HandlerFunc {
 			http.Error(w, page.Plain(tidy(err.Error())), status)
 			return
 		}
-		http.Redirect(w, r, "/", http.StatusSeeOther)
+		http.Redirect(w, r, "/#"+url.PathEscape(button), http.StatusSeeOther)
 	}
 }
 

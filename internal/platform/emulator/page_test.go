@@ -15,6 +15,33 @@ import (
 	"github.com/inboxgate/inboxgate/internal/platform"
 )
 
+// A form leads back to its button, so that who presses keys goes on from there.
+func TestPageLeadsBackToTheButton(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := open(t, Options{Transport: wire(func(*http.Request) (int, error) { return 200, nil })})
+		w := hook(t, e, "http://receiver.test/in")
+		text := look(t, e)
+		for path, form := range map[string]url.Values{
+			"/page/test":  {"webhook": {w.ID}, "type": {event.TypeMessageRead}},
+			"/page/forge": {"webhook": {w.ID}},
+			"/page/pause": {"webhook": {w.ID}, "paused": {"false"}},
+		} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:4000"+path, strings.NewReader(form.Encode()))
+			r.RemoteAddr = "127.0.0.1:50000"
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Origin", "http://127.0.0.1:4000")
+			answer := httptest.NewRecorder()
+			e.ServeHTTP(answer, r)
+			id, ok := strings.CutPrefix(answer.Header().Get("Location"), "/#")
+			if !ok || !strings.Contains(text, `<button id="`+id+`"`) {
+				t.Errorf("%s: %d leads to %q, which is no button of the page", path, answer.Code, answer.Header().Get("Location"))
+			}
+		}
+		wait(t, e)
+	})
+}
+
 // press asks as a browser on this machine does.
 func press(t *testing.T, e *Emulator, method, path string, form url.Values, change func(*http.Request)) (int, string) {
 	t.Helper()
