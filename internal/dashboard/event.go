@@ -264,7 +264,7 @@ func (c *call) once(do func() (string, error)) error {
 	if err != nil {
 		return err
 	}
-	c.d.status.forget()
+	c.d.changed()
 	return c.see(where)
 }
 

@@ -2,6 +2,6 @@ package dashboard
 
 // Forget drops what is kept of the API's answers.
 func (d *Dashboard) Forget() {
-	d.status.forget()
+	d.changed()
 	d.minutes.forget()
 }
