@@ -230,7 +230,8 @@ func (d *Dashboard) before(r *http.Request) string {
 	if taken = strings.TrimRight(taken, "/"); taken != "" {
 		taken = "/" + strings.TrimLeft(taken, "/")
 	}
-	return taken + d.Prefix
+	// Escaped: for a browser, a backslash is a slash.
+	return (&url.URL{Path: taken + d.Prefix}).EscapedPath()
 }
 
 // newPages returns the pages on a store.
