@@ -7,9 +7,10 @@
 // page of another origin cannot borrow the browser of somebody on this machine. A refusal
 // is a sentence that names the fix.
 //
-// Limits: a proxy on this machine that adds no header of its own and passes the Host on,
-// while it is asked for `localhost`, cannot be told from a browser on this machine. A site
-// behind such a proxy needs users.
+// Limits: a proxy on this machine that adds no header of its own and keeps its connections
+// cannot be told from a browser on this machine, if it sends its own Host, as nginx does by
+// default since 1.30, or passes on that of a client who asks for `localhost`, as HAProxy
+// does by default. A site behind such a proxy needs users.
 package access
 
 import (
@@ -17,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -91,11 +93,15 @@ func Name(user string) string {
 var forwarded = []string{
 	"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Original-Host",
 	"True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip", "X-Envoy-External-Address", "X-Proxyuser-Ip",
+	"Client-Ip", "Forwarded-For", "Cf-Ray", "Cdn-Loop", "X-Amz-Cf-Id", "X-Amzn-Trace-Id", "X-Azure-Clientip", "Fly-Client-Ip",
+	"Do-Connecting-Ip", "X-Envoy-Attempt-Count", "X-Nginx-Proxy", "Proxy-Connection", "Tailscale-User-Login", "X-Scheme",
 }
 
 // Near reports whether a request came from this machine and through no proxy, and where
 // not, why. A proxy on this machine has its address too, so what speaks for one counts:
-// its headers, and HTTP/1.0, which nginx speaks and no browser does.
+// its headers, and HTTP/1.0 or an end of the connection after one request, which nginx
+// has by default before its version 1.30 and no browser does. Where a page of this very
+// site made the request, its address is another than a browser here would have.
 func Near(r *http.Request, clientIP string) (near bool, why string) {
 	for name := range r.Header {
 		if strings.HasPrefix(name, "X-Forwarded") {
@@ -110,6 +116,12 @@ func Near(r *http.Request, clientIP string) (near bool, why string) {
 	if !r.ProtoAtLeast(1, 1) {
 		return false, "the request came through a proxy (it is HTTP/1.0)"
 	}
+	if r.Close || strings.EqualFold(r.Header.Get("Connection"), "close") {
+		return false, "the request came through a proxy (it ends its connection)"
+	}
+	if page := samePage(r); page != "" && !LoopbackName(page) {
+		return false, "the request came through a proxy (its page has another address)"
+	}
 	if clientIP != "" && clientIP != unixPeer && !loopback(clientIP) {
 		return false, "the request came from another machine"
 	}
@@ -123,6 +135,20 @@ func Near(r *http.Request, clientIP string) (near bool, why string) {
 		return false, "the request came from another machine"
 	}
 	return true, ""
+}
+
+// samePage returns host and port of the page that made a request, where the browser says
+// that both have one origin, and "" otherwise.
+func samePage(r *http.Request) string {
+	if r.Header.Get("Sec-Fetch-Site") != "same-origin" {
+		return ""
+	}
+	for _, name := range []string{"Origin", "Referer"} {
+		if u, err := url.Parse(r.Header.Get(name)); err == nil && u.Host != "" {
+			return u.Host
+		}
+	}
+	return ""
 }
 
 // unixPeer is the address of whoever calls over a Unix socket.

@@ -96,6 +96,37 @@ func TestOldVersionIsAProxy(t *testing.T) {
 	}
 }
 
+// A proxy that names itself in no header still shows: by ending its connections, as nginx
+// does with proxy_http_version 1.1 before its version 1.30, by what its own proxy before it
+// has added, and by pages that a browser has found under another address.
+func TestProxyThatAddsNoHeader(t *testing.T) {
+	t.Parallel()
+	const at = "127.0.0.1:9181"
+	for name, c := range map[string]struct {
+		r    *http.Request
+		near bool
+	}{
+		"ends its connection":        {request(here, at, at, "Connection", "close"), false},
+		"keeps its connection":       {request(here, at, at, "Connection", "keep-alive"), true},
+		"own page elsewhere, a form": {request(here, at, at, "Sec-Fetch-Site", "same-origin", "Origin", "https://ops.example"), false},
+		"own page elsewhere, a look": {request(here, at, at, "Sec-Fetch-Site", "same-origin", "Referer", "https://ops.example/decide"), false},
+		"own page here":              {request(here, at, at, "Sec-Fetch-Site", "same-origin", "Origin", "http://localhost:5000"), true},
+		"no origin to tell":          {request(here, at, at, "Sec-Fetch-Site", "same-origin", "Origin", "null", "Referer", "http://[::1]:9181/"), true},
+		"a link of another site":     {request(here, at, at, "Sec-Fetch-Site", "cross-site", "Referer", "https://wiki.example/"), true},
+		"a delivery network":         {request(here, at, at, "Cf-Ray", "1"), false},
+		"an older list of clients":   {request(here, at, at, "Client-IP", "192.0.2.7"), false},
+	} {
+		if near, why := access.Near(c.r, ""); near != c.near || near == (why != "") {
+			t.Errorf("%s: near %v, why %q", name, near, why)
+		}
+	}
+	closing := request(here, at, at)
+	closing.Close = true // As net/http reads it.
+	if near, _ := access.Near(closing, ""); near {
+		t.Error("a connection that ends is near")
+	}
+}
+
 func TestName(t *testing.T) {
 	t.Parallel()
 	for user, want := range map[string]string{

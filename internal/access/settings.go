@@ -124,5 +124,6 @@ func (s Settings) Before(was, path string) string {
 	if taken = strings.TrimRight(taken, "/"); taken != "" {
 		taken = "/" + strings.TrimLeft(taken, "/")
 	}
-	return taken + s.Prefix
+	// Escaped: for a browser, a backslash is a slash.
+	return (&url.URL{Path: taken + s.Prefix}).EscapedPath()
 }

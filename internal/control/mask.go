@@ -6,9 +6,10 @@ import (
 	"regexp"
 )
 
-// phones matches numbers as the platform writes them, with a plus, and JSON strings of
-// nothing but 7 to 15 digits.
-var phones = regexp.MustCompile(`\+[0-9][0-9 ().-]{4,18}[0-9]|"[0-9]{7,15}"`)
+// phones matches numbers as the platform writes them, with a plus, which an address has
+// as %2B, and JSON strings of nothing but 7 to 15 digits. Of an app's answer only the
+// start is kept, so that one may end with it; an answer that quotes JSON has it escaped.
+var phones = regexp.MustCompile(`(?:\+|%2[Bb])[0-9][0-9 ().-]{4,18}[0-9]|"[0-9]{7,15}(?:\\*"|$)`)
 
 // mask returns text with the middle of each phone number hidden. Escaped text is
 // searched too: a JSON writer may have written the plus as \u002b.

@@ -232,7 +232,7 @@ func (d *Dashboard) begin(c *call) error {
 		b := t.bulk()
 		b.Reason = reason
 		err := d.Jobs.begin(ctx, one, d.Now, func(ctx context.Context, f func(control.Step)) (control.Step, error) {
-			defer d.status.forget()
+			defer d.changed()
 			return t.Of().run(d.Client, ctx, b, f)
 		})
 		return "/jobs/" + one.ID, err

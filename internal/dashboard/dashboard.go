@@ -52,11 +52,21 @@ const NoRight = "no right to operate"
 type Dashboard struct {
 	Options
 	serve http.Handler
-	// status and minutes are asked for once for all who look.
+	// These are asked for once for all who look. dead and odd read all that waits for a
+	// decision, which may be much.
 	status  *glance[control.Status]
 	minutes *glance[control.Minutes]
 	// within bounds the work for one page.
 	within time.Duration
+	dead   *glance[control.Groups]
+	odd    *glance[control.OddGroups]
+}
+
+// changed lets the next page ask again for what a change may have made another.
+func (d *Dashboard) changed() {
+	d.status.forget()
+	d.dead.forget()
+	d.odd.forget()
 }
 
 // New returns the pages as a handler. The paths of requests begin after Prefix.
@@ -80,6 +90,10 @@ func New(o Options) *Dashboard {
 	d := &Dashboard{Options: o, within: within}
 	d.status = newGlance(o.Now, o.Client.Status)
 	d.minutes = newGlance(o.Now, o.Client.Minutes)
+	d.dead = newGlance(o.Now, func(ctx context.Context) (control.Groups, error) { return o.Client.DeadGroups(ctx, control.Filter{}) })
+	d.odd = newGlance(o.Now, func(ctx context.Context) (control.OddGroups, error) {
+		return o.Client.QuarantineGroups(ctx, control.Filter{})
+	})
 	mux := http.NewServeMux()
 	for pattern, f := range map[string]func(*call) error{
 		"GET /{$}":                       d.overview,

@@ -75,10 +75,10 @@ func (d *Dashboard) decide(c *call) error {
 		return err
 	}
 	if v.Unavailable = s.Store.Unavailable; v.Unavailable == "" {
-		if v.Dead, err = d.Client.DeadGroups(c.r.Context(), control.Filter{}); err != nil {
+		if v.Dead, err = d.dead.get(c.r.Context()); err != nil {
 			return err
 		}
-		if v.Odd, err = d.Client.QuarantineGroups(c.r.Context(), control.Filter{}); err != nil {
+		if v.Odd, err = d.odd.get(c.r.Context()); err != nil {
 			return err
 		}
 	}

@@ -249,7 +249,13 @@ func (d *Dashboard) changeRoute(c *call) error {
 	default:
 		return errNoSuchForm
 	}
-	return c.once(func() (string, error) { return back(c, source, route) + "done=" + what, change() })
+	return c.once(func() (string, error) {
+		to := back(c, source, route) + "done=" + what
+		if c.field("back") != "route" {
+			to += "#" + rowID(source, route) // So that the keyboard goes on from there.
+		}
+		return to, change()
+	})
 }
 
 var errNoSuchForm = &control.Error{Status: http.StatusBadRequest, Message: "this form asks for nothing that there is: go back and load the page again"}
@@ -264,7 +270,7 @@ func (c *call) once(do func() (string, error)) error {
 	if err != nil {
 		return err
 	}
-	c.d.status.forget()
+	c.d.changed()
 	return c.see(where)
 }
 

@@ -9,6 +9,6 @@ func (d *Dashboard) Patient() {
 
 // Forget drops what is kept of the API's answers.
 func (d *Dashboard) Forget() {
-	d.status.forget()
+	d.changed()
 	d.minutes.forget()
 }

@@ -26,6 +26,8 @@ type glance[T any] struct {
 	at    time.Time  // when last was asked for
 	last  T
 	valid bool
+	// turn counts the calls of forget: an answer that was asked for before one is not kept.
+	turn int
 }
 
 func newGlance[T any](now func() time.Time, ask func(context.Context) (T, error)) *glance[T] {
@@ -48,12 +50,15 @@ func (g *glance[T]) getWithin(ctx context.Context, age time.Duration) (T, error)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.within)
 		defer cancel()
 		at := g.now()
+		g.mu.Lock()
+		turn := g.turn
+		g.mu.Unlock()
 		v, err := g.ask(ctx)
-		if err == nil {
-			g.mu.Lock()
+		g.mu.Lock()
+		if err == nil && turn == g.turn {
 			g.last, g.at, g.valid = v, at, true
-			g.mu.Unlock()
 		}
+		g.mu.Unlock()
 		return v, err
 	})
 	select {
@@ -70,6 +75,7 @@ func (g *glance[T]) getWithin(ctx context.Context, age time.Duration) (T, error)
 func (g *glance[T]) forget() {
 	g.mu.Lock()
 	g.valid = false
+	g.turn++
 	g.mu.Unlock()
 	g.flight.Forget("")
 }

@@ -217,6 +217,16 @@ func TestOneCallForAll(t *testing.T) {
 	if calls > 10 {
 		t.Errorf("20 people make %d calls", calls)
 	}
+	r.pages.Forget()
+	r.page("/decide")
+	calls = 0
+	for range 20 { // Each look would read all dead letters and all of quarantine.
+		wg.Go(func() { r.get("/decide", "X-Fragment", "1") })
+	}
+	wg.Wait()
+	if calls > 10 {
+		t.Errorf("20 people who decide make %d calls", calls)
+	}
 	r.send("/routes", url.Values{"do": {"hold"}, "source": {"inbox"}, "route": {"app"}, "reason": {"seen at once"}})
 	if !strings.Contains(r.page("/"), "seen at once") {
 		t.Error("a change is not seen by who made it")

@@ -133,8 +133,10 @@ func (r *routeRow) CanRetry() bool {
 }
 
 // ID returns what a route's row is known by when the page is refreshed.
-func (r *routeRow) ID() string {
-	sum := sha256.Sum256([]byte(r.Source + "\x00" + r.Route.Route))
+func (r *routeRow) ID() string { return rowID(r.Source, r.Route.Route) }
+
+func rowID(source, route string) string {
+	sum := sha256.Sum256([]byte(source + "\x00" + route))
 	return "route-" + hex.EncodeToString(sum[:6])
 }
 
@@ -184,7 +186,9 @@ func rowsOf(s control.Status, m control.Minutes, now time.Time) []*routeRow {
 	all := make([]*routeRow, 0, len(s.Routes))
 	for _, r := range s.Routes {
 		row := &routeRow{Route: r, Minute: -1, P99: -1}
-		if f := r.Failure; r.State == control.RouteReady && f != nil && now.Sub(f.At) < failingFor {
+		// Where nothing waits, what failed has been delivered since, by another process it may
+		// be, or is a dead letter, which is told as such.
+		if f := r.Failure; r.State == control.RouteReady && r.Waiting > 0 && f != nil && now.Sub(f.At) < failingFor {
 			row.Failing = r.Success == nil || r.Success.At.Before(f.At)
 		}
 		if of, ok := lately[key{r.Source, r.Route}]; ok {
