@@ -124,7 +124,7 @@ func (c *catalog) readRoutes(rows pgx.Rows) error {
 		}
 		c.routes[id] = &route{
 			id: id, source: of, key: spool.RouteKey{Source: of.name, Route: name},
-			holds: map[int64]*spool.Hold{}, hint: hint{due: math.MinInt64, until: never},
+			holds: map[int64]*spool.Hold{}, hint: hint{due: math.MinInt64, until: never, waits: uncounted},
 		}
 	}
 	for id, into := range merged {

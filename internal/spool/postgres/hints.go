@@ -25,10 +25,20 @@ type hint struct {
 	// their numbers: since when, by now. One that waits lets new ones of other keys start
 	// for a moment: else each would have them, and all behind them, go through the store.
 	passed map[int64]int64
+	// waits is how many deliveries are due at most, besides those that passed: uncounted where
+	// it is not known.
+	waits int
+	// taken is the version of due, and 1, as of which a lease that is under way takes all
+	// that is due, 0 for none. What is being handed out keeps nothing new from starting:
+	// else all that comes meanwhile needs a lease in its turn, and so on.
+	taken int
 	// version is that of the changes made here, so that a reading that began before
 	// one is not believed.
 	version hintVersion
 }
+
+// uncounted is more than any lease takes.
+const uncounted = math.MaxInt
 
 // hintVersion counts the changes of a hint's due and until.
 type hintVersion struct{ due, until int }
@@ -64,6 +74,12 @@ func (s *Store) tell(id int64, change func(h *hint)) {
 func (s *Store) noteDue(id, due int64) { s.tell(id, func(h *hint) { h.isDue(due) }) }
 
 func (h *hint) isDue(due int64) {
+	if h.due == never {
+		h.waits = 0
+	}
+	if h.waits != uncounted {
+		h.waits++
+	}
 	h.due = min(h.due, due)
 	h.version.due++
 }
@@ -142,8 +158,27 @@ func (s *Store) mayStart(id int64, r reading) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	rt := c.routes[id]
-	return rt != nil && rt.byHand == nil && rt.holds[s.me] == nil && rt.hint.at(r) > r.now
+	if rt == nil || rt.byHand != nil || rt.holds[s.me] != nil {
+		return false
+	}
+	h := rt.hint
+	if h.taken == h.version.due+1 {
+		h.due = never
+	}
+	return h.at(r) > r.now
 }
+
+// take notes that a lease of at most n deliveries is under way, which began at a version.
+// free ends that.
+func (s *Store) take(id int64, began hintVersion, n int) {
+	s.hintOf(id, func(h *hint) {
+		if h.taken = 0; h.version.due == began.due && h.waits != uncounted && h.waits+len(h.passed) <= n {
+			h.taken = began.due + 1
+		}
+	})
+}
+
+func (s *Store) free(id int64) { s.hintOf(id, func(h *hint) { h.taken = 0 }) }
 
 // watched returns the numbers of the routes whose hints a beat reads: those that are
 // served here, and those of which nothing is known yet.
@@ -193,6 +228,12 @@ func (s *Store) hintVersions() map[int64]hintVersion {
 
 func (s *Store) setHint(id int64, began hintVersion, due, until int64) {
 	s.hintOf(id, func(h *hint) {
+		switch {
+		case due != never:
+			h.waits = uncounted
+		case h.version.due == began.due:
+			h.waits = 0
+		}
 		if h.version.due != began.due {
 			due = min(due, h.due)
 		}

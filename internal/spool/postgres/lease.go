@@ -157,6 +157,10 @@ type picking struct {
 func (k *picking) pick(ctx context.Context) error {
 	k.found, k.version, k.due, k.until, k.counts = nil, k.s.hintVersion(k.route), never, never, never
 	upTo := k.p.UpTo
+	if upTo == 0 && !k.p.IgnoreDue {
+		k.s.take(k.route, k.version, k.n)
+		defer k.s.free(k.route)
+	}
 	if upTo == 0 {
 		upTo = never
 	}

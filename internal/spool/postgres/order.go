@@ -20,10 +20,11 @@ import (
 // event's own, so that nobody waits in a circle. What has no key takes no lock, and shares
 // no connection for its settles with what has.
 
-// keySlots is how many locks there are for all keys: each is a place in the server's table
-// of locks, whose size is bounded. A lock is of a key alone and not of its route, which
+// keySlots is how many locks there are for all keys: each that is held is a place in the
+// server's table of locks, which has room for 64 for each connection that it allows. With
+// fewer, batches of different keys wait for each other's flush. A lock is of a key alone and not of its route, which
 // another may take over.
-const keySlots = 1024
+const keySlots = 4096
 
 // slotOf returns the number of a key's lock.
 func slotOf(key int64) int32 { return int32(key & (keySlots - 1)) } //nolint:gosec // It is below keySlots.
