@@ -32,7 +32,8 @@ const (
 		current_setting('synchronous_standby_names')<>''`
 	readMembers = `SELECT member, name, version, began, began_age, seen, age, retention, win, max_size, schema, serves FROM @.members`
 	readHints   = `SELECT r.route, coalesce((SELECT due FROM @.deliveries d WHERE d.route=r.route AND state IN (1,3,6) ORDER BY due LIMIT 1), 9223372036854775807),
-		coalesce((SELECT until FROM @.deliveries d WHERE d.route=r.route AND state=2 ORDER BY until LIMIT 1), 9223372036854775807) FROM unnest($1::bigint[]) AS r(route)`
+		coalesce((SELECT until FROM @.deliveries d WHERE d.route=r.route AND state=2 ORDER BY until LIMIT 1), 9223372036854775807),
+		coalesce((SELECT due FROM @.deliveries d WHERE d.route=r.route AND state IN (1,3,6) AND number<>ALL($2::bigint[]) ORDER BY due LIMIT 1), 9223372036854775807) FROM unnest($1::bigint[]) AS r(route)`
 	readSources = `SELECT source, watermark, newest FROM @.sources`
 )
 
@@ -94,7 +95,7 @@ func (s *Store) beatNow(ctx context.Context, l *link) error {
 	var server, now, age, change, kept, odd, entries int64
 	var synchronous bool
 	members := map[int64]*member{}
-	hints := map[int64]hint{}
+	hints := map[int64]dueOf{}
 	told := int64(0)
 	versions := s.hintVersions()
 	var sent time.Time
@@ -108,7 +109,7 @@ func (s *Store) beatNow(ctx context.Context, l *link) error {
 			return row.Scan(&server, &now, &age, &change, &kept, &odd, &entries, &synchronous)
 		})
 		t.do(readMembers).Query(func(rows pgx.Rows) error { return readMemberRows(rows, members) })
-		t.do(readHints, s.watched()).Query(func(rows pgx.Rows) error { return readHintRows(rows, hints) })
+		t.do(readHints, s.watched(), s.passed(0, r)).Query(func(rows pgx.Rows) error { return readHintRows(rows, hints) })
 		t.do(readSources).Query(s.followMarks)
 		if newest := s.unsavedNewest(); len(newest) > 0 {
 			t.do(saveNewest, newest)
@@ -126,7 +127,7 @@ func (s *Store) beatNow(ctx context.Context, l *link) error {
 	s.fleet.follow(members, s.me, s.clock.read().age, *s.settings.Load())
 	s.fleet.measured(kept, odd, entries, synchronous)
 	for id, h := range hints {
-		s.setHint(id, versions[id], h.due, h.until)
+		s.setHint(id, versions[id], h.counts, h.until)
 	}
 	s.tellDue(hints)
 	s.fleet.noteBeat(nil)
@@ -150,29 +151,22 @@ func (c *catalog) isBehind(change int64) bool {
 	return change > c.change
 }
 
-// hintVersions returns the versions of all hints.
-func (s *Store) hintVersions() map[int64]int {
-	c := &s.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := make(map[int64]int, len(c.routes))
-	for id, rt := range c.routes {
-		if rt != nil {
-			all[id] = rt.hint.version
-		}
-	}
-	return all
-}
-
 // tellDue wakes the watchers of routes that have something to lease, which another
 // member may have made due.
-func (s *Store) tellDue(hints map[int64]hint) {
+func (s *Store) tellDue(hints map[int64]dueOf) {
 	r := s.clock.read()
 	for id, h := range hints {
 		if h.at(r) <= r.now {
-			s.note(id, true, func(h *hint) { h.version-- })
+			s.tell(id, func(*hint) {})
 		}
 	}
+}
+
+// dueOf is when a route has something to lease, as it was read. counts is its due without
+// what the end of another of its key has just let go.
+type dueOf struct {
+	hint
+	counts int64
 }
 
 // followMarks takes over the marks of sources.
@@ -199,11 +193,11 @@ func (s *Store) readMarks(ctx context.Context, l *link) error {
 	return l.send(ctx, t)
 }
 
-func readHintRows(rows pgx.Rows, hints map[int64]hint) error {
+func readHintRows(rows pgx.Rows, hints map[int64]dueOf) error {
 	for rows.Next() {
 		var id int64
-		var h hint
-		if err := rows.Scan(&id, &h.due, &h.until); err != nil {
+		var h dueOf
+		if err := rows.Scan(&id, &h.due, &h.until, &h.counts); err != nil {
 			return err
 		}
 		hints[id] = h

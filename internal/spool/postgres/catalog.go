@@ -73,25 +73,6 @@ type route struct {
 	hint hint
 }
 
-// hint is when a route has something to lease. It decides nothing but whether a delivery
-// may be born running, and when watchers are woken.
-type hint struct {
-	// due is the earliest due time by now, until the earliest end of a lease by age;
-	// never for none.
-	due, until int64
-	// version rises with each change made here, so that a reading that began before
-	// one is not believed.
-	version int
-}
-
-// at returns when something is due, by now.
-func (h hint) at(r reading) int64 {
-	if h.until == never {
-		return h.due
-	}
-	return min(h.due, h.until-r.age+r.now)
-}
-
 // load reads the catalog by the turn's connection of l.
 func (s *Store) load(ctx context.Context, l *link) error {
 	var n catalog
@@ -143,7 +124,7 @@ func (c *catalog) readRoutes(rows pgx.Rows) error {
 		}
 		c.routes[id] = &route{
 			id: id, source: of, key: spool.RouteKey{Source: of.name, Route: name},
-			holds: map[int64]*spool.Hold{}, hint: hint{due: math.MinInt64, until: never},
+			holds: map[int64]*spool.Hold{}, hint: hint{due: math.MinInt64, until: never, waits: uncounted},
 		}
 	}
 	for id, into := range merged {
@@ -265,54 +246,6 @@ func (c *catalog) sourceName(id int64) string {
 		return src.name
 	}
 	return ""
-}
-
-// note takes what this process has changed of a route into its hint: change may lower
-// the times. It wakes the watchers of the route if told.
-func (s *Store) note(id int64, told bool, change func(h *hint)) {
-	c := &s.catalog
-	c.mu.Lock()
-	var names []spool.RouteKey
-	if rt := c.routes[id]; rt != nil {
-		change(&rt.hint)
-		rt.hint.version++
-		names = rt.names
-	}
-	c.mu.Unlock()
-	if told {
-		for _, k := range names {
-			s.watch.Notify(k)
-		}
-	}
-}
-
-// noteDue notes that something of a route is due at due, by now.
-func (s *Store) noteDue(id, due int64) {
-	s.note(id, true, func(h *hint) { h.due = min(h.due, due) })
-}
-
-// mayStart reports whether nothing of a route is due at r, and it is not held here.
-func (s *Store) mayStart(id int64, r reading) bool {
-	c := &s.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	rt := c.routes[id]
-	return rt != nil && rt.byHand == nil && rt.holds[s.me] == nil && rt.hint.at(r) > r.now
-}
-
-// watched returns the numbers of the routes whose hints a beat reads: those that are
-// served here, and those of which nothing is known yet.
-func (s *Store) watched() []int64 {
-	all := s.served()
-	c := &s.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id, rt := range c.routes {
-		if rt != nil && rt.id == id && rt.hint.due == math.MinInt64 {
-			all = append(all, id)
-		}
-	}
-	return all
 }
 
 // served returns the numbers of the routes that this process serves.

@@ -123,7 +123,7 @@ func (s *Store) receiptOf(a *intake, seq int64, born []int16, r reading) spool.R
 		}
 		s.leases.add(l)
 		until := r.age + dur(a.LeaseFor)
-		s.note(l.route, false, func(h *hint) { h.until = min(h.until, until) })
+		s.noteUntil(l.route, until)
 		receipt.Running = append(receipt.Running, spool.Delivery{
 			Lease: spool.Lease{Delivery: l.number, Fence: l.fence, Until: r.Now.Add(a.LeaseFor)},
 			Route: spool.RouteKey{Source: a.Event.Source, Route: w.Route},

@@ -58,7 +58,7 @@ func (s *Store) setHold(ctx context.Context, o spool.Owner, k spool.RouteKey, h 
 		return spool.ErrHoldChanged
 	}
 	if rt := s.catalog.route(k); rt != nil {
-		s.note(rt.id, true, func(*hint) {})
+		s.tell(rt.id, func(*hint) {})
 	}
 	return nil
 }

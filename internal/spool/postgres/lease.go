@@ -77,9 +77,11 @@ const (
  k AS (INSERT INTO @.counts AS c SELECT $1,$6::bigint,$7::smallint,-count(*),count(*),0 FROM l HAVING count(*)>0
 	ON CONFLICT (route,member,link) DO UPDATE SET waiting=c.waiting+excluded.waiting, running=c.running+excluded.running)
 SELECT l.number, l.key, l.fence, l.due, l.attempts, l.replay, l.log, e.source, e.id, e.type, e.head, e.body FROM l JOIN @.events e ON e.seq=l.number>>12`
-	// nextDue are when a route has something to lease next: by now, and by age.
+	// nextDue are when a route has something to lease next: by now, and by age, and by now
+	// without the deliveries $2.
 	nextDue = `SELECT coalesce((SELECT due FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) ORDER BY due LIMIT 1), 9223372036854775807),
-		coalesce((SELECT until FROM @.deliveries WHERE route=$1 AND state=2 ORDER BY until LIMIT 1), 9223372036854775807)`
+		coalesce((SELECT until FROM @.deliveries WHERE route=$1 AND state=2 ORDER BY until LIMIT 1), 9223372036854775807),
+		coalesce((SELECT due FROM @.deliveries WHERE route=$1 AND state IN (1,3,6) AND number<>ALL($2::bigint[]) ORDER BY due LIMIT 1), 9223372036854775807)`
 )
 
 var leaseDue, leaseInOrder = fmt.Sprintf(startPicked, pickDue), fmt.Sprintf(startPicked, pickInOrder)
@@ -123,7 +125,7 @@ func (s *Store) Lease(ctx context.Context, p spool.Pick) (spool.Batch, error) {
 			s.giveBack(good)
 			return spool.Batch{}, err
 		}
-		s.setHint(rt.id, k.version, k.due, k.until)
+		s.setHint(rt.id, k.version, k.counts, k.until)
 		b := spool.Batch{Deliveries: good}
 		if at := (hint{due: k.due, until: k.until}).at(k.r); at != never {
 			b.Next = record.Time(at)
@@ -142,18 +144,23 @@ type picking struct {
 	p       spool.Pick
 	route   int64
 	n       int
-	version int
-	// found is what was leased, at r. due and until are when the route has more.
-	found      []leased
-	r          reading
-	due, until int64
+	version hintVersion
+	// found is what was leased, at r. due and until are when the route has more;
+	// counts is due without what was just let go.
+	found              []leased
+	r                  reading
+	due, until, counts int64
 }
 
 // pick leases what is asked for: behind After first, and then, unless the pick ends at a
 // number, from the oldest on.
 func (k *picking) pick(ctx context.Context) error {
-	k.found, k.version, k.due, k.until = nil, k.s.hintVersion(k.route), never, never
+	k.found, k.version, k.due, k.until, k.counts = nil, k.s.hintVersion(k.route), never, never, never
 	upTo := k.p.UpTo
+	if upTo == 0 && !k.p.IgnoreDue {
+		k.s.take(k.route, k.version, k.n)
+		defer k.s.free(k.route)
+	}
 	if upTo == 0 {
 		upTo = never
 	}
@@ -202,9 +209,9 @@ func (k *picking) once(ctx context.Context, after, upTo int64, n int, first int6
 		} else {
 			t.do(leaseDue, k.route, k.r.now, n, first-1, end, s.me, linkCalls, k.r.age).Query(read)
 		}
-		t.do(nextDue, k.route).QueryRow(func(row pgx.Row) error {
+		t.do(nextDue, k.route, s.passed(k.route, k.r)).QueryRow(func(row pgx.Row) error {
 			k.found = append(k.found, part...)
-			return row.Scan(&k.due, &k.until)
+			return row.Scan(&k.due, &k.until, &k.counts)
 		})
 		return t
 	})

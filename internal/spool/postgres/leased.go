@@ -39,6 +39,9 @@ func (s *Store) granted(found []leased, p spool.Pick, r reading) []spool.Deliver
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.number, b.number))
 	})
 	good := make([]spool.Delivery, 0, len(found))
+	if len(found) > 0 {
+		s.notLetGo(found[0].route, found)
+	}
 	for i := range found {
 		x := &found[i]
 		l := x.lease
@@ -94,42 +97,6 @@ func (s *Store) giveBack(ds []spool.Delivery) {
 		defer s.exit()
 		_ = s.release(context.Background(), all)
 	}()
-}
-
-// mayHaveRunOut reports whether a lease of the route may have run out.
-func (s *Store) mayHaveRunOut(id int64) bool {
-	age := s.clock.read().age
-	c := &s.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	rt := c.routes[id]
-	return rt != nil && (rt.hint.until <= age || rt.hint.due < 0)
-}
-
-// hintVersion and setHint bracket a reading of when a route is due: it counts unless this
-// process has changed something since.
-func (s *Store) hintVersion(id int64) int {
-	c := &s.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if rt := c.routes[id]; rt != nil {
-		return rt.hint.version
-	}
-	return -1
-}
-
-func (s *Store) setHint(id int64, version int, due, until int64) {
-	c := &s.catalog
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	rt := c.routes[id]
-	switch {
-	case rt == nil:
-	case rt.hint.version == version:
-		rt.hint.due, rt.hint.until = due, until
-	default:
-		rt.hint.due, rt.hint.until = min(rt.hint.due, due), min(rt.hint.until, until)
-	}
 }
 
 const (

@@ -115,6 +115,13 @@ var mutants = []overlay.Mutant{
 		},
 	},
 	{
+		Name: "what is let go queues all that comes",
+		Change: []overlay.Replacement{{
+			File: here + "order.go", Old: "if x.state == fresh {", New: "if x.state == fresh && !CHOSEN {",
+		}},
+		Tests: []string{"TestWhatWasLetGoLetsOthersStart"},
+	},
+	{
 		Name: "a key is looked at with what has no key",
 		Change: []overlay.Replacement{{
 			File: here + "settle.go", Old: "e.of, by = keyed{mine.route, mine.key}, s.ordered",

@@ -20,10 +20,11 @@ import (
 // event's own, so that nobody waits in a circle. What has no key takes no lock, and shares
 // no connection for its settles with what has.
 
-// keySlots is how many locks there are for all keys: each is a place in the server's table
-// of locks, whose size is bounded. A lock is of a key alone and not of its route, which
+// keySlots is how many locks there are for all keys: each that is held is a place in the
+// server's table of locks, which has room for 64 for each connection that it allows. With
+// fewer, batches of different keys wait for each other's flush. A lock is of a key alone and not of its route, which
 // another may take over.
-const keySlots = 1024
+const keySlots = 4096
 
 // slotOf returns the number of a key's lock.
 func slotOf(key int64) int32 { return int32(key & (keySlots - 1)) } //nolint:gosec // It is below keySlots.
@@ -84,22 +85,28 @@ var insertKeyed = `(number,route,key,state,fence,due,until)
 		WHEN x.key<>0 AND (x.turn>1 OR ` + fmt.Sprintf(hasHead, "x.routes", "x.key") + ` OR ` + fmt.Sprintf(hasBehind, "x.routes", "x.key") + `) THEN 8
 		WHEN x.start AND x.r <> ALL (ARRAY(SELECT h.route FROM @.holds h WHERE h.member=0)) THEN 2 ELSE 1 END AS state OFFSET 0) g`
 
-// promoteNext makes heads of the lowest behind, of routes and keys that have no head, due
+// promoteNext looks first for what is behind, which mostly is nothing. It makes heads of the lowest behind, of routes and keys that have no head, due
 // at $3. Whatever has ended the former heads stands before it.
 var promoteNext = `WITH u AS (SELECT DISTINCT r, key FROM unnest($1::bigint[],$2::bigint[]) AS u(r,key)), ` + fmt.Sprintf(queuesOf, "$1::bigint[]") + `,
- n AS MATERIALIZED (SELECT DISTINCT ` + fmt.Sprintf(lowestBehind, "q.routes", "u.key") + ` AS number FROM u JOIN queues q ON q.route=u.r
-	WHERE NOT ` + fmt.Sprintf(hasHead, "q.routes", "u.key") + `)
+ b AS MATERIALIZED (SELECT DISTINCT ` + fmt.Sprintf(lowestBehind, "q.routes", "u.key") + ` AS number, q.routes, u.key FROM u JOIN queues q ON q.route=u.r),
+ n AS MATERIALIZED (SELECT number FROM b WHERE number IS NOT NULL AND NOT ` + fmt.Sprintf(hasHead, "b.routes", "b.key") + `)
 UPDATE @.deliveries d SET state=CASE WHEN d.attempts=0 AND d.replay=0 AND d.log='' THEN 1 ELSE 6 END, due=$3
-	FROM (SELECT number FROM n WHERE number IS NOT NULL ORDER BY number) n WHERE d.number=n.number AND d.state=8 RETURNING d.route`
+	FROM (SELECT number FROM n ORDER BY number) n WHERE d.number=n.number AND d.state=8 RETURNING d.route, d.number, d.state`
 
 // keyed is a key of a route.
 type keyed struct{ route, key int64 }
 
+// promoted is a delivery that has become the head of its key.
+type promoted struct {
+	route, number int64
+	state         int16
+}
+
 // promotion is what a transaction has promoted.
 type promotion struct {
-	// routes are those of which something is due at due.
-	routes []int64
-	due    int64
+	// all are due at due.
+	all []promoted
+	due int64
 }
 
 // promote adds to the transaction that those keys get a new head whose head has ended in
@@ -116,13 +123,13 @@ func (t *trip) promote(ended []keyed, now int64) *promotion {
 		return p
 	}
 	t.do(promoteNext, routes, keys, now).Query(func(rows pgx.Rows) error {
-		p.routes = nil
+		p.all = nil
 		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
+			var x promoted
+			if err := rows.Scan(&x.route, &x.number, &x.state); err != nil {
 				return err
 			}
-			p.routes = append(p.routes, id)
+			p.all = append(p.all, x)
 		}
 		return rows.Err()
 	})
@@ -131,7 +138,11 @@ func (t *trip) promote(ended []keyed, now int64) *promotion {
 
 // notePromoted wakes who waits for what was promoted, after the commit.
 func (s *Store) notePromoted(p *promotion) {
-	for _, id := range p.routes {
-		s.noteDue(id, p.due)
+	for _, x := range p.all {
+		if x.state == fresh {
+			s.notePassed(x.route, x.number, p.due)
+		} else {
+			s.noteDue(x.route, p.due)
+		}
 	}
 }

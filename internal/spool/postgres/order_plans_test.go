@@ -47,7 +47,7 @@ func TestOrderReadsLittle(t *testing.T) {
 		"accepting to a key of many": {insertOrdered, ofAccept, accepting(7), 300},
 		"accepting to one of many":   {insertOrdered, ofAccept, accepting(5000), 300},
 		"accepting to a new key":     {insertOrdered, ofAccept, accepting(3), 300},
-		"the next due":               {nextDue, "bigint", strconv.FormatInt(route, 10), 100},
+		"the next due":               {nextDue, "bigint,bigint[]", strconv.FormatInt(route, 10) + ",'{}'", 100},
 		"going from key to key":      {keysBehind, "bigint,bigint,int", fmt.Sprintf("%d,30000,100", route), 1500},
 		"the oldest":                 {oldestOf, "bigint[]", fmt.Sprintf("'{%d}'", route), 100},
 	}

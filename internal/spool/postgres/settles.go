@@ -211,18 +211,17 @@ func (x *settles) write(ctx context.Context, all []*ending) error {
 		counted, ended, reasons, logs = append(counted, int32(b2i(e.counted))), append(ended, end), append(reasons, e.reason), append(logs, e.log)
 	}
 	type change struct {
-		route, due int64
-		state      int16
+		number, route, due int64
+		state              int16
 	}
 	var changes []change
 	t.do(endLeases, numbers, fences, states, dues, counted, ended, reasons, logs, x.s.me, x.number).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var number int64
 			var c change
-			if err := rows.Scan(&number, &c.route, &c.state, &c.due); err != nil {
+			if err := rows.Scan(&c.number, &c.route, &c.state, &c.due); err != nil {
 				return err
 			}
-			byNumber[number].lost = false
+			byNumber[c.number].lost = false
 			changes = append(changes, c)
 		}
 		return rows.Err()
@@ -235,9 +234,9 @@ func (x *settles) write(ctx context.Context, all []*ending) error {
 	for _, c := range changes {
 		switch c.state {
 		case fresh, retrying, requeued:
-			x.s.noteDue(c.route, c.due)
+			x.s.noteWaits(c.route, c.number, c.due)
 		case running: // An extension may end earlier than what it replaces.
-			x.s.note(c.route, false, func(h *hint) { h.until = min(h.until, c.due) })
+			x.s.noteUntil(c.route, c.due)
 		}
 	}
 	return nil
