@@ -127,3 +127,15 @@ func TestCountsEndInTime(t *testing.T) {
 		}
 	}
 }
+
+// Groups of more than can be read in time are of the newest, and say so.
+func TestGroupsEndInTime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *control.Options) { o.Store = endless{o.Store} })
+	if got, err := control.Over(r.api).DeadGroups(t.Context(), control.Filter{}); err != nil || !got.Partial {
+		t.Errorf("dead letters: %+v, %v, want a part", got, err)
+	}
+	if got, err := control.Over(r.api).QuarantineGroups(t.Context(), control.Filter{}); err != nil || !got.Partial || got.Total == 0 {
+		t.Errorf("quarantine: %+v, %v, want a part", got, err)
+	}
+}

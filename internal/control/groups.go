@@ -80,10 +80,10 @@ func (a *api) deadGroups(r *request) (any, error) {
 }
 
 // group returns the groups of the dead letters that a filter chooses, of at most so
-// many events; 0 is no end.
+// many events, 0 for any number, that can be read within groupsWithin.
 func (a *api) group(ctx context.Context, f Filter, most int) (g Groups, err error) {
 	q := f.queryOf(OfDead)
-	counts := map[Group]*Group{}
+	counts, ends := map[Group]*Group{}, time.Now().Add(groupsWithin)
 	for seen := 0; ; {
 		page, err := a.Store.Records(ctx, q)
 		if err != nil {
@@ -98,7 +98,7 @@ func (a *api) group(ctx context.Context, f Filter, most int) (g Groups, err erro
 		}
 		seen += len(page.Records)
 		q.Cursor = page.Next
-		if g.Partial = q.Cursor != 0; !g.Partial || most > 0 && seen >= most {
+		if g.Partial = q.Cursor != 0; !g.Partial || most > 0 && seen >= most || time.Now().After(ends) {
 			break
 		}
 	}
@@ -166,8 +166,8 @@ func (c *Client) QuarantineGroups(ctx context.Context, f Filter) (g OddGroups, e
 	return g, err
 }
 
-// oddWithin bounds the reading of quarantine for its groups.
-const oddWithin = 2 * time.Second
+// groupsWithin bounds the reading of dead letters or of quarantine for their groups.
+const groupsWithin = 2 * time.Second
 
 func (a *api) oddGroups(r *request) (any, error) {
 	f, err := readFilter(r.URL.Query(), OfQuarantine)
@@ -178,7 +178,7 @@ func (a *api) oddGroups(r *request) (any, error) {
 		return nil, err
 	}
 	type key struct{ source, reason string }
-	out, at, ends := OddGroups{Groups: []OddGroup{}}, map[key]int{}, time.Now().Add(oddWithin)
+	out, at, ends := OddGroups{Groups: []OddGroup{}}, map[key]int{}, time.Now().Add(groupsWithin)
 	for q := f.queryOf(OfQuarantine); ; {
 		page, err := a.Store.Records(r.Context(), q)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"html/template"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -211,6 +212,11 @@ func (r *routeRow) add(of control.RouteMinutes, times []time.Time) {
 	}
 	if n := min(lately, len(of.Delivered)); n > 0 {
 		r.Minute = float64(control.Lately(of.Delivered, n)) / float64(n)
+		if r.Minute >= 10 {
+			r.Minute = math.Round(r.Minute)
+		} else {
+			r.Minute = math.Round(10*r.Minute) / 10
+		}
 	}
 	r.P99 = worst(of.P99, lately)
 }
@@ -344,8 +350,14 @@ func problems(s control.Status, all []*routeRow, now time.Time) (list []problem)
 	}
 	if n := decisions(s); n != "" {
 		text := n + " wait for a decision: "
+		if n == "1" {
+			text = "1 waits for a decision: "
+		}
 		var parts []string
 		letters := "dead letters"
+		if s.Dead.Total == 1 {
+			letters = "dead letter"
+		}
 		if kinds := len(s.Dead.Groups); kinds > 1 {
 			letters += " of " + page.Count(kinds) + " kinds"
 		}
