@@ -72,7 +72,7 @@ func (s Settings) Check() error {
 func (s Settings) Fix(directive string) string {
 	switch {
 	case s.User == BasicUser:
-		return "Put basic_auth before " + directive + " in the same site; for forward_auth or client certificates, name with `user` the placeholder that holds the user's name."
+		return "Put basic_auth before " + directive + " in the same site, or with INBOX_DASHBOARD set INBOX_DASHBOARD_USER and INBOX_DASHBOARD_PASSWORD_HASH; for forward_auth or client certificates, name with `user` the placeholder that holds the user's name."
 	case strings.HasPrefix(s.User, clientCertificate):
 		return "Have the site verify client certificates: tls { client_auth { mode require_and_verify and a trust_pool } }."
 	}

@@ -70,7 +70,7 @@ func TestSwitchesOfTheSender(t *testing.T) {
 	s.press("send", "wave", "odd")
 	platform := s.find(`Platform\s+(http://127\.0\.0\.1:\d+/)`)
 	// 26 events, a duplicate and 2 forgeries are the story's.
-	for _, want := range []string{"63 events sent", "63 taken, 0 to be repeated, 0 given up", "21 duplicates", "12 forgeries, 0 let in"} {
+	for _, want := range []string{"63 events sent", "63 taken, 0 to be repeated, 0 given up", "Duplicates: 21", "12 forgeries, 0 let in"} {
 		s.until("the desk says "+want, func() bool { return strings.Contains(s.page(s.desk), want) })
 	}
 	if text := s.page(platform); !strings.Contains(text, "200 <bdi>duplicate</bdi>") || !strings.Contains(text, "200 <bdi>quarantined</bdi>") {

@@ -33,7 +33,7 @@ func newSurfer(t *testing.T) *surfer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} //nolint:gosec // A test's own certificate.
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // A test's own certificate.
 	t.Cleanup(tr.CloseIdleConnections)
 	return &surfer{T: t, Client: &http.Client{Jar: jar, Transport: tr, Timeout: proctest.Patience}}
 }
