@@ -145,10 +145,11 @@ func (m *model) isDue(l *life) bool {
 
 func (m *model) hasDue(route string) bool { return m.hasDueBut(route, false) }
 
-// hasDueBut leaves out, where so asked, what the end of another of its key has let go.
-func (m *model) hasDueBut(route string, passed bool) bool {
+// hasDueBut leaves out, where so asked, what need not be known to be due: what the end of
+// another of its key has let go, and a lease of which a power cut has undone when it ends.
+func (m *model) hasDueBut(route string, sure bool) bool {
 	for _, l := range m.lives {
-		if l.route == route && m.isDue(l) && !(passed && l.passed) {
+		if l.route == route && m.isDue(l) && !(sure && (l.passed || l.fuzzy && l.state == spool.Running)) {
 			return true
 		}
 	}
