@@ -72,9 +72,9 @@ func deadLetter(t *testing.T, dashboard, desk *chrome.Tab) {
 	desk.Follow(chrome.Button("One event"))
 	dashboard.Until("a dead letter", func() bool {
 		dashboard.Again(chrome.Link("Overview.*"))
-		return dashboard.Count(chrome.Link("1 dead letters of app")) == 1
+		return dashboard.Count(chrome.Link("1 dead letter of app")) == 1
 	})
-	dashboard.Follow(chrome.Link("1 dead letters of app"))
+	dashboard.Follow(chrome.Link("1 dead letter of app"))
 	message := regexp.MustCompile(`msg_\w+`).FindString(dashboard.Has(chrome.Row("msg_")))
 	dashboard.Follow(chrome.Link("Overview.*"))
 	dashboard.Fill(chrome.What{Role: "searchbox", Name: "Where is .*"}, message)

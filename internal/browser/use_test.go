@@ -46,7 +46,7 @@ func TestKeys(t *testing.T) {
 	tab.Has(chrome.What{Role: "dialog", Name: "Keys"})
 	tab.Press(chrome.Button("Close"))
 	tab.Lacks(chrome.What{Role: "dialog", Name: "Keys"})
-	if n := tab.Requests(); n > paused {
+	if n := tab.Requests(); n > paused+1 { // One may have been under way.
 		t.Errorf("a paused page has asked %d times", n-paused)
 	}
 	tab.Hit("p")

@@ -70,7 +70,7 @@ func TestStop(t *testing.T) {
 			t.Fatalf("no progress: %s", text)
 		}
 	}
-	for _, want := range []string{`<noscript><meta http-equiv="refresh" content="2"></noscript>`, `data-every="1"`, `value="25"`, "Stop", "running"} {
+	for _, want := range []string{`<noscript><meta http-equiv="refresh" content="2; url=?"></noscript>`, `data-every="1"`, `value="25"`, "Stop", "running"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in %s", want, text)
 		}

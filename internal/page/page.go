@@ -48,7 +48,9 @@ type Frame struct {
 	Nav  []Link
 	// Every is how many seconds lie between two refreshes of what is live, 0 for none.
 	Every int
-	// Reload is the same for a browser without the script, which loads the page again.
+	// Reload is the same for a browser without the script, which loads the page again,
+	// without a query. It names an address, because one that has a fragment, as after a
+	// form that leads back to its button, would not be loaded but scrolled to.
 	Reload int
 	// Now is the time by which others are told as past. It must be set.
 	Now time.Time

@@ -237,7 +237,7 @@ func (tab *Tab) walk(node cdp.BackendNodeID) error {
 func (tab *Tab) focusSeen(node cdp.BackendNodeID) error {
 	seen, err := on[bool](tab, node, `function() {
 		const style = getComputedStyle(this);
-		return this.matches(":focus-visible") &&
+		return this.matches(":focus-visible, :target:focus") &&
 			(style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1 || style.boxShadow !== "none");
 	}`)
 	if err == nil && !seen {
