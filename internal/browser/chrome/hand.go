@@ -218,12 +218,23 @@ const stops = 400
 
 // walk presses Tab until an element has the focus, which must be seen there.
 func (tab *Tab) walk(node cdp.BackendNodeID) error {
-	for range stops {
+	for pressed := range stops {
 		there, err := on[bool](tab, node, `function() { return document.activeElement === this }`)
 		if err != nil {
 			return err
 		}
+		if there && pressed > 0 {
+			return tab.focusSeen(node)
+		}
 		if there {
+			// The page's address has given it the focus, before the tab had it: a person
+			// goes on, and comes back.
+			if err := tab.key(kb.Tab); err != nil {
+				return err
+			}
+			if err := tab.keyBack(); err != nil {
+				return err
+			}
 			return tab.focusSeen(node)
 		}
 		if err := tab.key(kb.Tab); err != nil {
@@ -237,13 +248,20 @@ func (tab *Tab) walk(node cdp.BackendNodeID) error {
 func (tab *Tab) focusSeen(node cdp.BackendNodeID) error {
 	seen, err := on[bool](tab, node, `function() {
 		const style = getComputedStyle(this);
-		return this.matches(":focus-visible, :target:focus") &&
+		return this.matches(":focus") &&
 			(style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1 || style.boxShadow !== "none");
 	}`)
 	if err == nil && !seen {
 		err = fmt.Errorf("%w: the focus on it cannot be seen", errUnreachable)
 	}
 	return err
+}
+
+// keyBack presses Tab with Shift.
+func (tab *Tab) keyBack() error {
+	ctx, cancel := context.WithTimeout(tab.ctx, Patience)
+	defer cancel()
+	return chromedp.Do(ctx, chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(chromedp.ModifierShift)))
 }
 
 // key presses keys.
