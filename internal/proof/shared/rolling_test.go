@@ -86,9 +86,10 @@ func without(caddyfile, typ string) string {
 // present one, machine by machine, and the present one comes back.
 func TestFaultRollingSchema(t *testing.T) {
 	t.Parallel()
+	const last = "\t\t{\"nexts\", `@.deliveries (key, route, number) WHERE state = 8`},\n\t}},\n"
 	newer := rig.Overlay(t, []rig.Replacement{{
-		File: "internal/spool/postgres/schema.go", Old: "{{sql: firstSchema}}",
-		New: "{{sql: firstSchema}, {sql: `ALTER TABLE @.events ADD COLUMN proof bigint NOT NULL DEFAULT 0; CREATE INDEX proof ON @.events (proof) WHERE proof<>0`}}",
+		File: "internal/spool/postgres/migrate.go", Old: last,
+		New: last + "\t{sql: `ALTER TABLE @.events ADD COLUMN proof bigint NOT NULL DEFAULT 0; CREATE INDEX proof ON @.events (proof) WHERE proof<>0`},\n",
 	}})
 	present := rig.Binary(t)
 	f := machines.New(t, machines.Options{})
@@ -105,8 +106,8 @@ func TestFaultRollingSchema(t *testing.T) {
 	}
 	f.AwaitAcked(100)
 	stop()
-	if version := f.Schema(); version != 2 {
-		t.Errorf("the schema is of version %d, want 2", version)
+	if version := f.Schema(); version != 3 {
+		t.Errorf("the schema is of version %d, want 3", version)
 	}
 	f.Finish([]int{80}, "a rolling restart to a program with a further step of the schema, and back", rounds)
 }
